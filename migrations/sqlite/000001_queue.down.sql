@@ -1,0 +1,3 @@
+DROP TABLE queue_deduplications;
+DROP TABLE queue_groups;
+DROP TABLE queue_messages;

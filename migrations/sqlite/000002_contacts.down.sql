@@ -1,0 +1,3 @@
+DROP TABLE contact_changes;
+DROP TABLE operations;
+DROP TABLE contacts;

@@ -1,0 +1,85 @@
+// Package database opens PostgreSQL and SQLite under gorm, keeps their schema, and sorts their errors. It knows no table.
+package database
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"strings"
+
+	"gorm.io/gorm"
+	"gorm.io/gorm/logger"
+)
+
+// Engine is a kind of database. Its value is the scheme of the database's URL.
+type Engine string
+
+// The engines.
+const (
+	Postgres Engine = "postgres"
+	SQLite   Engine = "sqlite"
+)
+
+// EngineOf returns the engine that a database's URL names: postgres://…, or sqlite:// and a file's path.
+func EngineOf(url string) (Engine, error) {
+	scheme, rest, _ := strings.Cut(url, "://")
+	switch {
+	case (scheme == "postgres" || scheme == "postgresql") && rest != "":
+		return Postgres, nil
+	case scheme == "sqlite" && rest != "":
+		return SQLite, nil
+	}
+	return "", errors.New("expected postgres://… or sqlite:// and a file's path")
+}
+
+// DB is an open database. Write is for what changes data. Read is for what only reads, and sees every transaction that
+// was committed before. On PostgreSQL they are one pool; on SQLite Write is a single connection, so that writers queue
+// here and not in the file's lock.
+type DB struct {
+	Engine Engine
+	Write  *gorm.DB
+	Read   *gorm.DB
+	pools  []*sql.DB
+}
+
+// Open opens the database that url names and checks that it answers. A SQLite file is created when it is not there.
+// The URL's password is in no error.
+func Open(ctx context.Context, url string) (*DB, error) {
+	engine, err := EngineOf(url)
+	if err != nil {
+		return nil, err
+	}
+	if engine == Postgres {
+		return openPostgres(ctx, url)
+	}
+	return openSQLite(ctx, filePath(url))
+}
+
+// Ping reports whether the database answers.
+func (db *DB) Ping(ctx context.Context) error {
+	for _, pool := range db.pools {
+		if err := pool.PingContext(ctx); err != nil {
+			return fmt.Errorf("ask the database: %w", err)
+		}
+	}
+	return nil
+}
+
+// Close closes the database; running statements end first.
+func (db *DB) Close() error {
+	var errs []error
+	for _, pool := range db.pools {
+		errs = append(errs, pool.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// newGorm puts gorm over a pool. gorm's own log is off: it would print statements with the data in them.
+func newGorm(dialector gorm.Dialector) (*gorm.DB, error) {
+	return gorm.Open(dialector, &gorm.Config{
+		Logger:                 logger.Discard,
+		SkipDefaultTransaction: true, // callers say where a transaction begins and ends
+		DisableAutomaticPing:   true,
+	})
+}

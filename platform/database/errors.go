@@ -1,0 +1,89 @@
+package database
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"io"
+	"net"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+)
+
+// Fault is what an error says about trying again.
+type Fault int
+
+// The faults of a failed statement or transaction.
+const (
+	// Statement blames the statement or its values: the same will fail again.
+	Statement Fault = iota
+	// Transient blames circumstances that pass: the same transaction may succeed when it is tried again.
+	Transient
+	// Down says that the database cannot be reached or takes no writes.
+	Down
+)
+
+// FaultOf sorts an error of either engine. It blames the statement when it does not know better.
+func FaultOf(err error) Fault {
+	var (
+		postgresError *pgconn.PgError
+		connectError  *pgconn.ConnectError
+		sqliteError   *sqlite.Error
+		netError      net.Error
+	)
+	switch {
+	case errors.As(err, &postgresError):
+		return faultOfState(postgresError.Code)
+	case errors.As(err, &sqliteError):
+		return faultOfCode(sqliteError.Code())
+	case errors.As(err, &connectError), errors.Is(err, sql.ErrConnDone):
+		return Down
+	case errors.Is(err, driver.ErrBadConn), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF),
+		errors.Is(err, context.DeadlineExceeded), errors.As(err, &netError), pgconn.SafeToRetry(err):
+		return Transient
+	}
+	return Statement
+}
+
+// faultOfState sorts PostgreSQL's SQLSTATEs, by code or else by class (PostgreSQL manual, appendix A).
+func faultOfState(state string) Fault {
+	codes := map[string]Fault{
+		"23505": Transient, // unique_violation: what a concurrent transaction has committed is seen when tried again
+		"25006": Down,      // read_only_sql_transaction: a standby, or a server that was set read-only
+		"55P03": Transient, // lock_not_available, by lock_timeout
+		"57P01": Transient, // admin_shutdown: this connection was terminated
+		"57014": Transient, // query_canceled, by statement_timeout
+	}
+	classes := map[string]Fault{
+		"08": Transient, // connection exception
+		"25": Transient, // invalid transaction state, by a timeout in mid-transaction
+		"40": Transient, // transaction rollback: deadlock, serialization failure
+		"53": Down,      // insufficient resources: disk full, too many connections
+		"57": Down,      // operator intervention: shutting down, starting up
+		"58": Down,      // system error: I/O
+	}
+	if fault, known := codes[state]; known {
+		return fault
+	}
+	if len(state) < 2 {
+		return Statement
+	}
+	return classes[state[:2]]
+}
+
+// faultOfCode sorts SQLite's primary result codes, which are the low byte of the extended ones.
+func faultOfCode(code int) Fault {
+	switch code & 0xff {
+	case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_INTERRUPT:
+		return Transient
+	case sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY:
+		return Down
+	}
+	if code == sqlite3.SQLITE_CONSTRAINT_UNIQUE || code == sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY {
+		return Transient // as 23505
+	}
+	return Statement
+}
