@@ -1,0 +1,104 @@
+// Package embedded is the [queue.Queue] in tables of a SQLite file, for a service that runs without a queue server.
+//
+// A group that has messages has one row, which knows the group's oldest message and who holds it. A receive claims
+// groups whose turn it is, under a random token, and delivers their oldest messages: one message a group. A receipt is
+// that token and the message's number; it works until the claim's deadline. Several processes may share the file.
+package embedded
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"gorm.io/gorm"
+	"gorm.io/gorm/logger"
+
+	"contacts/platform/queue"
+)
+
+// pollInterval is how often a waiting Receive looks for what this process cannot see happen: messages sent by other
+// processes on the same file, and claims that run out.
+const pollInterval = 200 * time.Millisecond
+
+// Options says how to open the queue.
+type Options struct {
+	// Visibility is for how long a received message stays hidden. Zero means [queue.DefaultVisibility].
+	Visibility time.Duration
+}
+
+// Queue is an open embedded queue. Make it with [Open].
+type Queue struct {
+	write, read *gorm.DB
+	visibility  time.Duration
+
+	operations chan *operation
+	freed      bell
+	closing    chan struct{}
+	close      sync.Once
+	writer     sync.WaitGroup
+}
+
+var _ queue.Queue = (*Queue)(nil)
+
+// Open returns the queue in the SQLite file behind two handles, whose schema holds migrations/sqlite/000001_queue. The
+// write handle is a pool of one connection, which others may use too, in WAL mode with synchronous=FULL (for Send to
+// keep its promise) and with a busy timeout and immediate transactions (for other processes to take turns). The read
+// handle only reads and sees what was committed. The caller closes the queue first, then the handles.
+func Open(write, read *gorm.DB, options Options) *Queue {
+	if options.Visibility <= 0 {
+		options.Visibility = queue.DefaultVisibility
+	}
+	// gorm's log prints statements with their values: message bodies belong in no log.
+	quiet := &gorm.Session{Logger: logger.Discard, NewDB: true}
+	q := &Queue{
+		write:      write.Session(quiet),
+		read:       read.Session(quiet),
+		visibility: options.Visibility,
+		operations: make(chan *operation),
+		freed:      bell{rung: make(chan struct{})},
+		closing:    make(chan struct{}),
+	}
+	q.writer.Go(q.serve)
+	return q
+}
+
+// Close finishes the transaction that is running and refuses everything else from then on with [queue.ErrUnavailable].
+// It may be called more than once.
+func (q *Queue) Close() {
+	q.close.Do(func() { close(q.closing) })
+	q.writer.Wait()
+}
+
+// Stats implements [queue.Queue], with exact numbers. It takes time in proportion to the number of messages.
+func (q *Queue) Stats(ctx context.Context) (queue.Stats, error) {
+	var counts struct{ Total, InFlight int64 }
+	if err := q.read.WithContext(ctx).Raw(countSQL, time.Now().UnixMilli()).Scan(&counts).Error; err != nil {
+		return queue.Stats{}, unavailable(err)
+	}
+	return queue.Stats{Waiting: counts.Total - counts.InFlight, InFlight: counts.InFlight}, nil
+}
+
+func unavailable(err error) error {
+	return fmt.Errorf("%w: %w", queue.ErrUnavailable, err)
+}
+
+// bell wakes all who listen.
+type bell struct {
+	mu   sync.Mutex
+	rung chan struct{}
+}
+
+// listen returns a channel that is closed when the bell rings next.
+func (b *bell) listen() <-chan struct{} {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.rung
+}
+
+func (b *bell) ring() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	close(b.rung)
+	b.rung = make(chan struct{})
+}
