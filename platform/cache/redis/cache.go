@@ -1,0 +1,117 @@
+package redis
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/redis/rueidis"
+
+	"contacts/platform/cache"
+)
+
+// Under a key stands one string, which is either an entry or the lease of whoever is about to bring one. That it is never
+// both is what makes a put void the lease, lets a hit cost a single GET, and keeps everything about a key in one slot of a
+// cluster. See encoding.go for how the two look.
+//
+// Scripts are sent whole: Redis keeps them compiled either way, and after a restart or a failover there is no second
+// round trip to load them.
+
+// swap stores ARGV[2] for ARGV[3] milliseconds if the key holds exactly ARGV[1], where nothing is the empty string.
+var swap = rueidis.NewLuaScriptNoSha(`
+if (redis.call('GET', KEYS[1]) or '') ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
+return 1`)
+
+// put stores the entry ARGV[2] of version ARGV[1] for ARGV[3] milliseconds unless the key holds an entry of the same or a
+// higher version. Versions are compared as decimal digits, since Lua's numbers are exact up to 2^53 only. What is neither
+// an entry nor a lease is replaced.
+var put = rueidis.NewLuaScriptNoSha(`
+local held = string.match(redis.call('GETRANGE', KEYS[1], 0, 21), '^(%d+):[LGA]:')
+if held and (#held > #ARGV[1] or #held == #ARGV[1] and held >= ARGV[1]) then return 0 end
+redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
+return 1`)
+
+// Get implements [cache.Cache].
+func (c *Client) Get(
+	ctx context.Context, key string,
+) (entry cache.Entry, found bool, lease cache.Lease, err error) {
+	err = c.ask(ctx, "get "+strconv.Quote(key), func(ctx context.Context, conn rueidis.Client) error {
+		held, err := conn.Do(ctx, conn.B().Get().Key(c.prefix+key).Build()).ToString()
+		if err != nil && !rueidis.IsRedisNil(err) {
+			return err
+		}
+		if entry, found = decode(held); found || isLease(held) {
+			return nil
+		}
+		fresh := newLease()
+		taken, err := c.swap(ctx, conn, key, held, string(fresh), cache.LeaseTTL)
+		if taken {
+			lease = fresh
+		}
+		return err
+	})
+	return entry, found, lease, err
+}
+
+// Fill implements [cache.Cache].
+func (c *Client) Fill(ctx context.Context, lease cache.Lease, item cache.Item) (stored bool, err error) {
+	if !isLease(string(lease)) {
+		return false, nil
+	}
+	err = c.ask(ctx, "fill "+strconv.Quote(item.Key), func(ctx context.Context, conn rueidis.Client) error {
+		var err error
+		stored, err = c.swap(ctx, conn, item.Key, string(lease), encode(item.Entry), item.TTL)
+		return err
+	})
+	return stored, err
+}
+
+// Put implements [cache.Cache]. All items travel in one pipeline.
+func (c *Client) Put(ctx context.Context, items ...cache.Item) error {
+	if len(items) == 0 {
+		return nil
+	}
+	calls := make([]rueidis.LuaExec, len(items))
+	for i, item := range items {
+		calls[i] = rueidis.LuaExec{
+			Keys: []string{c.prefix + item.Key},
+			Args: []string{strconv.FormatInt(item.Entry.Version, 10), encode(item.Entry), milliseconds(item.TTL)},
+		}
+	}
+	what := fmt.Sprintf("put %q and %d more", items[0].Key, len(items)-1)
+	return c.ask(ctx, what, func(ctx context.Context, conn rueidis.Client) error {
+		return firstError(put.ExecMulti(ctx, conn, calls...))
+	})
+}
+
+// Ping implements [cache.Cache].
+func (c *Client) Ping(ctx context.Context) error {
+	return c.ask(ctx, "ping", func(ctx context.Context, conn rueidis.Client) error {
+		return conn.Do(ctx, conn.B().Ping().Build()).Error()
+	})
+}
+
+func (c *Client) swap(
+	ctx context.Context, conn rueidis.Client, key, held, next string, ttl time.Duration,
+) (bool, error) {
+	return swap.Exec(ctx, conn, []string{c.prefix + key}, []string{held, next, milliseconds(ttl)}).AsBool()
+}
+
+// milliseconds is ttl as Redis takes it, which refuses a time to live of zero.
+func milliseconds(ttl time.Duration) string {
+	return strconv.FormatInt(max(ttl.Milliseconds(), 1), 10)
+}
+
+func newLease() cache.Lease { return cache.Lease(leaseMark + rand.Text()) }
+
+func firstError(results []rueidis.RedisResult) error {
+	for _, result := range results {
+		if err := result.Error(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
