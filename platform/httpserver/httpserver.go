@@ -1,0 +1,110 @@
+// Package httpserver serves an http.Handler on an address, within limits, until it is told to stop.
+package httpserver
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+)
+
+// The limits of connections; the default ones are where [Options] does not say otherwise.
+const (
+	readHeaderTimeout    = 5 * time.Second
+	readTimeout          = 30 * time.Second // headers and body
+	idleTimeout          = 2 * time.Minute  // between the requests of a connection
+	maxHeaderBytes       = 32 << 10
+	defaultAnswerTimeout = time.Minute
+	defaultGrace         = 15 * time.Second
+)
+
+// Options are the settings of a [Server]. Addr and Handler are required.
+type Options struct {
+	// Addr is the host and port to listen on; port 0 chooses a free one.
+	Addr string
+	// Handler answers the requests.
+	Handler http.Handler
+	// AnswerTimeout is how long a request may take from the end of its headers to the last byte of its answer; 0: one
+	// minute. It must be longer than all that a handler may wait for: what is written later is lost with the connection.
+	AnswerTimeout time.Duration
+	// Grace is how long running requests are given to end when the server stops; 0: 15 s.
+	Grace time.Duration
+	// Log gets the errors of connections; slog.Default() where nil.
+	Log *slog.Logger
+}
+
+// Server is a listening server.
+type Server struct {
+	listener net.Listener
+	server   *http.Server
+	grace    time.Duration
+}
+
+// Listen opens the address, so that clients can connect, but serves nothing yet. The caller calls Serve, or Close. Its
+// error says that the address cannot be had, for instance because another process has it.
+func Listen(ctx context.Context, o Options) (*Server, error) {
+	var config net.ListenConfig
+	listener, err := config.Listen(ctx, "tcp", o.Addr)
+	if err != nil {
+		return nil, fmt.Errorf("listen for HTTP on %s: %w", o.Addr, err)
+	}
+	log := o.Log
+	if log == nil {
+		log = slog.Default()
+	}
+	return &Server{
+		listener: listener,
+		grace:    cmp.Or(o.Grace, defaultGrace),
+		server: &http.Server{
+			Handler:           o.Handler,
+			ReadHeaderTimeout: readHeaderTimeout,
+			ReadTimeout:       readTimeout,
+			WriteTimeout:      cmp.Or(o.AnswerTimeout, defaultAnswerTimeout),
+			IdleTimeout:       idleTimeout,
+			MaxHeaderBytes:    maxHeaderBytes,
+			ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+		},
+	}, nil
+}
+
+// Addr is the address that the server listens on, with the port that was chosen.
+func (s *Server) Addr() string { return s.listener.Addr().String() }
+
+// Close stops at once a server that is not served, or whose requests need no end.
+func (s *Server) Close() error {
+	return errors.Join(s.server.Close(), ignoreClosed(s.listener.Close()))
+}
+
+// Serve answers requests until ctx ends. Then it takes no more, and returns when those that run have ended: nil if they
+// did within the grace period, else an error after cutting them off. It may be called once.
+func (s *Server) Serve(ctx context.Context) error {
+	failed := make(chan error, 1)
+	go func() { failed <- s.server.Serve(s.listener) }()
+	select {
+	case err := <-failed:
+		return fmt.Errorf("serve HTTP on %s: %w", s.Addr(), err)
+	case <-ctx.Done():
+	}
+	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.grace)
+	defer cancel()
+	err := s.server.Shutdown(grace)
+	if err != nil {
+		err = errors.Join(fmt.Errorf("requests on %s cut off after %s: %w", s.Addr(), s.grace, err), s.server.Close())
+	}
+	if failure := <-failed; !errors.Is(failure, http.ErrServerClosed) {
+		err = errors.Join(err, failure)
+	}
+	return err
+}
+
+// ignoreClosed forgives closing twice.
+func ignoreClosed(err error) error {
+	if errors.Is(err, net.ErrClosed) {
+		return nil
+	}
+	return err
+}
