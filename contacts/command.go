@@ -1,0 +1,94 @@
+package contacts
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"golang.org/x/text/unicode/norm"
+)
+
+// CommandKind says what a [Command] does.
+type CommandKind string
+
+// The kinds of commands.
+const (
+	Create  CommandKind = "create"
+	Replace CommandKind = "replace"
+	Merge   CommandKind = "merge"
+	Delete  CommandKind = "delete"
+)
+
+// Command is an accepted write on its way to the database. Commands of one contact are applied in the order in which the
+// queue accepted them, and those of one operation once.
+type Command struct {
+	Operation  uuid.UUID // see [Service]; the fence against doing it twice
+	Tenant     Tenant
+	Contact    uuid.UUID
+	Kind       CommandKind
+	AcceptedAt time.Time
+
+	Fields  Fields  // of Create and Replace; normalized
+	Patch   Patch   // of Merge
+	IfMatch []int64 // the versions that Replace, Merge and Delete may change; none: any
+	Region  string  // how phone numbers without a country are read; fixed when the command was accepted
+
+	Fingerprint string // of the request, to tell a retry from another request under the same idempotency key
+	ReplyTo     string // where the waiting API listens; see [Outcomes]
+	TraceParent string // W3C Trace Context
+}
+
+// Decide says what the command makes of its contact as it is now: nil if there never was one, a deleted contact if it is
+// gone. It returns the contact's next version, or the error that ends the operation. It does nothing else, so that it may
+// run any number of times before its result is committed.
+func (c Command) Decide(current *Contact, now time.Time) (Contact, *Error) {
+	now = now.UTC().Truncate(time.Microsecond)
+	if c.Kind == Create {
+		if current != nil {
+			return Contact{}, staleVersion(current.Version)
+		}
+		return Contact{Tenant: c.Tenant, ID: c.Contact, Version: 1, CreatedAt: now, UpdatedAt: now, Fields: c.Fields}, nil
+	}
+	if current == nil || current.Deleted {
+		return Contact{}, notFound("contact")
+	}
+	if len(c.IfMatch) > 0 && !slices.Contains(c.IfMatch, current.Version) {
+		return Contact{}, staleVersion(current.Version)
+	}
+	next := *current
+	next.Version++
+	if next.UpdatedAt = now; now.Before(current.UpdatedAt) {
+		next.UpdatedAt = current.UpdatedAt // another worker's clock was ahead
+	}
+	switch c.Kind {
+	case Delete:
+		next.Deleted = true
+		return next, nil
+	case Merge:
+		fields, err := c.Patch.merge(current.Fields)
+		if err == nil {
+			fields, err = fields.Normalize(c.Region)
+		}
+		if err != nil {
+			return Contact{}, asError(err)
+		}
+		next.Fields = fields
+		return next, nil
+	default:
+		next.Fields = c.Fields
+		return next, nil
+	}
+}
+
+// ExternalID is the external_id that the command gives its contact, "" where it gives none.
+func (c Command) ExternalID() string {
+	if c.Kind != Merge {
+		return c.Fields.ExternalID
+	}
+	patch, err := DecodeFields(c.Patch)
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(norm.NFC.String(patch.ExternalID))
+}

@@ -1,0 +1,130 @@
+// Package contacts is the inside of the hexagon: what a contact is, the commands that change it, the use cases, and the
+// ports through which they reach the world. It knows no database, no queue, no cache and no protocol; those live in
+// adapters/ and are wired in cmd/.
+package contacts
+
+import (
+	"encoding/json"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// Tenant owns contacts; nothing is ever visible across tenants. It comes from the caller's credential.
+type Tenant string
+
+// DefaultTenant is the only tenant while authentication is off.
+const DefaultTenant Tenant = "default"
+
+// Caller is who asks. Subject tells callers of one tenant apart, so that their idempotency keys cannot collide.
+type Caller struct {
+	Tenant  Tenant
+	Subject string
+}
+
+// Fields are what people fill in of a contact. The JSON names are the API's.
+//
+// A Fields value out of a [Contact] is normalized: see [Fields.Normalize]. Any other may hold anything.
+type Fields struct {
+	FirstName   string `json:"first_name,omitempty"`
+	MiddleName  string `json:"middle_name,omitempty"`
+	LastName    string `json:"last_name,omitempty"`
+	NamePrefix  string `json:"name_prefix,omitempty"`
+	NameSuffix  string `json:"name_suffix,omitempty"`
+	Nickname    string `json:"nickname,omitempty"`
+	DisplayName string `json:"display_name,omitempty"` // given, or composed of the others
+
+	Email  string         `json:"email,omitempty"` // shorthand for Emails[0].Address
+	Phone  string         `json:"phone,omitempty"` // shorthand for Phones[0].Number
+	Emails []EmailAddress `json:"emails,omitempty"`
+	Phones []PhoneNumber  `json:"phones,omitempty"`
+
+	Addresses    []PostalAddress   `json:"addresses,omitempty"`
+	Organization string            `json:"organization,omitempty"`
+	Department   string            `json:"department,omitempty"`
+	JobTitle     string            `json:"job_title,omitempty"`
+	Birthday     string            `json:"birthday,omitempty"` // YYYY-MM-DD, or --MM-DD without a year (RFC 6350, 4.3.1)
+	URLs         []string          `json:"urls,omitempty"`
+	Notes        string            `json:"notes,omitempty"`
+	Labels       []string          `json:"labels,omitempty"`
+	CustomFields map[string]string `json:"custom_fields,omitempty"`
+	ExternalID   string            `json:"external_id,omitempty"` // unique among a tenant's live contacts
+}
+
+// EmailAddress is one address of a contact.
+type EmailAddress struct {
+	Address string `json:"address"`
+	Label   string `json:"label,omitempty"`
+}
+
+// PhoneNumber is one number of a contact, as it was written.
+type PhoneNumber struct {
+	Number string `json:"number"`
+	E164   string `json:"e164,omitempty"` // derived where Number parses; ITU-T E.164
+	Label  string `json:"label,omitempty"`
+}
+
+// PostalAddress is one place of a contact. Every part is optional, but not all of them.
+type PostalAddress struct {
+	Street     string `json:"street,omitempty"`
+	City       string `json:"city,omitempty"`
+	Region     string `json:"region,omitempty"`
+	PostalCode string `json:"postal_code,omitempty"`
+	Country    string `json:"country,omitempty"`
+	Label      string `json:"label,omitempty"`
+}
+
+// Contact is one version of one contact. Only [Command.Decide] makes new ones; a repository rebuilds stored ones.
+type Contact struct {
+	Tenant    Tenant
+	ID        uuid.UUID // UUIDv7
+	Version   int64     // 1, 2, 3 …, never reused
+	CreatedAt time.Time // UTC, whole microseconds
+	UpdatedAt time.Time // UTC, whole microseconds
+	Deleted   bool      // the version is a tombstone
+	Fields    Fields    // normalized
+}
+
+// Document returns the contact as readers get it.
+func (c Contact) Document() (Document, error) {
+	document := Document{Tenant: c.Tenant, ID: c.ID, Version: c.Version, State: Gone}
+	if c.Deleted {
+		return document, nil
+	}
+	body, err := Encode(Representation{
+		ID: c.ID, Version: c.Version, CreatedAt: c.CreatedAt, UpdatedAt: c.UpdatedAt, Fields: c.Fields,
+	})
+	if err != nil {
+		return Document{}, err
+	}
+	document.State, document.JSON = Live, body
+	return document, nil
+}
+
+// Representation is the JSON form of a live contact.
+type Representation struct {
+	ID        uuid.UUID `json:"id"`
+	Version   int64     `json:"version"`
+	CreatedAt time.Time `json:"created_at"`
+	UpdatedAt time.Time `json:"updated_at"`
+	Fields
+}
+
+// State says what a [Document] knows of its contact.
+type State int
+
+// The states of a document.
+const (
+	Absent State = iota // no such contact, as far as anybody knows
+	Live                // JSON holds it
+	Gone                // deleted by Version
+)
+
+// Document is what readers get of one contact: its version, and the bytes of its [Representation].
+type Document struct {
+	Tenant  Tenant
+	ID      uuid.UUID
+	Version int64 // 0 when Absent
+	State   State
+	JSON    json.RawMessage // nil unless Live; never to be changed
+}

@@ -1,0 +1,12 @@
+package contactstest_test
+
+import (
+	"testing"
+
+	"contacts/contacts/contactstest"
+)
+
+func TestModel_Contract(t *testing.T) {
+	model := contactstest.NewModel()
+	contactstest.RunStore(t, func(*testing.T) contactstest.Store { return model })
+}

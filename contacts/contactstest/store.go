@@ -1,0 +1,425 @@
+package contactstest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+
+	"contacts/contacts"
+)
+
+// Store is a repository and the ledger that changes it.
+type Store interface {
+	contacts.Repository
+	contacts.Ledger
+}
+
+// RunStore is the contract of [contacts.Repository] and [contacts.Ledger]. Every case works in tenants of its own, so
+// that open may return the same store each time.
+func RunStore(t *testing.T, open func(t *testing.T) Store) {
+	for name, test := range map[string]func(*testing.T, *ledger){
+		"Absent":                   testAbsent,
+		"Lifecycle":                testLifecycle,
+		"EveryField":               testEveryField,
+		"Merge":                    testMergeKeepsTheRest,
+		"Replay":                   testReplay,
+		"ReplayOfCreate":           testReplayOfCreate,
+		"ReplayOfFailure":          testReplayOfFailure,
+		"ReplayInBatch":            testReplayInBatch,
+		"IfMatch":                  testIfMatch,
+		"Deleted":                  testDeleted,
+		"ExternalID":               testExternalID,
+		"ExternalIDWithinBatch":    testExternalIDWithinBatch,
+		"Tenants":                  testTenants,
+		"LargeBatch":               testLargeBatch,
+		"List":                     testList,
+		"CancelledChangesNothing":  testCancelled,
+		"ConcurrentSameContact":    testConcurrentSameContact,
+		"ConcurrentSameOperation":  testConcurrentSameOperation,
+		"ConcurrentSameExternalID": testConcurrentSameExternalID,
+	} {
+		t.Run(name, func(t *testing.T) {
+			test(t, &ledger{t: t, Store: open(t), tenant: NewTenant()})
+		})
+	}
+}
+
+// ledger is a store as seen by one case.
+type ledger struct {
+	Store
+	t      *testing.T
+	tenant contacts.Tenant
+}
+
+// apply applies one command and returns its outcome.
+func (l *ledger) apply(command contacts.Command) contacts.Outcome {
+	l.t.Helper()
+	outcomes, err := l.Apply(l.t.Context(), []contacts.Command{command}, time.Now())
+	require.NoError(l.t, err)
+	require.Len(l.t, outcomes, 1)
+	return outcomes[0]
+}
+
+func (l *ledger) create(fields contacts.Fields) contacts.Command {
+	l.t.Helper()
+	command := CreateCommand(l.t, l.tenant, fields)
+	require.Equal(l.t, contacts.Succeeded, l.apply(command).Operation.Status)
+	return command
+}
+
+func (l *ledger) document(id uuid.UUID) contacts.Document {
+	l.t.Helper()
+	document, err := l.Document(l.t.Context(), l.tenant, id)
+	require.NoError(l.t, err)
+	return document
+}
+
+func (l *ledger) operation(id uuid.UUID) contacts.Operation {
+	l.t.Helper()
+	operation, found, err := l.Operation(l.t.Context(), l.tenant, id)
+	require.NoError(l.t, err)
+	require.True(l.t, found)
+	return operation
+}
+
+func testAbsent(t *testing.T, l *ledger) {
+	id := NewID(t)
+	require.Equal(t, contacts.Document{Tenant: l.tenant, ID: id, State: contacts.Absent}, l.document(id))
+	_, found, err := l.Operation(t.Context(), l.tenant, id)
+	require.NoError(t, err)
+	require.False(t, found)
+}
+
+func testLifecycle(t *testing.T, l *ledger) {
+	create := CreateCommand(t, l.tenant, Jane(t))
+	created := l.apply(create)
+	require.EqualValues(t, 1, created.Operation.Version)
+	require.Equal(t, contacts.Live, created.Current.State)
+	require.Equal(t, created.Current, l.document(create.Contact), "the outcome's bytes are the reader's")
+	require.Equal(t, created.Operation, l.operation(create.Operation))
+	require.Equal(t, string(created.Current.JSON), string(created.Operation.Document))
+
+	replace := NewCommand(t, contacts.Replace, l.tenant, create.Contact)
+	replace.Fields = Full(t)
+	replaced := l.apply(replace)
+	require.EqualValues(t, 2, replaced.Operation.Version)
+	require.Equal(t, replaced.Current, l.document(create.Contact))
+
+	remove := NewCommand(t, contacts.Delete, l.tenant, create.Contact)
+	removed := l.apply(remove)
+	require.EqualValues(t, 3, removed.Operation.Version)
+	require.Nil(t, removed.Operation.Document)
+	require.Equal(t, contacts.Document{Tenant: l.tenant, ID: create.Contact, Version: 3, State: contacts.Gone}, l.document(create.Contact))
+	require.Equal(t, created.Operation, l.operation(create.Operation), "an operation keeps its own version's document")
+}
+
+func testEveryField(t *testing.T, l *ledger) {
+	fields := Full(t)
+	create := CreateCommand(t, l.tenant, fields)
+	created := l.apply(create)
+	want, err := contacts.Contact{
+		Tenant: l.tenant, ID: create.Contact, Version: 1, Fields: fields,
+		CreatedAt: created.Operation.EndedAt, UpdatedAt: created.Operation.EndedAt,
+	}.Document()
+	require.NoError(t, err)
+	require.Equal(t, string(want.JSON), string(created.Current.JSON))
+	require.Equal(t, string(want.JSON), string(l.document(create.Contact).JSON))
+	merged := l.apply(MergeCommand(t, l.tenant, create.Contact, `{"notes":"other"}`))
+	fields.Notes = "other"
+	want, err = contacts.Contact{
+		Tenant: l.tenant, ID: create.Contact, Version: 2, Fields: fields,
+		CreatedAt: created.Operation.EndedAt, UpdatedAt: merged.Operation.EndedAt,
+	}.Document()
+	require.NoError(t, err)
+	require.Equal(t, string(want.JSON), string(l.document(create.Contact).JSON))
+}
+
+func testMergeKeepsTheRest(t *testing.T, l *ledger) {
+	id := l.create(Jane(t)).Contact
+	l.apply(MergeCommand(t, l.tenant, id, `{"nickname":"J"}`))
+	outcome := l.apply(MergeCommand(t, l.tenant, id, `{"email":"j@example.org","phone":null}`))
+	require.EqualValues(t, 3, outcome.Current.Version)
+	require.Contains(t, string(outcome.Current.JSON), `"nickname":"J"`)
+	require.Contains(t, string(outcome.Current.JSON), `"emails":[{"address":"j@example.org"}]`)
+	require.NotContains(t, string(outcome.Current.JSON), "phone")
+
+	emptied := l.apply(MergeCommand(t, l.tenant, id, `{"first_name":null,"last_name":null,"nickname":null,"email":null}`))
+	require.Equal(t, contacts.Failed, emptied.Operation.Status)
+	require.Equal(t, contacts.KindInvalid, emptied.Operation.Problem.Kind)
+	require.EqualValues(t, 3, l.document(id).Version)
+}
+
+func testReplay(t *testing.T, l *ledger) {
+	create := l.create(Jane(t))
+	merge := MergeCommand(t, l.tenant, create.Contact, `{"nickname":"J"}`)
+	first := l.apply(merge)
+	l.apply(MergeCommand(t, l.tenant, create.Contact, `{"nickname":"K"}`))
+
+	again := l.apply(merge)
+	require.Equal(t, first.Operation, again.Operation)
+	require.EqualValues(t, 3, again.Current.Version, "the cache is to be given what is current, not what was")
+	require.EqualValues(t, 3, l.document(create.Contact).Version)
+}
+
+func testReplayOfCreate(t *testing.T, l *ledger) {
+	create := l.create(Jane(t))
+	retry := create
+	retry.Contact = NewID(t)
+	again := l.apply(retry)
+	require.Equal(t, create.Contact, again.Operation.Contact, "the first command to be applied decides the id")
+	require.Equal(t, contacts.Absent, again.Current.State)
+	require.Equal(t, contacts.Absent, l.document(retry.Contact).State)
+}
+
+func testReplayOfFailure(t *testing.T, l *ledger) {
+	remove := NewCommand(t, contacts.Delete, l.tenant, NewID(t))
+	first := l.apply(remove)
+	require.Equal(t, contacts.Failed, first.Operation.Status)
+	require.Equal(t, contacts.KindNotFound, first.Operation.Problem.Kind)
+	require.Equal(t, first.Operation, l.operation(remove.Operation))
+	require.Equal(t, first.Operation, l.apply(remove).Operation)
+}
+
+func testReplayInBatch(t *testing.T, l *ledger) {
+	applied := l.create(Jane(t))
+	fresh := CreateCommand(t, l.tenant, Jane(t))
+	outcomes, err := l.Apply(t.Context(), []contacts.Command{fresh, applied}, time.Now())
+	require.NoError(t, err)
+	require.Equal(t, fresh.Operation, outcomes[0].Operation.ID)
+	require.Equal(t, applied.Operation, outcomes[1].Operation.ID)
+	require.EqualValues(t, 1, l.document(applied.Contact).Version)
+	require.EqualValues(t, 1, l.document(fresh.Contact).Version)
+}
+
+func testIfMatch(t *testing.T, l *ledger) {
+	create := l.create(Jane(t))
+	stale := MergeCommand(t, l.tenant, create.Contact, `{"nickname":"J"}`)
+	stale.IfMatch = []int64{7, 8}
+	outcome := l.apply(stale)
+	require.Equal(t, contacts.Failed, outcome.Operation.Status)
+	require.Equal(t, contacts.KindStaleVersion, outcome.Operation.Problem.Kind)
+	require.EqualValues(t, 1, outcome.Operation.Problem.CurrentVersion)
+
+	right := MergeCommand(t, l.tenant, create.Contact, `{"nickname":"J"}`)
+	right.IfMatch = []int64{7, 1}
+	require.EqualValues(t, 2, l.apply(right).Operation.Version)
+}
+
+func testDeleted(t *testing.T, l *ledger) {
+	create := l.create(Jane(t))
+	l.apply(NewCommand(t, contacts.Delete, l.tenant, create.Contact))
+	for _, command := range []contacts.Command{
+		MergeCommand(t, l.tenant, create.Contact, `{"nickname":"J"}`),
+		NewCommand(t, contacts.Delete, l.tenant, create.Contact),
+		{Operation: NewID(t), Tenant: l.tenant, Contact: create.Contact, Kind: contacts.Replace, Fields: Jane(t)},
+	} {
+		outcome := l.apply(command)
+		require.Equal(t, contacts.KindNotFound, outcome.Operation.Problem.Kind)
+		require.Equal(t, contacts.Gone, outcome.Current.State)
+	}
+	again := create
+	again.Operation = NewID(t)
+	require.Equal(t, contacts.Failed, l.apply(again).Operation.Status, "an id is never used twice")
+	require.EqualValues(t, 2, l.document(create.Contact).Version)
+}
+
+func testExternalID(t *testing.T, l *ledger) {
+	fields := Jane(t)
+	fields.ExternalID = "crm-1"
+	holder := l.create(fields)
+	other := l.create(Jane(t))
+
+	for _, command := range []contacts.Command{
+		CreateCommand(t, l.tenant, fields),
+		MergeCommand(t, l.tenant, other.Contact, `{"external_id":"crm-1"}`),
+	} {
+		outcome := l.apply(command)
+		require.Equal(t, contacts.Failed, outcome.Operation.Status)
+		require.Equal(t, contacts.KindDuplicateExternalID, outcome.Operation.Problem.Kind)
+	}
+	keep := NewCommand(t, contacts.Replace, l.tenant, holder.Contact)
+	keep.Fields = fields
+	require.Equal(t, contacts.Succeeded, l.apply(keep).Operation.Status, "a contact may keep its own")
+
+	l.apply(NewCommand(t, contacts.Delete, l.tenant, holder.Contact))
+	outcome := l.apply(MergeCommand(t, l.tenant, other.Contact, `{"external_id":"crm-1"}`))
+	require.Equal(t, contacts.Succeeded, outcome.Operation.Status, "a deleted contact holds none")
+}
+
+func testExternalIDWithinBatch(t *testing.T, l *ledger) {
+	fields := Jane(t)
+	fields.ExternalID = "crm-1"
+	first, second := CreateCommand(t, l.tenant, fields), CreateCommand(t, l.tenant, fields)
+	outcomes, err := l.Apply(t.Context(), []contacts.Command{first, second}, time.Now())
+	require.NoError(t, err)
+	require.Equal(t, contacts.Succeeded, outcomes[0].Operation.Status)
+	require.Equal(t, contacts.KindDuplicateExternalID, outcomes[1].Operation.Problem.Kind)
+}
+
+func testTenants(t *testing.T, l *ledger) {
+	mine := l.create(Full(t))
+	theirs := mine // the same contact id, operation id and external id, of another tenant
+	theirs.Tenant = NewTenant()
+	theirs.Fields.FirstName = "Other"
+	both := []contacts.Command{MergeCommand(t, l.tenant, mine.Contact, `{"nickname":"J"}`), theirs}
+	outcomes, err := l.Apply(t.Context(), both, time.Now())
+	require.NoError(t, err)
+	require.EqualValues(t, 2, outcomes[0].Operation.Version)
+	require.EqualValues(t, 1, outcomes[1].Operation.Version)
+	require.NotContains(t, string(l.document(mine.Contact).JSON), "Other")
+
+	stranger := NewTenant()
+	document, err := l.Document(t.Context(), stranger, mine.Contact)
+	require.NoError(t, err)
+	require.Equal(t, contacts.Absent, document.State)
+	_, found, err := l.Operation(t.Context(), stranger, mine.Operation)
+	require.NoError(t, err)
+	require.False(t, found)
+	page, err := l.List(t.Context(), stranger, contacts.Query{Limit: 10})
+	require.NoError(t, err)
+	require.Empty(t, page)
+}
+
+func testLargeBatch(t *testing.T, l *ledger) {
+	const size = 500
+	commands := make([]contacts.Command, size)
+	for i := range commands {
+		commands[i] = CreateCommand(t, l.tenant, Jane(t))
+	}
+	outcomes, err := l.Apply(t.Context(), commands, time.Now())
+	require.NoError(t, err)
+	for i := range commands {
+		require.Equal(t, commands[i].Operation, outcomes[i].Operation.ID)
+		commands[i] = MergeCommand(t, l.tenant, commands[i].Contact, fmt.Sprintf(`{"nickname":"N%d"}`, i))
+	}
+	outcomes, err = l.Apply(t.Context(), commands, time.Now())
+	require.NoError(t, err)
+	for i, outcome := range outcomes {
+		require.EqualValues(t, 2, outcome.Current.Version)
+		require.Contains(t, string(l.document(commands[i].Contact).JSON), fmt.Sprintf(`"nickname":"N%d"`, i))
+	}
+}
+
+func testList(t *testing.T, l *ledger) {
+	var want []uuid.UUID
+	for i := range 7 {
+		create := l.create(Jane(t))
+		if i == 3 {
+			l.apply(NewCommand(t, contacts.Delete, l.tenant, create.Contact))
+			continue
+		}
+		want = append(want, create.Contact)
+	}
+	var got []uuid.UUID
+	query := contacts.Query{Limit: 4}
+	for {
+		page, err := l.List(t.Context(), l.tenant, query)
+		require.NoError(t, err)
+		for _, document := range page {
+			require.Equal(t, l.document(document.ID), document)
+			got = append(got, document.ID)
+		}
+		if len(page) < query.Limit {
+			break
+		}
+		query.After = page[len(page)-1].ID
+	}
+	require.Equal(t, want, got)
+}
+
+func testCancelled(t *testing.T, l *ledger) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	create := CreateCommand(t, l.tenant, Jane(t))
+	_, err := l.Apply(ctx, []contacts.Command{create}, time.Now())
+	require.Error(t, err)
+	require.Equal(t, contacts.Absent, l.document(create.Contact).State)
+	if _, err = l.Document(ctx, l.tenant, create.Contact); err != nil { // a cache may answer all the same
+		require.ErrorIs(t, err, context.Canceled)
+	}
+}
+
+// applyUntilDone applies a command as a worker does: transient errors are tried again.
+func (l *ledger) applyUntilDone(command contacts.Command) (contacts.Outcome, error) {
+	for {
+		outcomes, err := l.Apply(l.t.Context(), []contacts.Command{command}, time.Now())
+		if err == nil {
+			return outcomes[0], nil
+		}
+		if !errors.Is(err, contacts.ErrTransient) {
+			return contacts.Outcome{}, err
+		}
+	}
+}
+
+// concurrently applies the commands at the same time and returns their outcomes.
+func (l *ledger) concurrently(commands []contacts.Command) []contacts.Outcome {
+	l.t.Helper()
+	outcomes, errs := make([]contacts.Outcome, len(commands)), make([]error, len(commands))
+	var all sync.WaitGroup
+	for i, command := range commands {
+		all.Go(func() { outcomes[i], errs[i] = l.applyUntilDone(command) })
+	}
+	all.Wait()
+	require.NoError(l.t, errors.Join(errs...))
+	return outcomes
+}
+
+func testConcurrentSameContact(t *testing.T, l *ledger) {
+	const writers = 16
+	id := l.create(Jane(t)).Contact
+	commands := make([]contacts.Command, writers)
+	for i := range commands {
+		commands[i] = MergeCommand(t, l.tenant, id, fmt.Sprintf(`{"custom_fields":{"n%d":"x"}}`, i))
+	}
+	versions := map[int64]bool{}
+	for _, outcome := range l.concurrently(commands) {
+		versions[outcome.Operation.Version] = true
+	}
+	require.Len(t, versions, writers, "no version is made twice")
+	document := l.document(id)
+	require.EqualValues(t, writers+1, document.Version)
+	for i := range commands {
+		require.Contains(t, string(document.JSON), fmt.Sprintf(`"n%d":"x"`, i))
+	}
+}
+
+func testConcurrentSameOperation(t *testing.T, l *ledger) {
+	first := CreateCommand(t, l.tenant, Jane(t))
+	commands := make([]contacts.Command, 8)
+	for i := range commands {
+		commands[i] = first
+		commands[i].Contact = NewID(t)
+	}
+	outcomes := l.concurrently(commands)
+	page, err := l.List(t.Context(), l.tenant, contacts.Query{Limit: 10})
+	require.NoError(t, err)
+	require.Len(t, page, 1)
+	for _, outcome := range outcomes {
+		require.Equal(t, page[0].ID, outcome.Operation.Contact)
+	}
+}
+
+func testConcurrentSameExternalID(t *testing.T, l *ledger) {
+	fields := Jane(t)
+	fields.ExternalID = "crm-1"
+	commands := make([]contacts.Command, 8)
+	for i := range commands {
+		commands[i] = CreateCommand(t, l.tenant, fields)
+	}
+	succeeded := 0
+	for _, outcome := range l.concurrently(commands) {
+		if outcome.Operation.Status == contacts.Succeeded {
+			succeeded++
+		} else {
+			require.Equal(t, contacts.KindDuplicateExternalID, outcome.Operation.Problem.Kind)
+		}
+	}
+	require.Equal(t, 1, succeeded)
+}

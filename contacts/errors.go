@@ -1,0 +1,142 @@
+package contacts
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/google/uuid"
+)
+
+// Kind sorts errors by what the caller can do about them. The values are stable: they are stored with operations and
+// name the problem types of the API.
+type Kind string
+
+// The kinds of [Error].
+const (
+	KindInvalid             Kind = "invalid"               // the input breaks the rules in Violations
+	KindNotFound            Kind = "not-found"             // no such contact or operation
+	KindStaleVersion        Kind = "stale-version"         // If-Match names another version than CurrentVersion
+	KindDuplicateExternalID Kind = "duplicate-external-id" // another live contact of the tenant has the external_id
+	KindKeyReused           Kind = "idempotency-key-reused"
+	KindUnavailable         Kind = "unavailable" // nothing happened; try again
+	KindUncertain           Kind = "uncertain"   // it may have happened; try again with the same key, or ask for Operation
+)
+
+// Error is an error that the caller can act upon. It is stored with failed operations and never holds a contact's data.
+type Error struct {
+	Kind           Kind        `json:"kind"`
+	Detail         string      `json:"detail"`
+	Violations     []Violation `json:"violations,omitempty"`
+	CurrentVersion int64       `json:"current_version,omitempty"` // with KindStaleVersion
+	Operation      string      `json:"operation,omitempty"`       // with KindUncertain: the operation to ask for
+	cause          error
+}
+
+// Violation is one broken rule and its place.
+type Violation struct {
+	// Pointer is a JSON pointer (RFC 6901) into the input, "" for the whole. For a query parameter it is its bare name.
+	Pointer string `json:"pointer"`
+	// Message says what was expected.
+	Message string `json:"message"`
+}
+
+// Error implements error.
+func (e *Error) Error() string {
+	var b strings.Builder
+	b.WriteString(e.Detail)
+	for i, v := range e.Violations {
+		if i == 0 {
+			b.WriteString(": ")
+		} else {
+			b.WriteString("; ")
+		}
+		if v.Pointer != "" {
+			b.WriteString(v.Pointer + ": ")
+		}
+		b.WriteString(v.Message)
+	}
+	return b.String()
+}
+
+// Unwrap returns the error behind this one, which is for logs and not for callers; it is not stored.
+func (e *Error) Unwrap() error { return e.cause }
+
+// IsKind reports whether err is, or wraps, an [Error] of the kind.
+func IsKind(err error, kind Kind) bool {
+	var e *Error
+	return errors.As(err, &e) && e.Kind == kind
+}
+
+func invalid(violations ...Violation) *Error {
+	return &Error{Kind: KindInvalid, Detail: "the input is not valid", Violations: violations}
+}
+
+func notFound(what string) *Error {
+	return &Error{Kind: KindNotFound, Detail: "no such " + what}
+}
+
+func staleVersion(current int64) *Error {
+	return &Error{
+		Kind:           KindStaleVersion,
+		Detail:         fmt.Sprintf("the contact is at version %d: read it again and repeat the change on that", current),
+		CurrentVersion: current,
+	}
+}
+
+// DuplicateExternalID is the error of a command whose external_id another live contact of the tenant has already.
+// Ledgers, which alone can see the other contact, end the operation with it.
+func DuplicateExternalID() *Error {
+	return &Error{
+		Kind:       KindDuplicateExternalID,
+		Detail:     "another contact has this external_id",
+		Violations: []Violation{{Pointer: "/external_id", Message: "must be unique among the tenant's contacts"}},
+	}
+}
+
+func keyReused() *Error {
+	return &Error{
+		Kind:   KindKeyReused,
+		Detail: "this Idempotency-Key was used with another request: send the same request, or a new key",
+	}
+}
+
+// Unavailable is the error of an adapter that could not be asked. The cause is for logs, not for callers.
+func Unavailable(detail string, cause error) *Error {
+	return &Error{Kind: KindUnavailable, Detail: detail, cause: cause}
+}
+
+// Uncertain is the error of a queue that did not say whether it took the operation's command.
+func Uncertain(operation uuid.UUID, cause error) *Error {
+	return &Error{
+		Kind:      KindUncertain,
+		Detail:    "the write may have been accepted: ask for the operation, or repeat the request with the same Idempotency-Key",
+		Operation: operation.String(),
+		cause:     cause,
+	}
+}
+
+// TooLarge is the error of a queue that can never take a command because of its size.
+func TooLarge(cause error) *Error {
+	e := invalid(Violation{Message: "expected a smaller contact: this one does not fit into a message"})
+	e.cause = cause
+	return e
+}
+
+func asError(err error) *Error {
+	var e *Error
+	if errors.As(err, &e) {
+		return e
+	}
+	return &Error{Kind: KindInvalid, Detail: "the input is not valid", cause: err}
+}
+
+// Errors of a [Ledger] that blame no command: compare with [errors.Is].
+var (
+	// ErrTransient says that circumstances undid the transaction (a deadlock, a serialization failure, a lost connection):
+	// the same commands may pass when they are tried again.
+	ErrTransient = errors.New("transaction undone: try again")
+
+	// ErrDown says that the database cannot be reached: no command can pass before it is back.
+	ErrDown = errors.New("database is down")
+)

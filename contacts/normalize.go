@@ -1,0 +1,299 @@
+package contacts
+
+import (
+	"fmt"
+	"maps"
+	"net/mail"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/nyaruka/phonenumbers"
+	"golang.org/x/text/unicode/norm"
+)
+
+// Normalize returns the fields as they are stored, or an [Error] of [KindInvalid] with every broken rule.
+//
+// Text is trimmed and brought to Unicode's form C; the shorthands email and phone and the first entries of their lists
+// agree; phone numbers get their E.164 form, read as numbers of region (ISO 3166-1 alpha-2, or "" to read only those
+// that begin with +); labels and links lose their repetitions; display_name is composed where it was not given.
+// Normalizing twice changes nothing.
+func (f Fields) Normalize(region string) (Fields, error) {
+	n := normalizer{limits: Limits(), aliases: map[string]string{}}
+	f = n.texts(f)
+	f = n.shorthands(f)
+	f.Emails = n.emails(f.Emails)
+	f.Phones = n.phones(f.Phones, region)
+	f.Addresses = n.addresses(f.Addresses)
+	f.URLs = n.list("/urls", f.URLs, checkURL)
+	f.Labels = n.list("/labels", f.Labels, nil)
+	f.CustomFields = n.customFields(f.CustomFields)
+	f.Birthday = n.birthday(f.Birthday)
+
+	f.Email, f.Phone = f.primaryEmail(), f.primaryPhone()
+	if f.DisplayName == "" {
+		f.DisplayName = f.composedName()
+	}
+	if f.DisplayName == "" && len(n.violations) == 0 {
+		n.violate("", "expected at least one of a name, an email, a phone or an organization")
+	}
+	if len(n.violations) > 0 {
+		return Fields{}, invalid(n.violations...)
+	}
+	if body, err := Encode(f); err != nil || len(body) > MaxDocument {
+		return Fields{}, invalid(Violation{Message: fmt.Sprintf("expected at most %d bytes of JSON in all", MaxDocument)})
+	}
+	return f, nil
+}
+
+// composedName is the display name of a contact that was given none.
+func (f Fields) composedName() string {
+	var parts []string
+	for _, part := range []string{f.NamePrefix, f.FirstName, f.MiddleName, f.LastName, f.NameSuffix} {
+		if part != "" {
+			parts = append(parts, part)
+		}
+	}
+	// A prefix or a suffix alone is no name.
+	if f.FirstName+f.MiddleName+f.LastName != "" {
+		return strings.Join(parts, " ")
+	}
+	for _, name := range []string{f.Nickname, f.Organization, f.primaryEmail(), f.primaryPhone()} {
+		if name != "" {
+			return name
+		}
+	}
+	return ""
+}
+
+func (f Fields) primaryEmail() string {
+	if len(f.Emails) == 0 {
+		return ""
+	}
+	return f.Emails[0].Address
+}
+
+func (f Fields) primaryPhone() string {
+	if len(f.Phones) == 0 {
+		return ""
+	}
+	return f.Phones[0].Number
+}
+
+// normalizer collects every violation instead of stopping at the first.
+type normalizer struct {
+	limits     map[string]int
+	violations []Violation
+	aliases    map[string]string // from the pointer of what a shorthand stands for to that of the shorthand
+}
+
+func (n *normalizer) violate(pointer, format string, args ...any) {
+	if alias, ok := n.aliases[pointer]; ok {
+		pointer = alias
+	}
+	n.violations = append(n.violations, Violation{Pointer: pointer, Message: fmt.Sprintf(format, args...)})
+}
+
+// text cleans one value and holds it to the limit under key.
+func (n *normalizer) text(pointer, key, value string) string {
+	value = strings.TrimSpace(norm.NFC.String(value))
+	if limit := n.limits[key]; utf8.RuneCountInString(value) > limit {
+		n.violate(pointer, "expected at most %d characters", limit)
+	}
+	multiline := key == "notes" || key == "addresses/*/street" || key == "custom_fields/*"
+	if strings.ContainsFunc(value, func(r rune) bool {
+		return unicode.IsControl(r) && (!multiline || (r != '\n' && r != '\r' && r != '\t'))
+	}) {
+		n.violate(pointer, "expected no control characters")
+	}
+	return value
+}
+
+// entries reports whether there are entries to look at: some, and no more than the limit under key.
+func (n *normalizer) entries(key string, count int) bool {
+	if limit := n.limits[key]; count > limit {
+		n.violate("/"+key, "expected at most %d entries", limit)
+		return false
+	}
+	return count > 0
+}
+
+func (n *normalizer) texts(f Fields) Fields {
+	for key, value := range map[string]*string{
+		"first_name": &f.FirstName, "middle_name": &f.MiddleName, "last_name": &f.LastName,
+		"name_prefix": &f.NamePrefix, "name_suffix": &f.NameSuffix, "nickname": &f.Nickname,
+		"display_name": &f.DisplayName, "organization": &f.Organization, "department": &f.Department,
+		"job_title": &f.JobTitle, "notes": &f.Notes, "external_id": &f.ExternalID,
+	} {
+		*value = n.text("/"+key, key, *value)
+	}
+	slices.SortFunc(n.violations, func(a, b Violation) int { return strings.Compare(a.Pointer, b.Pointer) })
+	return f
+}
+
+// shorthands brings email and phone into their lists.
+func (n *normalizer) shorthands(f Fields) Fields {
+	const disagree = "expected the same as the first entry of the list, or only one of the two"
+	if email := strings.TrimSpace(f.Email); email != "" {
+		switch {
+		case len(f.Emails) == 0:
+			f.Emails = []EmailAddress{{Address: email}}
+			n.aliases["/emails/0/address"] = "/email"
+		case strings.TrimSpace(f.Emails[0].Address) != email:
+			n.violate("/email", disagree)
+		}
+	}
+	if phone := strings.TrimSpace(f.Phone); phone != "" {
+		switch {
+		case len(f.Phones) == 0:
+			f.Phones = []PhoneNumber{{Number: phone}}
+			n.aliases["/phones/0/number"] = "/phone"
+		case strings.TrimSpace(f.Phones[0].Number) != phone:
+			n.violate("/phone", disagree)
+		}
+	}
+	return f
+}
+
+func (n *normalizer) emails(emails []EmailAddress) []EmailAddress {
+	if !n.entries("emails", len(emails)) {
+		return nil
+	}
+	normal := make([]EmailAddress, 0, len(emails))
+	for i, e := range emails {
+		at := "/emails/" + strconv.Itoa(i)
+		e.Address = n.text(at+"/address", "emails/*/address", e.Address)
+		e.Label = n.text(at+"/label", "emails/*/label", e.Label)
+		if parsed, err := mail.ParseAddress(e.Address); err != nil || parsed.Address != e.Address {
+			n.violate(at+"/address", "expected an email address such as jane@example.com")
+		}
+		normal = append(normal, e)
+	}
+	return normal
+}
+
+func (n *normalizer) phones(phones []PhoneNumber, region string) []PhoneNumber {
+	if !n.entries("phones", len(phones)) {
+		return nil
+	}
+	normal := make([]PhoneNumber, 0, len(phones))
+	for i, p := range phones {
+		at := "/phones/" + strconv.Itoa(i)
+		p.Number = n.text(at+"/number", "phones/*/number", p.Number)
+		p.Label = n.text(at+"/label", "phones/*/label", p.Label)
+		p.E164 = ""
+		if !strings.ContainsFunc(p.Number, unicode.IsDigit) {
+			n.violate(at+"/number", "expected a phone number such as +1 415 555 2671")
+		} else if number, err := phonenumbers.Parse(p.Number, region); err == nil && phonenumbers.IsValidNumber(number) {
+			p.E164 = phonenumbers.Format(number, phonenumbers.E164)
+		}
+		normal = append(normal, p)
+	}
+	return normal
+}
+
+func (n *normalizer) addresses(addresses []PostalAddress) []PostalAddress {
+	if !n.entries("addresses", len(addresses)) {
+		return nil
+	}
+	normal := make([]PostalAddress, 0, len(addresses))
+	for i, a := range addresses {
+		at := "/addresses/" + strconv.Itoa(i)
+		for _, part := range []struct {
+			name  string
+			value *string
+		}{
+			{"street", &a.Street},
+			{"city", &a.City},
+			{"region", &a.Region},
+			{"postal_code", &a.PostalCode},
+			{"country", &a.Country},
+			{"label", &a.Label},
+		} {
+			*part.value = n.text(at+"/"+part.name, "addresses/*/"+part.name, *part.value)
+		}
+		if (a == PostalAddress{Label: a.Label}) {
+			n.violate(at, "expected at least one of street, city, region, postal_code or country")
+		}
+		normal = append(normal, a)
+	}
+	return normal
+}
+
+// list normalizes a list of plain texts, keeps the first of equal ones, and holds each to check.
+func (n *normalizer) list(pointer string, values []string, check func(string) string) []string {
+	key := pointer[1:]
+	if !n.entries(key, len(values)) {
+		return nil
+	}
+	normal := make([]string, 0, len(values))
+	for i, value := range values {
+		at := pointer + "/" + strconv.Itoa(i)
+		value = n.text(at, key+"/*", value)
+		switch {
+		case value == "":
+			n.violate(at, "expected text")
+		case slices.Contains(normal, value):
+			continue
+		case check != nil:
+			if broken := check(value); broken != "" {
+				n.violate(at, "%s", broken)
+			}
+		}
+		normal = append(normal, value)
+	}
+	return normal
+}
+
+// checkURL refuses what is not a link, and what a browser would run.
+func checkURL(value string) string {
+	u, err := url.Parse(value)
+	if err != nil || u.Host == "" || slices.Contains([]string{"", "javascript", "data", "vbscript"}, u.Scheme) {
+		return "expected an absolute URL such as https://example.com"
+	}
+	return ""
+}
+
+func (n *normalizer) customFields(custom map[string]string) map[string]string {
+	if !n.entries("custom_fields", len(custom)) {
+		return nil
+	}
+	normal := make(map[string]string, len(custom))
+	for _, name := range slices.Sorted(maps.Keys(custom)) {
+		at := "/custom_fields/" + escapePointer(name)
+		clean := strings.TrimSpace(norm.NFC.String(name))
+		if clean == "" || utf8.RuneCountInString(clean) > maxCustomFieldName || strings.ContainsFunc(clean, unicode.IsControl) {
+			n.violate(at, "expected a name of 1 to %d characters and no control characters", maxCustomFieldName)
+		}
+		if _, twice := normal[clean]; twice {
+			n.violate(at, "expected each name once; spaces around it and the way accents are encoded do not count")
+		}
+		normal[clean] = n.text(at, "custom_fields/*", custom[name])
+	}
+	return normal
+}
+
+// birthday accepts a date with or without its year.
+func (n *normalizer) birthday(value string) string {
+	value = strings.TrimSpace(value)
+	if value == "" {
+		return ""
+	}
+	date := value
+	if short, ok := strings.CutPrefix(value, "--"); ok {
+		date = "2000-" + short // a leap year, so that --02-29 stands
+	}
+	if _, err := time.Parse(time.DateOnly, date); err != nil {
+		n.violate("/birthday", "expected a date as YYYY-MM-DD, or --MM-DD without a year")
+	}
+	return value
+}
+
+// escapePointer writes a name as a token of a JSON pointer (RFC 6901, section 3).
+func escapePointer(name string) string {
+	return strings.NewReplacer("~", "~0", "/", "~1").Replace(name)
+}

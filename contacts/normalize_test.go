@@ -1,0 +1,216 @@
+package contacts_test
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"contacts/contacts"
+	"contacts/contacts/contactstest"
+)
+
+// violations returns the pointers of a validation error.
+func violations(t *testing.T, err error) []string {
+	t.Helper()
+	var e *contacts.Error
+	require.ErrorAs(t, err, &e)
+	require.Equal(t, contacts.KindInvalid, e.Kind)
+	var pointers []string
+	for _, v := range e.Violations {
+		require.NotEmpty(t, v.Message)
+		pointers = append(pointers, v.Pointer)
+	}
+	return pointers
+}
+
+func TestFields_Normalize(t *testing.T) {
+	long := strings.Repeat("x", 201)
+	for name, test := range map[string]struct {
+		fields  contacts.Fields
+		invalid []string
+	}{
+		"nothing":                {contacts.Fields{}, []string{""}},
+		"only a note":            {contacts.Fields{Notes: "n"}, []string{""}},
+		"only a prefix":          {contacts.Fields{NamePrefix: "Dr."}, []string{""}},
+		"an organization":        {contacts.Fields{Organization: "Example"}, nil},
+		"a nickname":             {contacts.Fields{Nickname: "J"}, nil},
+		"a phone":                {contacts.Fields{Phone: "987654321"}, nil},
+		"two long names":         {contacts.Fields{FirstName: long, LastName: long}, []string{"/first_name", "/last_name"}},
+		"as long as may be":      {contacts.Fields{FirstName: strings.Repeat("ü", 200)}, nil},
+		"a control character":    {contacts.Fields{FirstName: "a\x00b"}, []string{"/first_name"}},
+		"lines in a name":        {contacts.Fields{FirstName: "a\nb"}, []string{"/first_name"}},
+		"lines in a note":        {contacts.Fields{FirstName: "a", Notes: "a\nb\tc"}, nil},
+		"no email":               {contacts.Fields{Email: "jane"}, []string{"/email"}},
+		"an email with its name": {contacts.Fields{Email: "Jane <jane@example.com>"}, []string{"/email"}},
+		"the second email": {
+			contacts.Fields{Emails: []contacts.EmailAddress{{Address: "a@example.com"}, {Address: ""}}},
+			[]string{"/emails/1/address"},
+		},
+		"shorthands that disagree": {contacts.Fields{
+			Email: "a@example.com", Emails: []contacts.EmailAddress{{Address: "b@example.com"}},
+			Phone: "1", Phones: []contacts.PhoneNumber{{Number: "2"}},
+		}, []string{"/email", "/phone"}},
+		"a phone without digits": {contacts.Fields{Phone: "none"}, []string{"/phone"}},
+		"an empty address":       {contacts.Fields{FirstName: "a", Addresses: []contacts.PostalAddress{{Label: "home"}}}, []string{"/addresses/0"}},
+		"a date":                 {contacts.Fields{FirstName: "a", Birthday: "1985-04-12"}, nil},
+		"a date without a year":  {contacts.Fields{FirstName: "a", Birthday: "--02-29"}, nil},
+		"no date":                {contacts.Fields{FirstName: "a", Birthday: "1985-02-29"}, []string{"/birthday"}},
+		"a link to run":          {contacts.Fields{FirstName: "a", URLs: []string{"javascript://x/%0aalert(1)"}}, []string{"/urls/0"}},
+		"no link":                {contacts.Fields{FirstName: "a", URLs: []string{"example.com"}}, []string{"/urls/0"}},
+		"too many labels":        {contacts.Fields{FirstName: "a", Labels: make([]string, 101)}, []string{"/labels"}},
+		"an empty label":         {contacts.Fields{FirstName: "a", Labels: []string{"x", " "}}, []string{"/labels/1"}},
+		"a custom field's name":  {contacts.Fields{FirstName: "a", CustomFields: map[string]string{"a/b\x01": "x"}}, []string{"/custom_fields/a~1b\x01"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := test.fields.Normalize("")
+			if test.invalid == nil {
+				require.NoError(t, err)
+				return
+			}
+			require.Equal(t, test.invalid, violations(t, err))
+		})
+	}
+}
+
+func TestFields_Normalize_TooMuchInAll(t *testing.T) {
+	fields := contacts.Fields{FirstName: "a", CustomFields: map[string]string{}}
+	for i := range 100 {
+		fields.CustomFields[strings.Repeat("n", i+1)] = strings.Repeat("本", 1000)
+	}
+	_, err := fields.Normalize("")
+	require.Equal(t, []string{""}, violations(t, err))
+}
+
+func TestFields_Normalize_Result(t *testing.T) {
+	got, err := contacts.Fields{
+		FirstName: " Jose\u0301 ", LastName: "Núñez", Email: " j@example.com ", Phone: "987 654 321",
+		Labels: []string{"a", " a", "b"},
+	}.Normalize("PE")
+	require.NoError(t, err)
+	require.Equal(t, contacts.Fields{
+		FirstName: "José", LastName: "Núñez", DisplayName: "José Núñez", Email: "j@example.com", Phone: "987 654 321",
+		Emails: []contacts.EmailAddress{{Address: "j@example.com"}},
+		Phones: []contacts.PhoneNumber{{Number: "987 654 321", E164: "+51987654321"}},
+		Labels: []string{"a", "b"},
+	}, got)
+}
+
+func TestFields_Normalize_TwiceChangesNothing(t *testing.T) {
+	text := rapid.StringN(0, 30, -1)
+	rapid.Check(t, func(t *rapid.T) {
+		fields := contacts.Fields{
+			FirstName: text.Draw(t, "first"), NamePrefix: text.Draw(t, "prefix"), Nickname: text.Draw(t, "nickname"),
+			DisplayName: text.Draw(t, "display"), Organization: text.Draw(t, "organization"), Notes: text.Draw(t, "notes"),
+			Labels:       rapid.SliceOfN(text, 0, 4).Draw(t, "labels"),
+			CustomFields: rapid.MapOfN(text, text, 0, 4).Draw(t, "custom"),
+			Phones: rapid.SliceOfN(rapid.Custom(func(t *rapid.T) contacts.PhoneNumber {
+				return contacts.PhoneNumber{Number: "1" + text.Draw(t, "number"), E164: text.Draw(t, "e164")}
+			}), 0, 3).Draw(t, "phones"),
+		}
+		once, err := fields.Normalize("PE")
+		if err != nil {
+			return
+		}
+		twice, err := once.Normalize("PE")
+		if err != nil {
+			t.Fatalf("normalized fields are refused: %v", err)
+		}
+		before, _ := json.Marshal(once)
+		after, _ := json.Marshal(twice)
+		if string(before) != string(after) {
+			t.Fatalf("%s became %s", before, after)
+		}
+	})
+}
+
+// decide applies a command to a contact with the fields.
+func decide(t *testing.T, fields contacts.Fields, command contacts.Command) (contacts.Contact, *contacts.Error) {
+	t.Helper()
+	current := contacts.Contact{Tenant: command.Tenant, ID: command.Contact, Version: 4, Fields: fields}
+	return command.Decide(&current, command.AcceptedAt)
+}
+
+func TestCommand_Merge(t *testing.T) {
+	jane := contactstest.Jane(t)
+	full := contactstest.Full(t)
+	id := contactstest.NewID(t)
+	for name, test := range map[string]struct {
+		before contacts.Fields
+		patch  string
+		change func(*contacts.Fields)
+	}{
+		"nothing":             {full, `{}`, func(*contacts.Fields) {}},
+		"a text":              {jane, `{"notes":"x"}`, func(f *contacts.Fields) { f.Notes = "x" }},
+		"a name is composed":  {jane, `{"first_name":"Ann"}`, func(f *contacts.Fields) { f.FirstName, f.DisplayName = "Ann", "Ann Doe" }},
+		"a given name stays":  {full, `{"first_name":"Ann"}`, func(f *contacts.Fields) { f.FirstName = "Ann" }},
+		"the given name goes": {full, `{"display_name":null}`, func(f *contacts.Fields) { f.DisplayName = "Dr. Zoë Ana Núñez <& Söhne> PhD" }},
+		"null removes":        {full, `{"notes":null,"labels":null,"addresses":null}`, func(f *contacts.Fields) { f.Notes, f.Labels, f.Addresses = "", nil, nil }},
+		"the primary email":   {full, `{"email":"n@example.com"}`, func(f *contacts.Fields) { f.Email, f.Emails[0].Address = "n@example.com", "n@example.com" }},
+		"no primary email":    {full, `{"email":null}`, func(f *contacts.Fields) { f.Email, f.Emails = "z@example.org", f.Emails[1:] }},
+		"a first phone":       {contactstest.Normalize(t, contacts.Fields{FirstName: "a"}), `{"phone":"1"}`, func(f *contacts.Fields) { f.Phone, f.Phones = "1", []contacts.PhoneNumber{{Number: "1"}} }},
+		"a list as a whole": {full, `{"emails":[{"address":"n@example.com"}]}`, func(f *contacts.Fields) {
+			f.Email, f.Emails = "n@example.com", []contacts.EmailAddress{{Address: "n@example.com"}}
+		}},
+		"custom fields merge":  {full, `{"custom_fields":{"a":null,"n":"1"}}`, func(f *contacts.Fields) { delete(f.CustomFields, "a"); f.CustomFields["n"] = "1" }},
+		"no custom fields":     {full, `{"custom_fields":null}`, func(f *contacts.Fields) { f.CustomFields = nil }},
+		"escapes of JSON stay": {jane, `{"notes":"<\u2028&>"}`, func(f *contacts.Fields) { f.Notes = "<\u2028&>" }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			command := contactstest.MergeCommand(t, contacts.DefaultTenant, id, test.patch)
+			made, problem := decide(t, test.before, command)
+			require.Nil(t, problem)
+			want := clone(t, test.before)
+			test.change(&want)
+			require.Equal(t, want, made.Fields)
+			require.EqualValues(t, 5, made.Version)
+		})
+	}
+}
+
+func clone(t *testing.T, fields contacts.Fields) contacts.Fields {
+	t.Helper()
+	raw, err := json.Marshal(fields)
+	require.NoError(t, err)
+	var copied contacts.Fields
+	require.NoError(t, json.Unmarshal(raw, &copied))
+	return copied
+}
+
+func TestParsePatch_Refuses(t *testing.T) {
+	for patch, pointers := range map[string][]string{
+		`[]`:                              {""},
+		`null`:                            {""},
+		`{`:                               {""},
+		`{} {}`:                           {""},
+		`{"fist_name":"x"}`:               {"/fist_name"},
+		`{"first_name":1}`:                {"/first_name"},
+		`{"email":"x"}`:                   {"/email"},
+		`{"id":"x"}`:                      {"/id"},
+		`{"emails":[{"adr":"x"}]}`:        {"/adr"},
+		`{"custom_fields":{"a":{"b":1}}}`: {"/custom_fields"},
+	} {
+		_, err := contacts.ParsePatch([]byte(patch))
+		require.Equal(t, pointers, violations(t, err), patch)
+	}
+}
+
+func FuzzParsePatch(f *testing.F) {
+	f.Add([]byte(`{"first_name":"x","email":null,"custom_fields":{"a":null}}`))
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		patch, err := contacts.ParsePatch(raw)
+		if err != nil {
+			var e *contacts.Error
+			require.ErrorAs(t, err, &e, "every refusal can be told to the caller")
+			return
+		}
+		command := contacts.Command{Kind: contacts.Merge, Patch: patch, Contact: contactstest.NewID(t)}
+		made, problem := decide(t, contactstest.Jane(t), command)
+		if problem == nil {
+			_, err := made.Fields.Normalize("")
+			require.NoError(t, err, "a contact is never made invalid")
+		}
+	})
+}

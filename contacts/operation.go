@@ -1,0 +1,64 @@
+package contacts
+
+import (
+	"encoding/json"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// Status is how far an [Operation] has come.
+type Status string
+
+// The statuses of an operation. Succeeded and Failed are final.
+const (
+	Pending   Status = "pending"
+	Succeeded Status = "succeeded"
+	Failed    Status = "failed"
+)
+
+// Operation is one accepted write, and its end. Every command has one; a retry under the same idempotency key has the
+// same one.
+type Operation struct {
+	ID          uuid.UUID   `json:"id"`
+	Tenant      Tenant      `json:"tenant"`
+	Kind        CommandKind `json:"kind"`
+	Contact     uuid.UUID   `json:"contact"`
+	Status      Status      `json:"status"`
+	Version     int64       `json:"version,omitempty"` // the contact's, which the operation made; with Succeeded
+	Problem     *Error      `json:"problem,omitempty"` // with Failed
+	Fingerprint string      `json:"fingerprint,omitempty"`
+	AcceptedAt  time.Time   `json:"accepted_at"`
+	EndedAt     time.Time   `json:"ended_at,omitzero"`
+	// Document is the contact as the operation made it: what the write's answer shows, also when it is repeated. It is nil
+	// after a Delete, and where it was not asked for.
+	Document json.RawMessage `json:"document,omitempty"`
+}
+
+// End returns the ended operation of a command: succeeded with the contact it made, or failed with the problem.
+func (c Command) End(made Contact, problem *Error, now time.Time) Operation {
+	operation := c.pending()
+	operation.EndedAt = now.UTC().Truncate(time.Microsecond)
+	if problem != nil {
+		operation.Status, operation.Problem = Failed, problem
+	} else {
+		operation.Status, operation.Version = Succeeded, made.Version
+	}
+	return operation
+}
+
+func (c Command) pending() Operation {
+	return Operation{
+		ID: c.Operation, Tenant: c.Tenant, Kind: c.Kind, Contact: c.Contact, Status: Pending,
+		Fingerprint: c.Fingerprint, AcceptedAt: c.AcceptedAt,
+	}
+}
+
+// Outcome is what applying a command came to.
+type Outcome struct {
+	// Operation is the command's operation as it stands in the database, from now or, if it had been applied before, from
+	// then.
+	Operation Operation
+	// Current is the command's contact as it is after the transaction, whoever changed it last.
+	Current Document
+}

@@ -1,0 +1,84 @@
+package contacts
+
+import (
+	"context"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// Repository answers questions about the committed state. Every method sees all that was committed before it was called.
+// Errors are an [Error] of [KindUnavailable] when the database cannot be asked, or the context's.
+type Repository interface {
+	// Document returns one contact. One that is not there, or deleted, is no error but a state.
+	Document(ctx context.Context, tenant Tenant, id uuid.UUID) (Document, error)
+
+	// List returns up to query.Limit live contacts in the query's order, each once, from after query.After on.
+	List(ctx context.Context, tenant Tenant, query Query) ([]Document, error)
+
+	// Operation returns an ended operation, with its Document; found is false for one that has not ended.
+	Operation(ctx context.Context, tenant Tenant, id uuid.UUID) (operation Operation, found bool, err error)
+}
+
+// Query selects a page of contacts, ordered by id, which is the order of creation.
+type Query struct {
+	Limit int       // 1 or more
+	After uuid.UUID // the last contact of the page before; the zero UUID for the first page
+}
+
+// Ledger applies commands to the committed state.
+type Ledger interface {
+	// Apply applies the commands in one transaction: all of them are committed, or none. No two may be of one contact, nor
+	// of one operation. A command whose operation has been applied before changes nothing. For each command it returns
+	// the outcome, in the commands' order; what the domain refuses is an outcome too.
+	//
+	// Its error says how to go on: see [Transient] and [Down]. Any other error may be the fault of a single command, so
+	// that the others may pass without it.
+	Apply(ctx context.Context, commands []Command, now time.Time) ([]Outcome, error)
+}
+
+// Queue takes commands to the workers, in order for each contact.
+type Queue interface {
+	// Send returns nil once the command is stored durably: it will then be applied, whatever happens. It returns an
+	// [Error] of [KindUnavailable] when nothing happened, of [KindUncertain] when that is not known, and of [KindInvalid]
+	// when the command can never be sent.
+	Send(ctx context.Context, command Command) error
+}
+
+// Cache holds documents nearer than the repository does.
+type Cache interface {
+	// Refresh stores the outcomes of commands that were just committed. Older ones never replace newer ones.
+	Refresh(ctx context.Context, documents []Document) error
+}
+
+// Notices carry the ends of operations from the worker to the API that waits for them. They may be lost.
+type Notices interface {
+	// Notify tells each address the ends of its operations.
+	Notify(ctx context.Context, notices []Notice) error
+}
+
+// Notice is an ended operation on its way to the address that its command named in ReplyTo.
+type Notice struct {
+	Address   string
+	Operation Operation
+}
+
+// Outcomes is the API's end of [Notices].
+type Outcomes interface {
+	// Address is what commands carry as ReplyTo, so that their notices arrive here.
+	Address() string
+
+	// Expect announces that somebody waits for the operation's end. It is sent at most once; the caller calls stop when it
+	// waits no more. It is to be called before the command is sent.
+	Expect(tenant Tenant, operation uuid.UUID) (ended <-chan Operation, stop func())
+}
+
+// PendingOperations remembers accepted operations that have not ended, for those who ask for them.
+type PendingOperations interface {
+	// Note remembers a pending operation.
+	Note(ctx context.Context, operation Operation) error
+
+	// Pending returns a noted operation; found is false where none was noted. It returns an [Error] of [KindUnavailable]
+	// when that cannot be told.
+	Pending(ctx context.Context, tenant Tenant, id uuid.UUID) (operation Operation, found bool, err error)
+}

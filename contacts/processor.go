@@ -1,0 +1,126 @@
+package contacts
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// Processor is the worker's use case: it applies commands, refreshes the cache and tells those who wait. All methods may
+// be called concurrently.
+type Processor struct {
+	ledger  Ledger
+	cache   Cache
+	notices Notices
+	log     *slog.Logger
+	now     func() time.Time
+}
+
+// NewProcessor returns a processor. now is the clock; time.Now where nil.
+func NewProcessor(ledger Ledger, cache Cache, notices Notices, log *slog.Logger, now func() time.Time) *Processor {
+	if now == nil {
+		now = time.Now
+	}
+	return &Processor{ledger, cache, notices, log, now}
+}
+
+// ErrBlocked is the error of a command that was not tried because an earlier one of its contact has to be tried again.
+var ErrBlocked = errors.New("an earlier command of the contact is not done")
+
+// Process applies the commands, those of one contact in the given order, and returns one error for each: nil means done,
+// whether it succeeded or failed in the domain's eyes, so that its message can be deleted. With any other it is to be
+// processed again, before later commands of its contact: [ErrDown] and [ErrTransient] blame the circumstances,
+// [ErrBlocked] an earlier command, the rest the command itself.
+func (p *Processor) Process(ctx context.Context, commands []Command) []error {
+	errs := make([]error, len(commands))
+	waiting := make([]int, len(commands))
+	for i := range commands {
+		waiting[i] = i
+	}
+	blocked := map[uuid.UUID]bool{}
+	for len(waiting) > 0 {
+		var round []int
+		round, waiting = nextRound(commands, waiting)
+		runnable := round[:0]
+		for _, i := range round {
+			if blocked[commands[i].Contact] {
+				errs[i] = ErrBlocked
+				continue
+			}
+			runnable = append(runnable, i)
+		}
+		p.apply(ctx, commands, runnable, errs)
+		for _, i := range runnable {
+			if errs[i] != nil {
+				blocked[commands[i].Contact] = true
+			}
+		}
+	}
+	return errs
+}
+
+// nextRound takes from waiting the first command of each contact and of each operation.
+func nextRound(commands []Command, waiting []int) (round, rest []int) {
+	contacts, operations := map[uuid.UUID]bool{}, map[uuid.UUID]bool{}
+	for _, i := range waiting {
+		c := commands[i]
+		if contacts[c.Contact] || operations[c.Operation] {
+			rest = append(rest, i)
+		} else {
+			round = append(round, i)
+		}
+		// Marked either way: what stays behind holds back what comes after it.
+		contacts[c.Contact], operations[c.Operation] = true, true
+	}
+	return round, rest
+}
+
+// apply commits the commands at the given indexes together or, if that fails, in ever smaller parts, until the one that
+// is to blame stands alone.
+func (p *Processor) apply(ctx context.Context, commands []Command, indexes []int, errs []error) {
+	if len(indexes) == 0 {
+		return
+	}
+	batch := make([]Command, len(indexes))
+	for k, i := range indexes {
+		batch[k] = commands[i]
+	}
+	outcomes, err := p.ledger.Apply(ctx, batch, p.now())
+	switch {
+	case err == nil:
+		p.announce(ctx, batch, outcomes)
+	case len(indexes) == 1 || errors.Is(err, ErrDown) || ctx.Err() != nil:
+		for _, i := range indexes {
+			errs[i] = fmt.Errorf("apply command of operation %s: %w", commands[i].Operation, err)
+		}
+	default:
+		half := len(indexes) / 2
+		p.apply(ctx, commands, indexes[:half], errs)
+		p.apply(ctx, commands, indexes[half:], errs)
+	}
+}
+
+// announce makes what was committed visible, the cache before the notices, so that whoever is told reads what it wrote.
+func (p *Processor) announce(ctx context.Context, batch []Command, outcomes []Outcome) {
+	ctx = context.WithoutCancel(ctx) // it is committed: a shutdown must not keep it from being told
+	documents := make([]Document, 0, len(outcomes))
+	notices := make([]Notice, 0, len(outcomes))
+	for i, outcome := range outcomes {
+		if outcome.Current.State != Absent {
+			documents = append(documents, outcome.Current)
+		}
+		if batch[i].ReplyTo != "" {
+			notices = append(notices, Notice{Address: batch[i].ReplyTo, Operation: outcome.Operation})
+		}
+	}
+	if err := p.cache.Refresh(ctx, documents); err != nil {
+		p.log.WarnContext(ctx, "cache not refreshed after a commit", "documents", len(documents), "error", err)
+	}
+	if err := p.notices.Notify(ctx, notices); err != nil {
+		p.log.WarnContext(ctx, "waiting callers not notified; they will ask the database", "notices", len(notices), "error", err)
+	}
+}

@@ -1,0 +1,144 @@
+package contacts_test
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+
+	"contacts/contacts"
+	"contacts/contacts/contactstest"
+)
+
+// ledger is a model that records the batches it was given and may refuse them.
+type ledger struct {
+	*contactstest.Model
+	refuse  func([]contacts.Command) error
+	batches [][]contacts.Command
+}
+
+func (l *ledger) Apply(ctx context.Context, commands []contacts.Command, now time.Time) ([]contacts.Outcome, error) {
+	l.batches = append(l.batches, slices.Clone(commands))
+	if l.refuse != nil {
+		if err := l.refuse(commands); err != nil {
+			return nil, err
+		}
+	}
+	return l.Model.Apply(ctx, commands, now)
+}
+
+// world records what a processor told it, in order.
+type world struct {
+	told      []string
+	documents []contacts.Document
+	notices   []contacts.Notice
+	cacheErr  error
+}
+
+func (w *world) Refresh(_ context.Context, documents []contacts.Document) error {
+	w.told = append(w.told, "cache")
+	w.documents = append(w.documents, documents...)
+	return w.cacheErr
+}
+
+func (w *world) Notify(_ context.Context, notices []contacts.Notice) error {
+	w.told = append(w.told, "notices")
+	w.notices = append(w.notices, notices...)
+	return nil
+}
+
+func newProcessor(refuse func([]contacts.Command) error) (*contacts.Processor, *ledger, *world) {
+	l, w := &ledger{Model: contactstest.NewModel(), refuse: refuse}, &world{}
+	return contacts.NewProcessor(l, w, w, slog.New(slog.DiscardHandler), nil), l, w
+}
+
+func TestProcessor_KeepsTheOrderOfAContact(t *testing.T) {
+	processor, ledger, world := newProcessor(nil)
+	a := contactstest.CreateCommand(t, contacts.DefaultTenant, contactstest.Jane(t))
+	b := contactstest.CreateCommand(t, contacts.DefaultTenant, contactstest.Jane(t))
+	commands := []contacts.Command{
+		a, b,
+		contactstest.MergeCommand(t, a.Tenant, a.Contact, `{"nickname":"1"}`),
+		contactstest.MergeCommand(t, a.Tenant, a.Contact, `{"nickname":"2"}`),
+		contactstest.NewCommand(t, contacts.Delete, b.Tenant, b.Contact),
+		b, // delivered again
+	}
+	for i := range commands {
+		commands[i].ReplyTo = "api-1"
+	}
+	require.Equal(t, make([]error, len(commands)), processor.Process(t.Context(), commands))
+
+	require.Len(t, ledger.batches, 3, "one command of each contact in a transaction")
+	require.Equal(t, []string{"cache", "notices", "cache", "notices", "cache", "notices"}, world.told)
+	require.Len(t, world.notices, len(commands))
+	document, err := ledger.Document(t.Context(), a.Tenant, a.Contact)
+	require.NoError(t, err)
+	require.EqualValues(t, 3, document.Version)
+	require.Contains(t, string(document.JSON), `"nickname":"2"`)
+	require.Equal(t, contacts.Gone, world.documents[len(world.documents)-1].State, "a replay refreshes with what is current")
+}
+
+func TestProcessor_OneBadCommand(t *testing.T) {
+	bad := contactstest.CreateCommand(t, contacts.DefaultTenant, contactstest.Jane(t))
+	boom := errors.New("boom")
+	processor, ledger, _ := newProcessor(func(commands []contacts.Command) error {
+		if slices.ContainsFunc(commands, func(c contacts.Command) bool { return c.Operation == bad.Operation }) {
+			return boom
+		}
+		return nil
+	})
+	commands := []contacts.Command{bad}
+	for range 9 {
+		commands = append(commands, contactstest.CreateCommand(t, contacts.DefaultTenant, contactstest.Jane(t)))
+	}
+	after := contactstest.MergeCommand(t, bad.Tenant, bad.Contact, `{"nickname":"1"}`)
+	commands = append(commands, after)
+	errs := processor.Process(t.Context(), commands)
+	require.ErrorIs(t, errs[0], boom)
+	require.ErrorIs(t, errs[10], contacts.ErrBlocked, "what comes after it waits")
+	for i := 1; i < 10; i++ {
+		require.NoError(t, errs[i])
+		document, err := ledger.Document(t.Context(), contacts.DefaultTenant, commands[i].Contact)
+		require.NoError(t, err)
+		require.Equal(t, contacts.Live, document.State)
+	}
+}
+
+func TestProcessor_DatabaseDown(t *testing.T) {
+	processor, ledger, world := newProcessor(func([]contacts.Command) error { return contacts.ErrDown })
+	commands := make([]contacts.Command, 8)
+	for i := range commands {
+		commands[i] = contactstest.CreateCommand(t, contacts.DefaultTenant, contactstest.Jane(t))
+	}
+	for _, err := range processor.Process(t.Context(), commands) {
+		require.ErrorIs(t, err, contacts.ErrDown)
+	}
+	require.Len(t, ledger.batches, 1, "splitting cannot help")
+	require.Empty(t, world.told)
+}
+
+func TestProcessor_CacheDownIsNoFailure(t *testing.T) {
+	processor, _, world := newProcessor(nil)
+	world.cacheErr = errors.New("cache down")
+	command := contactstest.CreateCommand(t, contacts.DefaultTenant, contactstest.Jane(t))
+	command.ReplyTo = "api-1"
+	require.Equal(t, []error{nil}, processor.Process(t.Context(), []contacts.Command{command}))
+	require.Equal(t, []string{"cache", "notices"}, world.told)
+	require.Equal(t, "api-1", world.notices[0].Address)
+}
+
+func TestProcessor_SameOperationTwiceInABatch(t *testing.T) {
+	processor, ledger, _ := newProcessor(nil)
+	first := contactstest.CreateCommand(t, contacts.DefaultTenant, contactstest.Jane(t))
+	retry := first
+	retry.Contact = uuid.New()
+	require.Equal(t, []error{nil, nil}, processor.Process(t.Context(), []contacts.Command{first, retry}))
+	document, err := ledger.Document(t.Context(), first.Tenant, retry.Contact)
+	require.NoError(t, err)
+	require.Equal(t, contacts.Absent, document.State)
+}

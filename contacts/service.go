@@ -1,0 +1,270 @@
+package contacts
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// Service is the use cases of the API, the seed and the import: accepting writes, and reading. All methods may be called
+// concurrently, by any caller whose credential was checked.
+//
+// A write becomes an [Operation], whose id is drawn from tenant, caller and idempotency key, so that a retry is the same
+// operation whatever became of the first try; without a key it is a new UUIDv7.
+type Service struct {
+	repository Repository
+	queue      Queue
+	outcomes   Outcomes
+	pending    PendingOperations
+	region     string
+	now        func() time.Time
+}
+
+// ServiceOptions are what a [Service] needs. All but Region and Now are required.
+type ServiceOptions struct {
+	Repository Repository
+	Queue      Queue
+	Outcomes   Outcomes
+	Pending    PendingOperations
+	Region     string           // how phone numbers without a country are read: ISO 3166-1 alpha-2, or "" not at all
+	Now        func() time.Time // the clock; time.Now where nil
+}
+
+// NewService returns a service.
+func NewService(o ServiceOptions) *Service {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	return &Service{o.Repository, o.Queue, o.Outcomes, o.Pending, o.Region, o.Now}
+}
+
+// Write says how a write is to be made.
+type Write struct {
+	// IdempotencyKey makes repeated requests one operation; "" makes each its own.
+	IdempotencyKey string
+	// IfMatch are the versions that may be changed; none: any.
+	IfMatch []int64
+	// Wait is how long to wait for the operation's end; 0: not at all.
+	Wait time.Duration
+	// TraceParent is the trace that the operation belongs to (W3C Trace Context), or "".
+	TraceParent string
+}
+
+// Create accepts a new contact. Like the other writes it returns the operation, [Pending] if it has not ended within
+// write.Wait, or an [Error]: the problem that ended the operation, or the reason why the write was not accepted.
+func (s *Service) Create(ctx context.Context, caller Caller, fields Fields, write Write) (Operation, error) {
+	fields, err := fields.Normalize(s.region)
+	if err != nil {
+		return Operation{}, err
+	}
+	contact, err := uuid.NewV7()
+	if err != nil {
+		return Operation{}, fmt.Errorf("mint a contact's id: %w", err)
+	}
+	// The id is no part of the request: a retry mints another, and the first command to be applied decides.
+	return s.submit(ctx, caller, Command{Kind: Create, Contact: contact, Fields: fields}, "", write)
+}
+
+// Replace accepts new fields for a contact: those not given are emptied.
+func (s *Service) Replace(ctx context.Context, caller Caller, id uuid.UUID, fields Fields, write Write) (Operation, error) {
+	fields, err := fields.Normalize(s.region)
+	if err != nil {
+		return Operation{}, err
+	}
+	return s.submit(ctx, caller, Command{Kind: Replace, Contact: id, Fields: fields}, id.String(), write)
+}
+
+// Merge accepts a patch of a contact, which is applied to the contact as it then is.
+func (s *Service) Merge(ctx context.Context, caller Caller, id uuid.UUID, patch Patch, write Write) (Operation, error) {
+	return s.submit(ctx, caller, Command{Kind: Merge, Contact: id, Patch: patch}, id.String(), write)
+}
+
+// Delete accepts the deletion of a contact.
+func (s *Service) Delete(ctx context.Context, caller Caller, id uuid.UUID, write Write) (Operation, error) {
+	return s.submit(ctx, caller, Command{Kind: Delete, Contact: id}, id.String(), write)
+}
+
+// submit sends the command and waits for its operation's end. target is the part of the request that names the contact.
+func (s *Service) submit(ctx context.Context, caller Caller, command Command, target string, write Write) (Operation, error) {
+	command.Tenant = caller.Tenant
+	command.AcceptedAt = s.now().UTC().Truncate(time.Microsecond)
+	command.IfMatch = write.IfMatch
+	command.Region = s.region
+	command.TraceParent = write.TraceParent
+	if err := s.identify(&command, caller, target, write.IdempotencyKey); err != nil {
+		return Operation{}, err
+	}
+	if write.IdempotencyKey != "" {
+		// A retry of what has ended is answered at once. Not being able to tell does no harm: the worker will.
+		if ended, found, err := s.repository.Operation(ctx, command.Tenant, command.Operation); err == nil && found {
+			return settle(command, ended)
+		}
+	}
+	if write.Wait > 0 {
+		command.ReplyTo = s.outcomes.Address()
+		notice, stop := s.outcomes.Expect(command.Tenant, command.Operation)
+		defer stop()
+		if err := s.queue.Send(ctx, command); err != nil {
+			return Operation{}, err
+		}
+		if ended, ok := s.await(ctx, command, notice, write.Wait); ok {
+			return settle(command, ended)
+		}
+	} else if err := s.queue.Send(ctx, command); err != nil {
+		return Operation{}, err
+	}
+	// The write is accepted whether or not the note is taken: without it, asking for the operation before its end is
+	// answered "unavailable" or "not found", and after it as ever.
+	_ = s.pending.Note(context.WithoutCancel(ctx), command.pending())
+	return command.pending(), nil
+}
+
+// identify gives the command its operation and, where there is a key, the request's fingerprint.
+func (s *Service) identify(command *Command, caller Caller, target, key string) error {
+	if key == "" {
+		id, err := uuid.NewV7()
+		if err != nil {
+			return fmt.Errorf("mint an operation's id: %w", err)
+		}
+		command.Operation = id
+		return nil
+	}
+	body, err := Encode([]any{command.Kind, target, command.Fields, command.Patch, command.IfMatch})
+	if err != nil {
+		return fmt.Errorf("fingerprint the request: %w", err)
+	}
+	sum := sha256.Sum256(body)
+	command.Fingerprint = hex.EncodeToString(sum[:16])
+	scope, err := Encode([]string{string(caller.Tenant), caller.Subject, key})
+	if err != nil {
+		return fmt.Errorf("derive the operation from the key: %w", err)
+	}
+	command.Operation = uuid.NewHash(sha256.New(), uuid.Nil, scope, 8) // UUIDv8: RFC 9562, 5.8
+	return nil
+}
+
+// settle turns an ended operation into the answer of the command that waited for it.
+func settle(command Command, ended Operation) (Operation, error) {
+	if ended.Fingerprint != command.Fingerprint {
+		return Operation{}, keyReused()
+	}
+	if ended.Problem != nil {
+		return ended, ended.Problem
+	}
+	return ended, nil
+}
+
+// firstPoll is when the database is asked for an operation of which no notice has come; it doubles from there.
+const firstPoll = 100 * time.Millisecond
+
+// await waits for the notice and, because notices may be lost, asks the repository now and then.
+func (s *Service) await(ctx context.Context, command Command, notice <-chan Operation, wait time.Duration) (Operation, bool) {
+	deadline := time.NewTimer(wait)
+	defer deadline.Stop()
+	pause := min(firstPoll, max(wait/2, time.Millisecond))
+	poll := time.NewTimer(pause)
+	defer poll.Stop()
+	for {
+		select {
+		case ended := <-notice:
+			return ended, true
+		case <-poll.C:
+			if ended, found, err := s.repository.Operation(ctx, command.Tenant, command.Operation); err == nil && found {
+				return ended, true
+			}
+			pause *= 2
+			poll.Reset(pause)
+		case <-deadline.C:
+			return Operation{}, false
+		case <-ctx.Done():
+			return Operation{}, false
+		}
+	}
+}
+
+// Operation returns an operation of the caller's tenant, without its document. It returns an [Error] of [KindNotFound]
+// or [KindUnavailable].
+func (s *Service) Operation(ctx context.Context, caller Caller, id uuid.UUID) (Operation, error) {
+	operation, found, err := s.repository.Operation(ctx, caller.Tenant, id)
+	if err == nil && !found {
+		operation, found, err = s.pending.Pending(ctx, caller.Tenant, id)
+	}
+	switch {
+	case err != nil:
+		return Operation{}, err
+	case !found:
+		return Operation{}, notFound("operation")
+	}
+	operation.Document = nil
+	return operation, nil
+}
+
+// Get returns a live contact, or an [Error] of [KindNotFound] or [KindUnavailable].
+func (s *Service) Get(ctx context.Context, caller Caller, id uuid.UUID) (Document, error) {
+	document, err := s.repository.Document(ctx, caller.Tenant, id)
+	if err != nil {
+		return Document{}, err
+	}
+	if document.State != Live {
+		return Document{}, notFound("contact")
+	}
+	return document, nil
+}
+
+// The bounds of a page's length.
+const (
+	DefaultPage = 50
+	MaxPage     = 500
+)
+
+// Page is a part of a list.
+type Page struct {
+	Items []Document
+	Next  string // the cursor of the next page; "" on the last one
+}
+
+// List returns a page of the caller's live contacts in the order of their creation: at most limit, from after the cursor
+// on, which is a Page's Next or "" to begin. A contact that is there the whole time appears once however many others come
+// and go meanwhile. It returns an [Error] of [KindInvalid] or [KindUnavailable].
+func (s *Service) List(ctx context.Context, caller Caller, limit int, cursor string) (Page, error) {
+	if limit < 1 || limit > MaxPage {
+		return Page{}, invalid(Violation{Pointer: "limit", Message: fmt.Sprintf("expected 1 to %d", MaxPage)})
+	}
+	after, err := decodeCursor(cursor)
+	if err != nil {
+		return Page{}, err
+	}
+	// One more than asked tells whether there is a next page.
+	items, err := s.repository.List(ctx, caller.Tenant, Query{Limit: limit + 1, After: after})
+	if err != nil {
+		return Page{}, err
+	}
+	if len(items) <= limit {
+		return Page{Items: items}, nil
+	}
+	return Page{Items: items[:limit], Next: encodeCursor(items[limit-1].ID)}, nil
+}
+
+// A keyset cursor names the last contact of its page. Clients take it as it is.
+func encodeCursor(last uuid.UUID) string {
+	return base64.RawURLEncoding.EncodeToString(last[:])
+}
+
+func decodeCursor(cursor string) (uuid.UUID, error) {
+	if cursor == "" {
+		return uuid.Nil, nil
+	}
+	raw, err := base64.RawURLEncoding.DecodeString(cursor)
+	if err == nil {
+		var id uuid.UUID
+		if id, err = uuid.FromBytes(raw); err == nil {
+			return id, nil
+		}
+	}
+	return uuid.Nil, invalid(Violation{Pointer: "cursor", Message: "expected a next_cursor of this list, or none to begin"})
+}

@@ -1,0 +1,260 @@
+package contacts_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+
+	"contacts/contacts"
+	"contacts/contacts/contactstest"
+)
+
+// desk is everything around a service under test: a queue that does with a command what the test says, notices that the
+// test sends or loses, and notes.
+type desk struct {
+	*contactstest.Model
+	send func(contacts.Command) error // nil: apply it and notify
+
+	mu         sync.Mutex
+	sent       []contacts.Command
+	waiting    map[uuid.UUID]chan contacts.Operation
+	notes      map[uuid.UUID]contacts.Operation
+	notesError error
+}
+
+func newDesk() (*desk, *contacts.Service) {
+	d := &desk{
+		Model:   contactstest.NewModel(),
+		waiting: map[uuid.UUID]chan contacts.Operation{},
+		notes:   map[uuid.UUID]contacts.Operation{},
+	}
+	return d, contacts.NewService(contacts.ServiceOptions{Repository: d, Queue: d, Outcomes: d, Pending: d})
+}
+
+func (d *desk) Send(_ context.Context, command contacts.Command) error {
+	d.mu.Lock()
+	d.sent = append(d.sent, command)
+	d.mu.Unlock()
+	if d.send != nil {
+		return d.send(command)
+	}
+	d.apply(command, true)
+	return nil
+}
+
+// apply does the worker's part.
+func (d *desk) apply(command contacts.Command, notify bool) {
+	outcomes, err := d.Apply(context.Background(), []contacts.Command{command}, time.Now())
+	if err != nil {
+		panic(err)
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if waiter := d.waiting[command.Operation]; notify && waiter != nil {
+		waiter <- outcomes[0].Operation
+	}
+}
+
+func (d *desk) Address() string { return "here" }
+
+func (d *desk) Expect(_ contacts.Tenant, operation uuid.UUID) (<-chan contacts.Operation, func()) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.waiting[operation] = make(chan contacts.Operation, 1)
+	return d.waiting[operation], func() {}
+}
+
+func (d *desk) Note(_ context.Context, operation contacts.Operation) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.notes[operation.ID] = operation
+	return d.notesError
+}
+
+func (d *desk) Pending(_ context.Context, _ contacts.Tenant, id uuid.UUID) (contacts.Operation, bool, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	operation, found := d.notes[id]
+	return operation, found, d.notesError
+}
+
+var (
+	jane = contacts.Caller{Tenant: contacts.DefaultTenant, Subject: "jane"}
+	wait = contacts.Write{Wait: 2 * time.Second}
+)
+
+func TestService_WaitsForTheEnd(t *testing.T) {
+	d, service := newDesk()
+	operation, err := service.Create(t.Context(), jane, contactstest.Jane(t), wait)
+	require.NoError(t, err)
+	require.Equal(t, contacts.Succeeded, operation.Status)
+	require.EqualValues(t, 1, operation.Version)
+	require.Equal(t, "here", d.sent[0].ReplyTo)
+	require.Empty(t, d.notes, "an operation that was answered needs no note")
+
+	document, err := service.Get(t.Context(), jane, operation.Contact)
+	require.NoError(t, err)
+	require.Equal(t, string(operation.Document), string(document.JSON))
+	_, err = service.Merge(t.Context(), jane, operation.Contact, contacts.Patch(`{"nickname":"J"}`), contacts.Write{Wait: wait.Wait, IfMatch: []int64{9}})
+	require.True(t, contacts.IsKind(err, contacts.KindStaleVersion), "%v", err)
+	_, err = service.Delete(t.Context(), jane, operation.Contact, wait)
+	require.NoError(t, err)
+	_, err = service.Get(t.Context(), jane, operation.Contact)
+	require.True(t, contacts.IsKind(err, contacts.KindNotFound), "%v", err)
+}
+
+func TestService_NotEndedInTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d, service := newDesk()
+		d.send = func(contacts.Command) error { return nil }
+		started := time.Now()
+		operation, err := service.Create(t.Context(), jane, contactstest.Jane(t), wait)
+		require.NoError(t, err)
+		require.Equal(t, wait.Wait, time.Since(started))
+		require.Equal(t, contacts.Pending, operation.Status)
+		noted, err := service.Operation(t.Context(), jane, operation.ID)
+		require.NoError(t, err)
+		require.Equal(t, operation, noted)
+
+		d.apply(d.sent[0], false)
+		ended, err := service.Operation(t.Context(), jane, operation.ID)
+		require.NoError(t, err)
+		require.Equal(t, contacts.Succeeded, ended.Status)
+		require.Empty(t, ended.Document)
+	})
+}
+
+func TestService_NoticeLost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d, service := newDesk()
+		d.send = func(command contacts.Command) error {
+			go func() {
+				time.Sleep(150 * time.Millisecond)
+				d.apply(command, false)
+			}()
+			return nil
+		}
+		started := time.Now()
+		operation, err := service.Create(t.Context(), jane, contactstest.Jane(t), wait)
+		require.NoError(t, err)
+		require.Equal(t, contacts.Succeeded, operation.Status, "the database was asked")
+		require.Less(t, time.Since(started), time.Second)
+	})
+}
+
+func TestService_WaitsNotAtAll(t *testing.T) {
+	d, service := newDesk()
+	operation, err := service.Create(t.Context(), jane, contactstest.Jane(t), contacts.Write{})
+	require.NoError(t, err)
+	require.Equal(t, contacts.Pending, operation.Status)
+	require.Empty(t, d.sent[0].ReplyTo, "nobody is to be told")
+}
+
+func TestService_QueueRefuses(t *testing.T) {
+	d, service := newDesk()
+	d.send = func(contacts.Command) error { return contacts.Unavailable("not now", errors.New("connection refused")) }
+	_, err := service.Create(t.Context(), jane, contactstest.Jane(t), wait)
+	require.True(t, contacts.IsKind(err, contacts.KindUnavailable), "%v", err)
+	_, err = service.Operation(t.Context(), jane, d.sent[0].Operation)
+	require.True(t, contacts.IsKind(err, contacts.KindNotFound), "nothing half done: %v", err)
+}
+
+func TestService_InvalidIsNotSent(t *testing.T) {
+	d, service := newDesk()
+	_, err := service.Create(t.Context(), jane, contacts.Fields{Email: "x"}, wait)
+	require.Equal(t, []string{"/email"}, violations(t, err))
+	require.Empty(t, d.sent)
+}
+
+func TestService_IdempotencyKey(t *testing.T) {
+	keyed := contacts.Write{Wait: wait.Wait, IdempotencyKey: "k1"}
+	d, service := newDesk()
+	first, err := service.Create(t.Context(), jane, contactstest.Jane(t), keyed)
+	require.NoError(t, err)
+	_, err = service.Merge(t.Context(), jane, first.Contact, contacts.Patch(`{"nickname":"J"}`), wait)
+	require.NoError(t, err)
+
+	again, err := service.Create(t.Context(), jane, contactstest.Jane(t), keyed)
+	require.NoError(t, err)
+	require.Equal(t, first, again, "the same answer, though the contact has changed since")
+	require.Len(t, d.sent, 2, "a retry of what has ended is not sent")
+
+	_, err = service.Create(t.Context(), jane, contactstest.Full(t), keyed)
+	require.True(t, contacts.IsKind(err, contacts.KindKeyReused), "%v", err)
+	_, err = service.Delete(t.Context(), jane, first.Contact, keyed)
+	require.True(t, contacts.IsKind(err, contacts.KindKeyReused), "%v", err)
+
+	for _, other := range []contacts.Caller{{Tenant: jane.Tenant, Subject: "joe"}, {Tenant: "other", Subject: "jane"}} {
+		theirs, err := service.Create(t.Context(), other, contactstest.Full(t), keyed)
+		require.NoError(t, err)
+		require.NotEqual(t, first.ID, theirs.ID, "keys are each caller's own")
+	}
+}
+
+func TestService_IdempotencyKey_RacingAnotherRequest(t *testing.T) {
+	d, service := newDesk()
+	keyed := contacts.Write{Wait: wait.Wait, IdempotencyKey: "k1"}
+	var rival contacts.Command
+	d.send = func(command contacts.Command) error {
+		rival = command
+		rival.Contact, rival.Fingerprint = uuid.New(), "another request's"
+		d.apply(rival, false) // it was sent at the same time and applied first
+		d.apply(command, true)
+		return nil
+	}
+	_, err := service.Create(t.Context(), jane, contactstest.Jane(t), keyed)
+	require.True(t, contacts.IsKind(err, contacts.KindKeyReused), "%v", err)
+	_, err = service.Get(t.Context(), jane, rival.Contact)
+	require.NoError(t, err)
+}
+
+func TestService_Operation_Unknown(t *testing.T) {
+	d, service := newDesk()
+	_, err := service.Operation(t.Context(), jane, uuid.New())
+	require.True(t, contacts.IsKind(err, contacts.KindNotFound), "%v", err)
+	d.notesError = contacts.Unavailable("cache down", errors.New("timeout"))
+	_, err = service.Operation(t.Context(), jane, uuid.New())
+	require.True(t, contacts.IsKind(err, contacts.KindUnavailable), "%v", err)
+}
+
+func TestService_List(t *testing.T) {
+	_, service := newDesk()
+	ids := make([]uuid.UUID, 5)
+	for i := range ids {
+		operation, err := service.Create(t.Context(), jane, contacts.Fields{FirstName: fmt.Sprint(i)}, wait)
+		require.NoError(t, err)
+		ids[i] = operation.Contact
+	}
+	first, err := service.List(t.Context(), jane, 2, "")
+	require.NoError(t, err)
+	require.Len(t, first.Items, 2)
+	_, err = service.Delete(t.Context(), jane, ids[1], wait) // the one the cursor names
+	require.NoError(t, err)
+	_, err = service.Delete(t.Context(), jane, ids[2], wait)
+	require.NoError(t, err)
+	second, err := service.List(t.Context(), jane, 2, first.Next)
+	require.NoError(t, err)
+	require.Equal(t, []uuid.UUID{ids[3], ids[4]}, []uuid.UUID{second.Items[0].ID, second.Items[1].ID})
+	require.Empty(t, second.Next)
+
+	for _, cursor := range []string{"x", "AAAA", first.Next + "A"} {
+		_, err := service.List(t.Context(), jane, 2, cursor)
+		require.Equal(t, []string{"cursor"}, violations(t, err))
+	}
+	for _, limit := range []int{0, contacts.MaxPage + 1} {
+		_, err := service.List(t.Context(), jane, limit, "")
+		require.Equal(t, []string{"limit"}, violations(t, err))
+	}
+}
+
+func TestService_Contract(t *testing.T) {
+	_, service := newDesk()
+	contactstest.RunService(t, contactstest.Direct{Service: service, Caller: jane})
+}
