@@ -1,0 +1,219 @@
+package sqlstore
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
+
+	"contacts/contacts"
+	"contacts/platform/database"
+)
+
+// key names a row of one of the tables within all tenants.
+type key struct {
+	tenant contacts.Tenant
+	id     uuid.UUID
+}
+
+// Apply implements [contacts.Ledger].
+//
+// The rows of the batch's contacts are locked in key order, so that two workers cannot deadlock; what the domain decides
+// on them cannot change before the commit. Two workers that apply one operation at the same time meet at the primary key
+// of operations, and the later one is undone.
+func (s *Store) Apply(ctx context.Context, commands []contacts.Command, now time.Time) ([]contacts.Outcome, error) {
+	var outcomes []contacts.Outcome
+	err := s.db.Write.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
+		batch, err := load(tx, commands)
+		if err != nil {
+			return err
+		}
+		if outcomes, err = batch.decide(now); err != nil {
+			return err
+		}
+		return batch.save(tx)
+	})
+	if err != nil {
+		return nil, applyError(err)
+	}
+	return outcomes, nil
+}
+
+func applyError(err error) error {
+	switch database.FaultOf(err) {
+	case database.Down:
+		return fmt.Errorf("%w: %w", contacts.ErrDown, err)
+	case database.Transient:
+		return fmt.Errorf("%w: %w", contacts.ErrTransient, err)
+	default:
+		return err
+	}
+}
+
+// batch is the commands of one transaction, and the state they meet.
+type batch struct {
+	commands []contacts.Command
+	contacts map[key]contacts.Contact   // as they are, locked
+	ended    map[key]contacts.Operation // those of the commands' operations that were applied before
+	owners   map[externalKey]uuid.UUID  // live contacts by external id
+
+	operations []operationRow
+	made       []contactRow
+	changes    []changeRow
+}
+
+// externalKey is an external_id within its tenant.
+type externalKey struct {
+	tenant contacts.Tenant
+	id     string
+}
+
+// load locks and reads what the commands will meet. The tenants and the ids of a batch are each looked up as a set; rows
+// that match across, another tenant's contact with the same id, are left alone by [batch.decide].
+func load(tx *gorm.DB, commands []contacts.Command) (*batch, error) {
+	b := &batch{
+		commands: commands,
+		contacts: make(map[key]contacts.Contact, len(commands)),
+		ended:    map[key]contacts.Operation{},
+		owners:   map[externalKey]uuid.UUID{},
+	}
+	tenants := map[string]bool{}
+	ids := make([]uuid.UUID, len(commands))
+	operations := make([]uuid.UUID, len(commands))
+	for i, c := range commands {
+		tenants[string(c.Tenant)] = true
+		ids[i], operations[i] = c.Contact, c.Operation
+	}
+	inTenants := make([]string, 0, len(tenants))
+	for tenant := range tenants {
+		inTenants = append(inTenants, tenant)
+	}
+	var rows []contactRow
+	err := tx.Clauses(clause.Locking{Strength: clause.LockingStrengthUpdate}).
+		Where("tenant_id IN ? AND id IN ?", inTenants, ids).Order("tenant_id, id").Find(&rows).Error
+	if err != nil {
+		return nil, fmt.Errorf("lock the batch's contacts: %w", err)
+	}
+	for _, row := range rows {
+		c := row.contact()
+		b.contacts[key{c.Tenant, c.ID}] = c
+	}
+	// Only after the locks: an operation that another worker was applying to these contacts has ended by now.
+	ended, err := findOperations(tx, inTenants, operations)
+	if err != nil {
+		return nil, fmt.Errorf("read the batch's operations: %w", err)
+	}
+	for _, row := range ended {
+		o := row.operation()
+		b.ended[key{o.Tenant, o.ID}] = o
+	}
+	return b, b.loadOwners(tx, inTenants)
+}
+
+// loadOwners reads which live contacts hold the external ids that the batch's commands may claim.
+func (b *batch) loadOwners(tx *gorm.DB, tenants []string) error {
+	var claims []string
+	for _, c := range b.commands {
+		if claim := c.ExternalID(); claim != "" {
+			claims = append(claims, claim)
+		}
+	}
+	if len(claims) == 0 {
+		return nil
+	}
+	var rows []contactRow
+	err := tx.Select("tenant_id", "id", "external_id").
+		Where("tenant_id IN ? AND external_id IN ? AND deleted_at IS NULL", tenants, claims).Find(&rows).Error
+	if err != nil {
+		return fmt.Errorf("read the holders of the batch's external ids: %w", err)
+	}
+	for _, row := range rows {
+		b.owners[externalKey{contacts.Tenant(row.TenantID), row.ExternalID}] = row.ID
+	}
+	return nil
+}
+
+// decide has the domain decide on each command, and notes the rows to save.
+func (b *batch) decide(now time.Time) ([]contacts.Outcome, error) {
+	outcomes := make([]contacts.Outcome, len(b.commands))
+	for i, command := range b.commands {
+		at := key{command.Tenant, command.Contact}
+		current := contacts.Document{Tenant: command.Tenant, ID: command.Contact}
+		var before *contacts.Contact
+		if stored, found := b.contacts[at]; found {
+			before = &stored
+		}
+		operation, applied := b.ended[key{command.Tenant, command.Operation}]
+		if !applied {
+			made, problem := b.next(command, before, now)
+			operation = command.End(made, problem, now)
+			if problem == nil {
+				before = &made
+				b.made = append(b.made, newContactRow(made))
+			}
+		}
+		if before != nil {
+			var err error
+			if current, err = documentOf(*before); err != nil {
+				return nil, err
+			}
+		}
+		if !applied {
+			if operation.Status == contacts.Succeeded {
+				operation.Document = current.JSON
+				b.changes = append(b.changes, newChangeRow(operation))
+			}
+			b.operations = append(b.operations, newOperationRow(operation))
+		}
+		outcomes[i] = contacts.Outcome{Operation: operation, Current: current}
+	}
+	return outcomes, nil
+}
+
+// next is what the command makes of its contact, if nothing else of the tenant is in the way.
+func (b *batch) next(command contacts.Command, before *contacts.Contact, now time.Time) (contacts.Contact, *contacts.Error) {
+	made, problem := command.Decide(before, now)
+	if problem != nil || made.Deleted || made.Fields.ExternalID == "" {
+		return made, problem
+	}
+	claim := externalKey{made.Tenant, made.Fields.ExternalID}
+	if owner, taken := b.owners[claim]; taken && owner != made.ID {
+		return contacts.Contact{}, contacts.DuplicateExternalID()
+	}
+	b.owners[claim] = made.ID
+	return made, nil
+}
+
+// save writes the batch's rows. A contact whose version is not the one that its command met undoes the transaction.
+func (b *batch) save(tx *gorm.DB) error {
+	if len(b.operations) == 0 {
+		return nil
+	}
+	if err := tx.Create(&b.operations).Error; err != nil {
+		return fmt.Errorf("write the batch's operations: %w", err)
+	}
+	if len(b.made) == 0 {
+		return nil
+	}
+	upsert := tx.Clauses(clause.OnConflict{
+		Columns:   []clause.Column{{Name: "tenant_id"}, {Name: "id"}},
+		UpdateAll: true,
+		Where: clause.Where{Exprs: []clause.Expression{
+			clause.Expr{SQL: "contacts.version = excluded.version - 1"},
+		}},
+	}).Create(&b.made)
+	if upsert.Error != nil {
+		return fmt.Errorf("write the batch's contacts: %w", upsert.Error)
+	}
+	if upsert.RowsAffected != int64(len(b.made)) {
+		return fmt.Errorf("%w: %d of %d contacts were changed meanwhile",
+			contacts.ErrTransient, int64(len(b.made))-upsert.RowsAffected, len(b.made))
+	}
+	if err := tx.Create(&b.changes).Error; err != nil {
+		return fmt.Errorf("write the batch's changes: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,91 @@
+// Package sqlstore keeps contacts in PostgreSQL or SQLite, through gorm.
+package sqlstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/google/uuid"
+	"gorm.io/gorm"
+
+	"contacts/contacts"
+	"contacts/platform/database"
+)
+
+// Store is the contacts of all tenants in one database.
+type Store struct {
+	db *database.DB
+}
+
+var (
+	_ contacts.Repository = (*Store)(nil)
+	_ contacts.Ledger     = (*Store)(nil)
+)
+
+// New returns the store in db, whose schema must be migrated.
+func New(db *database.DB) *Store { return &Store{db: db} }
+
+// Document implements [contacts.Repository].
+func (s *Store) Document(ctx context.Context, tenant contacts.Tenant, id uuid.UUID) (contacts.Document, error) {
+	var row contactRow
+	err := s.db.Read.WithContext(ctx).Where("tenant_id = ? AND id = ?", string(tenant), id).Take(&row).Error
+	switch {
+	case errors.Is(err, gorm.ErrRecordNotFound):
+		return contacts.Document{Tenant: tenant, ID: id}, nil
+	case err != nil:
+		return contacts.Document{}, readError(ctx, "read a contact", err)
+	}
+	return documentOf(row.contact())
+}
+
+// List implements [contacts.Repository].
+func (s *Store) List(ctx context.Context, tenant contacts.Tenant, query contacts.Query) ([]contacts.Document, error) {
+	var rows []contactRow
+	err := s.db.Read.WithContext(ctx).
+		Where("tenant_id = ? AND id > ? AND deleted_at IS NULL", string(tenant), query.After).
+		Order("id").Limit(query.Limit).Find(&rows).Error
+	if err != nil {
+		return nil, readError(ctx, "list contacts", err)
+	}
+	documents := make([]contacts.Document, len(rows))
+	for i, row := range rows {
+		if documents[i], err = documentOf(row.contact()); err != nil {
+			return nil, err
+		}
+	}
+	return documents, nil
+}
+
+// Operation implements [contacts.Repository].
+func (s *Store) Operation(ctx context.Context, tenant contacts.Tenant, id uuid.UUID) (contacts.Operation, bool, error) {
+	rows, err := findOperations(s.db.Read.WithContext(ctx), []string{string(tenant)}, []uuid.UUID{id})
+	if err != nil {
+		return contacts.Operation{}, false, readError(ctx, "read an operation", err)
+	}
+	if len(rows) == 0 {
+		return contacts.Operation{}, false, nil
+	}
+	return rows[0].operation(), true, nil
+}
+
+// findOperations reads operations with the documents that they made.
+func findOperations(db *gorm.DB, tenants []string, ids []uuid.UUID) ([]operationRow, error) {
+	var rows []operationRow
+	err := db.Select("operations.*, contact_changes.document").
+		Joins("LEFT JOIN contact_changes ON contact_changes.tenant_id = operations.tenant_id"+
+			" AND contact_changes.contact_id = operations.contact_id AND contact_changes.version = operations.version").
+		Where("operations.tenant_id IN ? AND operations.id IN ?", tenants, ids).Find(&rows).Error
+	return rows, err
+}
+
+// readError says what a failed read means to its caller.
+func readError(ctx context.Context, doing string, err error) error {
+	if ctx.Err() != nil {
+		return fmt.Errorf("%s: %w", doing, ctx.Err())
+	}
+	if database.FaultOf(err) == database.Statement {
+		return fmt.Errorf("%s: %w", doing, err)
+	}
+	return contacts.Unavailable("the database does not answer: try again", fmt.Errorf("%s: %w", doing, err))
+}

@@ -1,0 +1,24 @@
+package sqlstore_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"contacts/contacts/adapters/sqlstore"
+	"contacts/contacts/contactstest"
+	"contacts/platform/database"
+	"contacts/platform/database/databasetest"
+)
+
+func TestStore_Contract(t *testing.T) {
+	for _, engine := range []database.Engine{database.SQLite, database.Postgres} {
+		t.Run(string(engine), func(t *testing.T) {
+			db, err := database.Open(t.Context(), databasetest.Migrated(t, engine))
+			require.NoError(t, err)
+			t.Cleanup(func() { require.NoError(t, db.Close()) })
+			store := sqlstore.New(db)
+			contactstest.RunStore(t, func(*testing.T) contactstest.Store { return store })
+		})
+	}
+}
