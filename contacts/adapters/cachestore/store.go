@@ -1,0 +1,165 @@
+// Package cachestore puts a cache before the repository of contacts, and carries the ends of operations over its bus.
+package cachestore
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/google/uuid"
+
+	"contacts/contacts"
+	"contacts/platform/cache"
+)
+
+// How long entries live. Writes replace them at once; the times bound what a lost write to the cache can cost.
+const (
+	liveTTL    = 10 * time.Minute // less up to a quarter, so that what was filled together does not end together
+	goneTTL    = 10 * time.Minute
+	absentTTL  = 5 * time.Second
+	pendingTTL = 24 * time.Hour
+)
+
+// Store is a repository behind a cache: it reads the cache, then the repository, and fills the cache with what it found.
+// A caller that was told of a write reads that write or a later one, on every process. A cache that fails is passed by.
+type Store struct {
+	contacts.Repository
+	cache   cache.Cache
+	flights flights
+	observe func(result string)
+}
+
+var (
+	_ contacts.Repository        = (*Store)(nil)
+	_ contacts.Cache             = (*Store)(nil)
+	_ contacts.PendingOperations = (*Store)(nil)
+)
+
+// New puts c before repository. observe, unless nil, is called with "hit", "miss" or "error" for each look-up.
+func New(repository contacts.Repository, c cache.Cache, observe func(result string)) *Store {
+	if observe == nil {
+		observe = func(string) {}
+	}
+	return &Store{Repository: repository, cache: c, observe: observe}
+}
+
+// Document implements [contacts.Repository]. Concurrent misses of one contact are answered by one query.
+func (s *Store) Document(ctx context.Context, tenant contacts.Tenant, id uuid.UUID) (contacts.Document, error) {
+	document, found, lease := s.lookUp(ctx, tenant, id)
+	if found {
+		return document, nil
+	}
+	return s.flights.join(ctx, documentKey(tenant, id), func(ctx context.Context, waited bool) (contacts.Document, error) {
+		if waited { // the flight before this one may have filled the cache
+			if document, found, lease = s.lookUp(ctx, tenant, id); found {
+				return document, nil
+			}
+		}
+		document, err := s.Repository.Document(ctx, tenant, id)
+		if err == nil && lease != "" {
+			// A cache that cannot be filled costs the next reader a query.
+			_, _ = s.cache.Fill(ctx, lease, newItem(document))
+		}
+		return document, err
+	})
+}
+
+// lookUp asks the cache; a cache that fails has nothing.
+func (s *Store) lookUp(ctx context.Context, tenant contacts.Tenant, id uuid.UUID) (contacts.Document, bool, cache.Lease) {
+	entry, found, lease, err := s.cache.Get(ctx, documentKey(tenant, id))
+	switch {
+	case err != nil:
+		s.observe("error")
+	case found:
+		s.observe("hit")
+	default:
+		s.observe("miss")
+	}
+	if !found || err != nil {
+		return contacts.Document{}, false, lease
+	}
+	document := contacts.Document{Tenant: tenant, ID: id, Version: entry.Version}
+	switch entry.State {
+	case cache.Live:
+		document.State, document.JSON = contacts.Live, entry.Body
+	case cache.Gone:
+		document.State = contacts.Gone
+	case cache.Absent:
+		document.State = contacts.Absent
+	}
+	return document, true, ""
+}
+
+// Refresh implements [contacts.Cache].
+func (s *Store) Refresh(ctx context.Context, documents []contacts.Document) error {
+	if len(documents) == 0 {
+		return nil
+	}
+	items := make([]cache.Item, len(documents))
+	for i, document := range documents {
+		items[i] = newItem(document)
+	}
+	if err := s.cache.Put(ctx, items...); err != nil {
+		return fmt.Errorf("refresh the cache: %w", err)
+	}
+	return nil
+}
+
+func newItem(document contacts.Document) cache.Item {
+	item := cache.Item{Key: documentKey(document.Tenant, document.ID)}
+	switch document.State {
+	case contacts.Live:
+		item.Entry = cache.Entry{Version: document.Version, State: cache.Live, Body: document.JSON}
+		item.TTL = liveTTL - rand.N(liveTTL/4)
+	case contacts.Gone:
+		item.Entry = cache.Entry{Version: document.Version, State: cache.Gone}
+		item.TTL = goneTTL
+	case contacts.Absent:
+		item.Entry = cache.Entry{State: cache.Absent}
+		item.TTL = absentTTL
+	}
+	return item
+}
+
+// Note implements [contacts.PendingOperations].
+func (s *Store) Note(ctx context.Context, operation contacts.Operation) error {
+	body, err := contacts.Encode(operation)
+	if err != nil {
+		return fmt.Errorf("encode operation %s: %w", operation.ID, err)
+	}
+	err = s.cache.Put(ctx, cache.Item{
+		Key:   operationKey(operation.Tenant, operation.ID),
+		Entry: cache.Entry{Version: 1, State: cache.Live, Body: body},
+		TTL:   pendingTTL,
+	})
+	if err != nil {
+		return fmt.Errorf("note operation %s as pending: %w", operation.ID, err)
+	}
+	return nil
+}
+
+// Pending implements [contacts.PendingOperations].
+func (s *Store) Pending(ctx context.Context, tenant contacts.Tenant, id uuid.UUID) (contacts.Operation, bool, error) {
+	entry, found, _, err := s.cache.Get(ctx, operationKey(tenant, id))
+	if err != nil {
+		return contacts.Operation{}, false, contacts.Unavailable("it cannot be told now whether this operation is pending: try again", err)
+	}
+	if !found {
+		return contacts.Operation{}, false, nil
+	}
+	var operation contacts.Operation
+	if err := json.Unmarshal(entry.Body, &operation); err != nil {
+		return contacts.Operation{}, false, fmt.Errorf("read the note of operation %s: %w", id, err)
+	}
+	return operation, true, nil
+}
+
+func documentKey(tenant contacts.Tenant, id uuid.UUID) string {
+	return "contact:" + string(tenant) + ":" + id.String()
+}
+
+func operationKey(tenant contacts.Tenant, id uuid.UUID) string {
+	return "operation:" + string(tenant) + ":" + id.String()
+}

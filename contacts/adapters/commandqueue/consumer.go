@@ -1,0 +1,237 @@
+package commandqueue
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"contacts/contacts"
+	"contacts/platform/queue"
+)
+
+// Consumer receives commands and has them processed. A message is deleted once its command is done, and never before.
+type Consumer struct {
+	queue   queue.Queue
+	process func(context.Context, []contacts.Command) []error
+	options ConsumerOptions
+}
+
+// ConsumerOptions are the settings of a [Consumer]. All are required.
+type ConsumerOptions struct {
+	Loops      int           // how many batches are worked on at the same time
+	Batch      int           // how many messages a batch has at the most
+	PollWait   time.Duration // how long one receive waits for messages
+	Visibility time.Duration // the queue's visibility timeout, which is extended while a batch is worked on
+	Log        *slog.Logger
+	// Observe, unless nil, is called after each try of a batch.
+	Observe func(Batch)
+}
+
+// Batch describes one try of a batch, for metrics.
+type Batch struct {
+	Commands int           // how many were tried
+	Done     int           // how many of them need no other try
+	Duration time.Duration // of the try
+	Oldest   time.Duration // how long ago the oldest one was accepted by the queue
+}
+
+// NewConsumer returns a consumer of q that has commands processed by process, which is [contacts.Processor.Process].
+func NewConsumer(q queue.Queue, process func(context.Context, []contacts.Command) []error, o ConsumerOptions) *Consumer {
+	return &Consumer{queue: q, process: process, options: o}
+}
+
+// Run consumes until ctx ends. It then finishes what is being applied, hands back what is not, and returns.
+func (c *Consumer) Run(ctx context.Context) {
+	var loops sync.WaitGroup
+	for range c.options.Loops {
+		loops.Go(func() { c.loop(ctx) })
+	}
+	loops.Wait()
+}
+
+func (c *Consumer) loop(ctx context.Context) {
+	failures := 0
+	for ctx.Err() == nil {
+		deliveries, err := c.queue.Receive(ctx, c.options.Batch, c.options.PollWait)
+		if err != nil && ctx.Err() == nil {
+			c.options.Log.WarnContext(ctx, "no messages received; trying again", "error", err)
+			sleep(ctx, backoff(failures))
+			failures++
+			continue
+		}
+		failures = 0
+		if len(deliveries) > 0 {
+			c.handle(ctx, deliveries)
+		}
+	}
+}
+
+// item is a received command and what holds it.
+type item struct {
+	command  contacts.Command
+	delivery queue.Delivery
+}
+
+// handle works on a batch until every command is done, or ctx has ended, or what is left has failed too often. It keeps
+// the batch invisible to others meanwhile, also while the database is down: an outage is waited for here and costs no
+// message one of its deliveries.
+func (c *Consumer) handle(ctx context.Context, deliveries []queue.Delivery) {
+	held := c.read(ctx, deliveries)
+	stop := c.keepInvisible(ctx, held)
+	for try := 0; len(held.items()) > 0 && ctx.Err() == nil; try++ {
+		if try > 0 {
+			sleep(ctx, backoff(try-1))
+		}
+		if c.attempt(ctx, held) && try >= maxTries {
+			break
+		}
+	}
+	stop()
+	if left := held.receipts(); len(left) > 0 {
+		// On a shutdown others take over at once. What keeps failing waits longer with every delivery.
+		pause := time.Duration(0)
+		if ctx.Err() == nil {
+			pause = c.options.Visibility
+		}
+		c.report(ctx, "hand back", len(left), c.queue.Extend(context.WithoutCancel(ctx), pause, left...))
+	}
+}
+
+// maxTries is how often a command that is itself to blame is tried within one delivery.
+const maxTries = 4
+
+// attempt processes what is held, once, and reports whether a command was left that is itself to blame.
+func (c *Consumer) attempt(ctx context.Context, held *batch) (blamed bool) {
+	items := held.items()
+	commands := make([]contacts.Command, len(items))
+	oldest := items[0].delivery.SentAt
+	for i, it := range items {
+		commands[i] = it.command
+		if it.delivery.SentAt.Before(oldest) {
+			oldest = it.delivery.SentAt
+		}
+	}
+	started := time.Now()
+	// Not cut short by a shutdown: a transaction that is under way is finished.
+	errs := c.process(context.WithoutCancel(ctx), commands)
+	var left []item
+	var done []string
+	for i, it := range items {
+		if errs[i] == nil {
+			done = append(done, it.delivery.Receipt)
+			continue
+		}
+		left = append(left, it)
+		if !errors.Is(errs[i], contacts.ErrDown) && !errors.Is(errs[i], contacts.ErrTransient) && !errors.Is(errs[i], contacts.ErrBlocked) {
+			blamed = true
+		}
+		c.options.Log.WarnContext(ctx, "command not applied; trying again",
+			"operation", it.command.Operation, "attempt", it.delivery.Attempt, "error", errs[i])
+	}
+	held.keep(left)
+	if len(done) > 0 {
+		c.report(ctx, "delete", len(done),
+			c.queue.Delete(context.WithoutCancel(ctx), done...))
+	}
+	if c.options.Observe != nil {
+		c.options.Observe(Batch{
+			Commands: len(items), Done: len(done), Duration: time.Since(started), Oldest: started.Sub(oldest),
+		})
+	}
+	return blamed
+}
+
+// read decodes the deliveries. What cannot be read is left invisible and comes back later; so are the later messages of
+// its group, which must not overtake it.
+func (c *Consumer) read(ctx context.Context, deliveries []queue.Delivery) *batch {
+	items := make([]item, 0, len(deliveries))
+	unreadable := map[string]bool{}
+	for _, delivery := range deliveries {
+		if unreadable[delivery.Group] {
+			continue
+		}
+		command, err := decode(delivery.Body)
+		if err != nil {
+			unreadable[delivery.Group] = true
+			c.options.Log.ErrorContext(ctx, "message not readable; it will be delivered again, and in the end be a dead letter",
+				"attempt", delivery.Attempt, "error", err)
+			continue
+		}
+		items = append(items, item{command, delivery})
+	}
+	return &batch{left: items}
+}
+
+// keepInvisible extends the visibility of all that is held, together, until the returned function is called.
+func (c *Consumer) keepInvisible(ctx context.Context, held *batch) (stop func()) {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	var beating sync.WaitGroup
+	beating.Go(func() {
+		ticker := time.NewTicker(c.options.Visibility / 3)
+		defer ticker.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-ticker.C:
+				receipts := held.receipts()
+				c.report(ctx, "extend visibility", len(receipts), c.queue.Extend(ctx, c.options.Visibility, receipts...))
+			}
+		}
+	})
+	return func() { cancel(); beating.Wait() }
+}
+
+// report logs the error of a call about messages that others may have been given already, which is nothing to stop for:
+// what was not deleted is delivered again and changes nothing.
+func (c *Consumer) report(ctx context.Context, call string, messages int, err error) {
+	if err != nil && !errors.Is(err, context.Canceled) {
+		c.options.Log.WarnContext(ctx, "queue call failed", "call", call, "messages", messages, "error", err)
+	}
+}
+
+// batch is what one loop holds, shared with its heartbeat.
+type batch struct {
+	mu   sync.Mutex
+	left []item
+}
+
+func (b *batch) items() []item {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.left
+}
+
+func (b *batch) keep(left []item) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.left = left
+}
+
+func (b *batch) receipts() []string {
+	var receipts []string
+	for _, it := range b.items() {
+		receipts = append(receipts, it.delivery.Receipt)
+	}
+	return receipts
+}
+
+// backoff is a pause that doubles with each failure up to five seconds, less a random part, so that workers that failed
+// together do not come back together.
+func backoff(failures int) time.Duration {
+	pause := min(50*time.Millisecond<<min(failures, 10), 5*time.Second)
+	return pause/2 + rand.N(pause/2)
+}
+
+// sleep waits for d or until ctx ends.
+func sleep(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	}
+}

@@ -1,0 +1,266 @@
+package commandqueue_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+
+	"contacts/contacts"
+	"contacts/contacts/adapters/commandqueue"
+	"contacts/contacts/contactstest"
+	"contacts/platform/database"
+	"contacts/platform/database/databasetest"
+	"contacts/platform/queue"
+	"contacts/platform/queue/embedded"
+)
+
+const visibility = time.Second
+
+// bench is a consumer on a real queue, with a process of the test's making.
+type bench struct {
+	t      *testing.T
+	queue  *embedded.Queue
+	sender *commandqueue.Sender
+	stop   func()
+
+	mu      sync.Mutex
+	process func(contacts.Command) error
+	seen    map[uuid.UUID][]contacts.Command // by contact, in the order of their processing
+	batches []commandqueue.Batch
+}
+
+func newBench(t *testing.T, process func(contacts.Command) error) *bench {
+	t.Helper()
+	db, err := database.Open(t.Context(), databasetest.Migrated(t, database.SQLite))
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, db.Close()) })
+	b := &bench{
+		t: t, queue: embedded.Open(db.Write, db.Read, embedded.Options{Visibility: visibility}),
+		process: process, seen: map[uuid.UUID][]contacts.Command{},
+	}
+	t.Cleanup(b.queue.Close)
+	b.sender = commandqueue.NewSender(b.queue)
+	return b
+}
+
+// run starts the consumer; it stops with the test or when stop is called.
+func (b *bench) run() {
+	consumer := commandqueue.NewConsumer(b.queue, b.processAll, commandqueue.ConsumerOptions{
+		Loops: 3, Batch: 10, PollWait: 100 * time.Millisecond, Visibility: visibility, Log: slog.New(slog.DiscardHandler),
+		Observe: func(batch commandqueue.Batch) {
+			b.mu.Lock()
+			defer b.mu.Unlock()
+			b.batches = append(b.batches, batch)
+		},
+	})
+	ctx, cancel := context.WithCancel(b.t.Context())
+	var running sync.WaitGroup
+	running.Go(func() { consumer.Run(ctx) })
+	b.stop = func() { cancel(); running.Wait() }
+	b.t.Cleanup(b.stop)
+}
+
+func (b *bench) processAll(_ context.Context, commands []contacts.Command) []error {
+	errs := make([]error, len(commands))
+	for i, command := range commands {
+		if errs[i] = b.process(command); errs[i] == nil {
+			b.mu.Lock()
+			b.seen[command.Contact] = append(b.seen[command.Contact], command)
+			b.mu.Unlock()
+		}
+	}
+	return errs
+}
+
+func (b *bench) send(commands ...contacts.Command) {
+	b.t.Helper()
+	for _, command := range commands {
+		require.NoError(b.t, b.sender.Send(b.t.Context(), command))
+	}
+}
+
+func (b *bench) stats() queue.Stats {
+	b.t.Helper()
+	stats, err := b.queue.Stats(context.WithoutCancel(b.t.Context()))
+	require.NoError(b.t, err)
+	return stats
+}
+
+func (b *bench) requireEmpty() {
+	b.t.Helper()
+	require.Eventually(b.t, func() bool { return b.stats() == queue.Stats{} }, 30*time.Second, 5*time.Millisecond)
+}
+
+func (b *bench) processed(contact uuid.UUID) []contacts.Command {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.seen[contact]
+}
+
+// story returns a create and updates of one contact.
+func story(t *testing.T, updates int) []contacts.Command {
+	t.Helper()
+	commands := []contacts.Command{contactstest.CreateCommand(t, contacts.DefaultTenant, contactstest.Jane(t))}
+	for i := range updates {
+		commands = append(commands, contactstest.MergeCommand(t, contacts.DefaultTenant, commands[0].Contact, fmt.Sprintf(`{"nickname":"N%d"}`, i)))
+	}
+	return commands
+}
+
+func TestConsumer_ProcessesInOrderAndDeletes(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, func(contacts.Command) error { return nil })
+	stories := make([][]contacts.Command, 10)
+	for i := range stories {
+		stories[i] = story(t, 4)
+		b.send(stories[i]...)
+	}
+	b.run()
+	b.requireEmpty()
+	for _, want := range stories {
+		require.Equal(t, want, b.processed(want[0].Contact))
+	}
+	require.NotEmpty(t, b.batches)
+}
+
+// An outage is waited for with the message in hand: it costs no delivery.
+func TestConsumer_WaitsForTheDatabase(t *testing.T) {
+	t.Parallel()
+	tries := 0
+	b := newBench(t, func(contacts.Command) error {
+		if tries++; tries < 12 {
+			return fmt.Errorf("apply: %w", contacts.ErrDown)
+		}
+		return nil
+	})
+	commands := story(t, 0)
+	b.send(commands...)
+	b.run()
+	b.requireEmpty()
+	require.Equal(t, commands, b.processed(commands[0].Contact))
+	require.Equal(t, 12, tries)
+}
+
+// What is itself to blame is given back after a few tries; its contact waits and the others go on.
+func TestConsumer_OneBadCommand(t *testing.T) {
+	t.Parallel()
+	bad := story(t, 1)
+	var mu sync.Mutex
+	tries := 0
+	b := newBench(t, func(command contacts.Command) error {
+		mu.Lock()
+		defer mu.Unlock()
+		if command.Operation == bad[0].Operation {
+			if tries++; tries < 8 {
+				return errors.New("bad")
+			}
+		}
+		return nil
+	})
+	b.send(bad...)
+	good := story(t, 3)
+	b.send(good...)
+	b.run()
+	require.Eventually(t, func() bool { return len(b.processed(good[0].Contact)) == 4 }, 30*time.Second, 5*time.Millisecond)
+	require.Empty(t, b.processed(bad[0].Contact))
+	b.requireEmpty()
+	require.Equal(t, bad, b.processed(bad[0].Contact), "in order, when it passes at last")
+}
+
+func TestConsumer_UnreadableMessage(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, func(contacts.Command) error { return nil })
+	require.NoError(t, b.queue.Send(t.Context(), queue.Message{Group: "g", DeduplicationID: "d", Body: []byte("no event")}))
+	good := story(t, 1)
+	b.send(good...)
+	b.run()
+	require.Eventually(t, func() bool {
+		stats := b.stats()
+		return len(b.processed(good[0].Contact)) == 2 && stats.Waiting+stats.InFlight == 1
+	}, 30*time.Second, 5*time.Millisecond, "the others are done, and it is not lost")
+}
+
+func TestConsumer_KeepsALongBatchInvisible(t *testing.T) {
+	t.Parallel()
+	var mu sync.Mutex
+	started := 0
+	b := newBench(t, func(contacts.Command) error {
+		mu.Lock()
+		started++
+		mu.Unlock()
+		time.Sleep(3 * visibility)
+		return nil
+	})
+	b.send(story(t, 0)...)
+	b.run()
+	b.requireEmpty()
+	require.Equal(t, 1, started, "nobody else was given it meanwhile")
+}
+
+func TestConsumer_Stop(t *testing.T) {
+	t.Parallel()
+	begun, finish := make(chan struct{}), make(chan struct{})
+	var once sync.Once
+	b := newBench(t, func(contacts.Command) error {
+		once.Do(func() { close(begun) })
+		<-finish
+		return nil
+	})
+	commands := story(t, 2)
+	b.send(commands...)
+	b.run()
+	<-begun
+	stopped := make(chan struct{})
+	go func() { defer close(stopped); b.stop() }()
+	close(finish)
+	<-stopped
+	require.Equal(t, commands[:1], b.processed(commands[0].Contact), "what was begun is finished")
+	require.Equal(t, queue.Stats{Waiting: 2}, b.stats(), "and nothing is left in flight")
+}
+
+func TestConsumer_Stop_HandsBackWhatFails(t *testing.T) {
+	t.Parallel()
+	tried := make(chan struct{}, 100)
+	b := newBench(t, func(contacts.Command) error {
+		tried <- struct{}{}
+		return contacts.ErrTransient
+	})
+	b.send(story(t, 0)...)
+	b.run()
+	<-tried
+	b.stop()
+	require.Equal(t, queue.Stats{Waiting: 1}, b.stats())
+}
+
+// refusing is a queue that answers every send with an error.
+type refusing struct {
+	queue.Queue
+	err error
+}
+
+func (r refusing) Send(context.Context, queue.Message) error { return r.err }
+
+func TestSender_Errors(t *testing.T) {
+	command := story(t, 0)[0]
+	for kind, err := range map[contacts.Kind]error{
+		contacts.KindUnavailable: queue.ErrUnavailable,
+		contacts.KindUncertain:   fmt.Errorf("time-out: %w", queue.ErrUncertain),
+		contacts.KindInvalid:     queue.ErrRejected,
+	} {
+		got := commandqueue.NewSender(refusing{err: err}).Send(t.Context(), command)
+		require.True(t, contacts.IsKind(got, kind), "%v", got)
+		require.ErrorIs(t, got, err, "the cause stays, for the log")
+		var e *contacts.Error
+		require.ErrorAs(t, got, &e)
+		if kind == contacts.KindUncertain {
+			require.Equal(t, command.Operation.String(), e.Operation)
+		}
+	}
+}
