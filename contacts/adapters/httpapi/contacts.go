@@ -1,0 +1,185 @@
+package httpapi
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"strconv"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/google/uuid"
+
+	"contacts/contacts"
+)
+
+// contactRequest is about one contact. (huma does not look for parameters in what is embedded.)
+type contactRequest struct {
+	request
+
+	ID string `path:"id" doc:"The contact's id, a UUID." example:"0197c5a4-3f52-7e63-9a0e-5d3c1b2a4f60"`
+}
+
+// contactID returns the id in the path. What is no UUID names no contact.
+func contactID(id string) (uuid.UUID, error) {
+	parsed, err := uuid.Parse(id)
+	if err != nil || len(id) != len(uuid.Nil.String()) {
+		return uuid.Nil, newProblem(contacts.KindNotFound, "no such contact")
+	}
+	return parsed, nil
+}
+
+type createRequest struct {
+	request
+
+	RawBody []byte
+}
+
+func (a *api) create(ctx context.Context, in *createRequest) (*huma.StreamResponse, error) {
+	write, err := a.unconditionalWrite(&in.request)
+	if err != nil {
+		return nil, err
+	}
+	if err := a.inspect(in.header(), in.RawBody, a.schemas.input, jsonType); err != nil {
+		return nil, err
+	}
+	fields, _, err := decodeFields(in.RawBody)
+	if err != nil {
+		return nil, err
+	}
+	operation, err := a.service.Create(ctx, a.caller(in.echo.Request()), fields, write)
+	if err != nil {
+		return nil, err
+	}
+	return settled(operation, http.StatusCreated)
+}
+
+func (a *api) get(ctx context.Context, in *contactRequest) (*huma.StreamResponse, error) {
+	id, err := contactID(in.ID)
+	if err != nil {
+		return nil, err
+	}
+	document, err := a.service.Get(ctx, a.caller(in.echo.Request()), id)
+	if err != nil {
+		return nil, err
+	}
+	tag := entityTag(document.Version)
+	if noneMatch(in.header().Values("If-None-Match"), tag) {
+		return respond(http.StatusNotModified, nil, "ETag", tag, "Cache-Control", cacheControl), nil
+	}
+	return respond(http.StatusOK, document.JSON, "ETag", tag, "Cache-Control", cacheControl), nil
+}
+
+// changeRequest is about one contact and says what becomes of it.
+type changeRequest struct {
+	request
+
+	ID      string `path:"id" doc:"The contact's id, a UUID." example:"0197c5a4-3f52-7e63-9a0e-5d3c1b2a4f60"`
+	RawBody []byte
+}
+
+func (a *api) replace(ctx context.Context, in *changeRequest) (*huma.StreamResponse, error) {
+	id, err := contactID(in.ID)
+	if err != nil {
+		return nil, err
+	}
+	write, err := a.write(&in.request)
+	if err != nil {
+		return nil, err
+	}
+	if err := a.inspect(in.header(), in.RawBody, a.schemas.replacement, jsonType); err != nil {
+		return nil, err
+	}
+	fields, given, err := decodeFields(in.RawBody)
+	if err != nil {
+		return nil, err
+	}
+	if same, err := uuid.Parse(given); given != "" && (err != nil || same != id) {
+		return nil, invalid(fault{Pointer: new("/id"), Detail: "expected the id in the path, or none"})
+	}
+	operation, err := a.service.Replace(ctx, a.caller(in.echo.Request()), id, fields, write)
+	if err != nil {
+		return nil, err
+	}
+	return settled(operation, http.StatusOK)
+}
+
+func (a *api) merge(ctx context.Context, in *changeRequest) (*huma.StreamResponse, error) {
+	id, err := contactID(in.ID)
+	if err != nil {
+		return nil, err
+	}
+	write, err := a.write(&in.request)
+	if err != nil {
+		return nil, err
+	}
+	if err := a.inspect(in.header(), in.RawBody, a.schemas.input, mergePatchType, jsonType); err != nil {
+		return nil, err
+	}
+	patch, err := contacts.ParsePatch(in.RawBody)
+	if err != nil {
+		return nil, err
+	}
+	operation, err := a.service.Merge(ctx, a.caller(in.echo.Request()), id, patch, write)
+	if err != nil {
+		return nil, err
+	}
+	return settled(operation, http.StatusOK)
+}
+
+func (a *api) remove(ctx context.Context, in *contactRequest) (*huma.StreamResponse, error) {
+	id, err := contactID(in.ID)
+	if err != nil {
+		return nil, err
+	}
+	write, err := a.write(&in.request)
+	if err != nil {
+		return nil, err
+	}
+	operation, err := a.service.Delete(ctx, a.caller(in.echo.Request()), id, write)
+	if err != nil {
+		return nil, err
+	}
+	return settled(operation, http.StatusNoContent)
+}
+
+// The numbers in the tags are contacts.DefaultPage and contacts.MaxPage; a test compares them.
+type listRequest struct {
+	request
+
+	Limit  int    `query:"limit" default:"50" minimum:"1" maximum:"500" doc:"How many contacts to return at most."`
+	Cursor string `query:"cursor" doc:"The next_cursor of the page before; none begins with the first contact."`
+}
+
+func (a *api) list(ctx context.Context, in *listRequest) (*huma.StreamResponse, error) {
+	page, err := a.service.List(ctx, a.caller(in.echo.Request()), in.Limit, in.Cursor)
+	if err != nil {
+		return nil, err
+	}
+	headers := []string{"Cache-Control", cacheControl}
+	if page.Next != "" {
+		query := url.Values{"cursor": {page.Next}, "limit": {strconv.Itoa(in.Limit)}}
+		headers = append(headers, "Link", "<"+contactsPath+"?"+query.Encode()+`>; rel="next"`)
+	}
+	return respond(http.StatusOK, encodePage(page), headers...), nil
+}
+
+// encodePage puts the documents' bytes as they are into a list.
+func encodePage(page contacts.Page) []byte {
+	size := len(`{"items":[],"next_cursor":""}`) + len(page.Next)
+	for _, item := range page.Items {
+		size += len(item.JSON) + 1
+	}
+	body := append(make([]byte, 0, size), `{"items":[`...)
+	for i, item := range page.Items {
+		if i > 0 {
+			body = append(body, ',')
+		}
+		body = append(body, item.JSON...)
+	}
+	body = append(body, ']')
+	if page.Next != "" {
+		body = append(body, `,"next_cursor":`...)
+		body = strconv.AppendQuote(body, page.Next) // base64url, which JSON and Go quote alike
+	}
+	return append(body, '}')
+}

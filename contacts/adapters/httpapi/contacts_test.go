@@ -1,0 +1,181 @@
+package httpapi_test
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+const jane = `{"first_name":"Jane","email":"jane@example.com"}`
+
+func TestAPI_Create(t *testing.T) {
+	t.Parallel()
+	c := newClient(t)
+	created := c.do(http.MethodPost, "/v1/contacts", jane)
+	require.Equal(t, http.StatusCreated, created.StatusCode, created.body)
+	require.Equal(t, `"1"`, created.Header.Get("ETag"))
+	require.Equal(t, "application/json", created.Header.Get("Content-Type"))
+	require.Equal(t, "nosniff", created.Header.Get("X-Content-Type-Options"))
+	contact := created.json(t)
+	require.Equal(t, "/v1/contacts/"+contact["id"].(string), created.Header.Get("Location"))
+	require.Equal(t, "Jane", contact["display_name"])
+
+	read := c.do(http.MethodGet, created.Header.Get("Location"), "")
+	require.Equal(t, http.StatusOK, read.StatusCode)
+	require.Equal(t, created.body, read.body)
+	require.Equal(t, `"1"`, read.Header.Get("ETag"))
+	require.Equal(t, "private, no-cache", read.Header.Get("Cache-Control"))
+}
+
+func TestAPI_Create_NullIsNothing(t *testing.T) {
+	t.Parallel()
+	c := newClient(t)
+	created := c.do(http.MethodPost, "/v1/contacts",
+		`{"first_name":"Jane","last_name":null,"emails":null,"phones":[{"number":"1","label":null}],"custom_fields":{"a":null,"b.c":"1"}}`)
+	require.Equal(t, http.StatusCreated, created.StatusCode, created.body)
+	require.Equal(t, map[string]any{"b.c": "1"}, created.json(t)["custom_fields"])
+}
+
+func TestAPI_Paths(t *testing.T) {
+	t.Parallel()
+	c := newClient(t)
+	for _, path := range []string{"/contacts", "/contacts/", "/v1/contacts", "/v1/contacts/"} {
+		created := c.do(http.MethodPost, path, jane)
+		require.Equal(t, http.StatusCreated, created.StatusCode, path)
+		require.Equal(t, http.StatusOK, c.do(http.MethodGet, path, "").StatusCode, path)
+		id := created.json(t)["id"].(string)
+		for _, prefix := range []string{"/contacts/", "/v1/contacts/"} {
+			for _, suffix := range []string{"", "/"} {
+				read := c.do(http.MethodGet, prefix+id+suffix, "")
+				require.Equal(t, http.StatusOK, read.StatusCode, prefix+id+suffix)
+				require.Equal(t, created.body, read.body)
+			}
+		}
+	}
+}
+
+func TestAPI_Get_IfNoneMatch(t *testing.T) {
+	t.Parallel()
+	c := newClient(t)
+	path := "/v1/contacts/" + c.create(jane)
+	for _, header := range []string{`"1"`, `W/"1"`, `"7", "1"`, `*`} {
+		answer := c.do(http.MethodGet, path, "", "If-None-Match", header)
+		require.Equal(t, http.StatusNotModified, answer.StatusCode, header)
+		require.Equal(t, `"1"`, answer.Header.Get("ETag"))
+		require.Empty(t, answer.body)
+	}
+	for _, header := range []string{`"2"`, `1`, `"`} {
+		require.Equal(t, http.StatusOK, c.do(http.MethodGet, path, "", "If-None-Match", header).StatusCode, header)
+	}
+	two := c.do(http.MethodGet, path, "", "If-None-Match", `"5"`, "If-None-Match", `"1"`)
+	require.Equal(t, http.StatusNotModified, two.StatusCode)
+}
+
+func TestAPI_Head(t *testing.T) {
+	t.Parallel()
+	c := newClient(t)
+	path := "/v1/contacts/" + c.create(`{"first_name":"Jane","notes":"`+strings.Repeat("x", 3000)+`"}`)
+	read, head := c.do(http.MethodGet, path, ""), c.do(http.MethodHead, path, "")
+	require.Equal(t, http.StatusOK, head.StatusCode)
+	require.Empty(t, head.body)
+	require.Equal(t, read.Header.Get("ETag"), head.Header.Get("ETag"))
+	require.Equal(t, read.ContentLength, head.ContentLength)
+	for _, other := range []string{"/v1/contacts", "/openapi.json", "/docs"} {
+		require.Equal(t, http.StatusOK, c.do(http.MethodHead, other, "").StatusCode, other)
+	}
+	require.Equal(t, http.StatusNotFound, c.do(http.MethodHead, "/v1/contacts/none", "").StatusCode)
+}
+
+func TestAPI_Replace(t *testing.T) {
+	t.Parallel()
+	c := newClient(t)
+	path := "/v1/contacts/" + c.create(jane)
+	replaced := c.do(http.MethodPut, path, `{"last_name":"Doe"}`)
+	require.Equal(t, http.StatusOK, replaced.StatusCode, replaced.body)
+	require.Equal(t, `"2"`, replaced.Header.Get("ETag"))
+	require.NotContains(t, replaced.json(t), "first_name")
+
+	again := c.do(http.MethodPut, path, replaced.body)
+	require.Equal(t, http.StatusOK, again.StatusCode, "what GET gave can be sent back: %s", again.body)
+	require.EqualValues(t, 3, again.json(t)["version"])
+}
+
+func TestAPI_Merge(t *testing.T) {
+	t.Parallel()
+	c := newClient(t)
+	path := "/v1/contacts/" + c.create(jane)
+	for _, mediaType := range []string{"application/merge-patch+json", "application/json", "application/json; charset=utf-8"} {
+		merged := c.do(http.MethodPatch, path, `{"last_name":"Doe","custom_fields":{"gone":null}}`, "Content-Type", mediaType)
+		require.Equal(t, http.StatusOK, merged.StatusCode, merged.body)
+		require.Equal(t, "Jane", merged.json(t)["first_name"])
+		require.Equal(t, "Doe", merged.json(t)["last_name"])
+	}
+	require.Equal(t, `"4"`, c.do(http.MethodGet, path, "").Header.Get("ETag"))
+}
+
+func TestAPI_Delete(t *testing.T) {
+	t.Parallel()
+	c := newClient(t)
+	path := "/v1/contacts/" + c.create(jane)
+	deleted := c.do(http.MethodDelete, path, "")
+	require.Equal(t, http.StatusNoContent, deleted.StatusCode)
+	require.Empty(t, deleted.body)
+	for _, method := range []string{http.MethodGet, http.MethodDelete} {
+		require.Equal(t, http.StatusNotFound, c.do(method, path, "").StatusCode, method)
+	}
+}
+
+func TestAPI_IfMatch(t *testing.T) {
+	t.Parallel()
+	c := newClient(t)
+	path := "/v1/contacts/" + c.create(jane)
+	requests := []struct{ method, body string }{
+		{http.MethodPut, `{"last_name":"Doe"}`}, {http.MethodPatch, `{"last_name":"Doe"}`}, {http.MethodDelete, ""},
+	}
+	for _, r := range requests {
+		for _, stale := range []string{`"9"`, `W/"1"`, `"01"`, `"x"`, `"8", W/"1"`} {
+			refused := c.do(r.method, path, r.body, "If-Match", stale)
+			require.Equal(t, http.StatusPreconditionFailed, refused.StatusCode, "%s %s", r.method, stale)
+			require.Equal(t, `"1"`, refused.Header.Get("ETag"))
+			require.Equal(t, "/problems/stale-version", refused.json(t)["type"])
+			require.EqualValues(t, 1, refused.json(t)["current_version"])
+		}
+	}
+	for i, good := range []string{`"1"`, `"9", "2"`, `*`} {
+		done := c.do(http.MethodPatch, path, `{"last_name":"Doe"}`, "If-Match", good)
+		require.Equal(t, http.StatusOK, done.StatusCode, good)
+		require.EqualValues(t, i+2, done.json(t)["version"])
+	}
+}
+
+func TestAPI_List(t *testing.T) {
+	t.Parallel()
+	c := newClient(t)
+	empty := c.do(http.MethodGet, "/v1/contacts", "")
+	require.JSONEq(t, `{"items":[]}`, empty.body)
+	require.Empty(t, empty.Header.Get("Link"))
+
+	want := []string{c.create(jane), c.create(jane), c.create(jane)}
+	var got []string
+	path := "/contacts?limit=2"
+	for range 2 {
+		page := c.do(http.MethodGet, path, "")
+		require.Equal(t, http.StatusOK, page.StatusCode, page.body)
+		for _, item := range page.json(t)["items"].([]any) {
+			got = append(got, item.(map[string]any)["id"].(string))
+		}
+		next, _ := page.json(t)["next_cursor"].(string)
+		if next == "" {
+			path = ""
+			require.Empty(t, page.Header.Get("Link"))
+			break
+		}
+		path = "/v1/contacts?cursor=" + url.QueryEscape(next) + "&limit=2"
+		require.Equal(t, "<"+path+`>; rel="next"`, page.Header.Get("Link"))
+	}
+	require.Empty(t, path, "two pages have all")
+	require.Equal(t, want, got)
+}

@@ -1,0 +1,119 @@
+// Package httpapi is the service's HTTP API: it turns requests into calls of [contacts.Service], and what these return
+// into JSON, or into problem documents (RFC 9457). Echo routes the requests; huma binds them and describes the operations
+// as OpenAPI 3.1.
+package httpapi
+
+import (
+	"cmp"
+	"context"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humaecho"
+	"github.com/labstack/echo/v4"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"contacts/contacts"
+)
+
+// MaxWait is the longest that a caller can make a write wait by "Prefer: wait". A server's time limits must be longer.
+const MaxWait = 30 * time.Second
+
+// defaultMaxBody leaves room for a contact of [contacts.MaxDocument] whose text is written with escapes.
+const defaultMaxBody = 1 << 20
+
+// anonymous is the subject of callers that are not told apart.
+const anonymous = "anonymous"
+
+// Options are the settings of the API. The zero value works.
+type Options struct {
+	// WriteWait is how long a write waits for its end when the caller does not say; 0: not at all.
+	WriteWait time.Duration
+	// MaxBodyBytes is how long a request's body may be; 0: 1 MiB.
+	MaxBodyBytes int64
+	// Log gets one line a request, and the errors that callers are not told; slog.Default() where nil.
+	Log *slog.Logger
+	// Metrics gets the histogram http_request_duration_seconds; nothing is registered where nil.
+	Metrics prometheus.Registerer
+	// Caller tells whose request it is; where nil, all are of the default tenant and not told apart.
+	Caller func(*http.Request) contacts.Caller
+	// Version is the program's version, for the OpenAPI document.
+	Version string
+}
+
+// New returns the handler of the whole API: everything under /v1, the same contacts under /contacts, the OpenAPI document
+// and its reference page.
+func New(service *contacts.Service, o Options) http.Handler {
+	a := &api{service: service, log: o.Log, caller: o.Caller, writeWait: o.WriteWait}
+	a.maxBody = cmp.Or(o.MaxBodyBytes, defaultMaxBody)
+	if a.log == nil {
+		a.log = slog.Default()
+	}
+	if a.caller == nil {
+		a.caller = func(*http.Request) contacts.Caller {
+			return contacts.Caller{Tenant: contacts.DefaultTenant, Subject: anonymous}
+		}
+	}
+	a.schemas = newSchemas()
+
+	e := echo.New()
+	e.HTTPErrorHandler = func(err error, c echo.Context) { a.fail(c, err) }
+	e.Pre(canonicalPath)
+	e.Use(a.observe(o.Metrics), secure, a.recoverPanics)
+
+	a.huma = humaecho.New(e, a.config(cmp.Or(o.Version, "dev")))
+	a.registerContacts()
+	a.registerOperations()
+	serveProblemTypes(e)
+	serveReference(e, a.huma.OpenAPI())
+	return e
+}
+
+// api holds what the handlers share.
+type api struct {
+	service   *contacts.Service
+	caller    func(*http.Request) contacts.Caller
+	log       *slog.Logger
+	schemas   schemas
+	huma      huma.API
+	writeWait time.Duration
+	maxBody   int64
+}
+
+// request gives a handler the request itself, because huma binds no more than the first line of each header.
+type request struct{ echo echo.Context }
+
+var _ huma.Resolver = (*request)(nil)
+
+// Resolve is called by huma before the handler that the request is for.
+func (r *request) Resolve(ctx huma.Context) []error {
+	r.echo = humaecho.Unwrap(ctx)
+	return nil
+}
+
+func (r *request) header() http.Header { return r.echo.Request().Header }
+
+// register adds an operation. Whatever error its handler returns is answered as a problem. What can be read with GET can
+// be asked for with HEAD, whose body net/http leaves out.
+func register[I any](a *api, op huma.Operation, handle func(context.Context, *I) (*huma.StreamResponse, error)) {
+	op.RejectUnknownQueryParameters = true
+	op.SkipValidateBody = true      // see inspect
+	op.MaxBodyBytes = a.maxBody + 1 // huma refuses a body that is as long as its limit
+	answer := func(ctx context.Context, in *I) (*huma.StreamResponse, error) {
+		response, err := handle(ctx, in)
+		if err != nil {
+			return nil, a.problem(ctx, err)
+		}
+		return response, nil
+	}
+	huma.Register(a.huma, op, answer)
+	if op.RequestBody != nil {
+		delete(op.RequestBody.Content, "application/octet-stream") // what huma makes of RawBody
+	}
+	if op.Method == http.MethodGet {
+		op.Method, op.Hidden = http.MethodHead, true
+		huma.Register(a.huma, op, answer)
+	}
+}

@@ -1,0 +1,68 @@
+package httpapi
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/google/uuid"
+
+	"contacts/contacts"
+)
+
+// retryOperation is when to ask again for a pending operation, in seconds.
+const retryOperation = "1"
+
+// operation is the JSON form of a [contacts.Operation].
+type operation struct {
+	ID         uuid.UUID            `json:"id" format:"uuid" doc:"Names the operation."`
+	Kind       contacts.CommandKind `json:"kind" enum:"create,replace,merge,delete" doc:"What was asked for."`
+	Status     contacts.Status      `json:"status" enum:"pending,succeeded,failed" doc:"How far it has come; succeeded and failed are final."`
+	ContactID  *uuid.UUID           `json:"contact_id,omitempty" format:"uuid" doc:"The contact. A create has it once it has succeeded."`
+	Version    int64                `json:"version,omitempty" minimum:"1" doc:"The version of the contact that the operation made, once it has succeeded."`
+	AcceptedAt time.Time            `json:"accepted_at" doc:"When the write was accepted."`
+	EndedAt    time.Time            `json:"ended_at,omitzero" doc:"When the operation ended."`
+	Problem    *problem             `json:"problem,omitempty" doc:"Why the operation failed."`
+}
+
+// describe returns the operation as callers see it. The id of a contact that is only to be created is left out: had the
+// same idempotency key been used before, it would be the id of another one that decides.
+func describe(o contacts.Operation) operation {
+	described := operation{
+		ID: o.ID, Kind: o.Kind, Status: o.Status, Version: o.Version, AcceptedAt: o.AcceptedAt, EndedAt: o.EndedAt,
+	}
+	if o.Kind != contacts.Create || o.Status == contacts.Succeeded {
+		described.ContactID = &o.Contact
+	}
+	if o.Problem != nil {
+		described.Problem = fromDomain(o.Problem)
+	}
+	return described
+}
+
+type operationRequest struct {
+	request
+
+	ID string `path:"id" doc:"The operation's id, a UUID." example:"0197c5a4-3f51-7d02-8c11-2f6f0e9b7a35"`
+}
+
+func (a *api) operation(ctx context.Context, in *operationRequest) (*huma.StreamResponse, error) {
+	id, err := uuid.Parse(in.ID)
+	if err != nil || len(in.ID) != len(id.String()) {
+		return nil, newProblem(contacts.KindNotFound, "no such operation")
+	}
+	found, err := a.service.Operation(ctx, a.caller(in.echo.Request()), id)
+	if err != nil {
+		return nil, err
+	}
+	body, err := marshal(describe(found))
+	if err != nil {
+		return nil, err
+	}
+	headers := []string{"Cache-Control", cacheControl}
+	if found.Status == contacts.Pending {
+		headers = append(headers, "Retry-After", retryOperation)
+	}
+	return respond(http.StatusOK, body, headers...), nil
+}

@@ -1,0 +1,130 @@
+package httpapi_test
+
+import (
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"contacts/contacts"
+	"contacts/contacts/adapters/httpapi"
+)
+
+func TestAPI_Accepted(t *testing.T) {
+	t.Parallel()
+	c := newClient(t)
+	c.world.held = true
+	accepted := c.do(http.MethodPost, "/v1/contacts", jane, "Prefer", "respond-async")
+	require.Equal(t, http.StatusAccepted, accepted.StatusCode, accepted.body)
+	require.Equal(t, "respond-async", accepted.Header.Get("Preference-Applied"))
+	require.Equal(t, "1", accepted.Header.Get("Retry-After"))
+	operation := accepted.Header.Get("Location")
+	require.Equal(t, "/v1/operations/"+accepted.json(t)["id"].(string), operation)
+
+	pending := c.do(http.MethodGet, operation, "")
+	require.Equal(t, http.StatusOK, pending.StatusCode)
+	require.Equal(t, "1", pending.Header.Get("Retry-After"))
+	require.Equal(t, "pending", pending.json(t)["status"])
+	require.NotContains(t, pending.json(t), "contact_id", "it is not decided")
+
+	c.world.release()
+	ended := c.do(http.MethodGet, operation+"/", "")
+	require.Empty(t, ended.Header.Get("Retry-After"))
+	require.Equal(t, "succeeded", ended.json(t)["status"])
+	require.EqualValues(t, 1, ended.json(t)["version"])
+	contact := c.do(http.MethodGet, "/v1/contacts/"+ended.json(t)["contact_id"].(string), "")
+	require.Equal(t, http.StatusOK, contact.StatusCode)
+}
+
+func TestAPI_Accepted_Failed(t *testing.T) {
+	t.Parallel()
+	c := newClient(t)
+	path := "/v1/contacts/" + c.create(jane)
+	c.world.held = true
+	accepted := c.do(http.MethodDelete, path, "", "Prefer", "wait=0", "If-Match", `"9"`)
+	require.Equal(t, http.StatusAccepted, accepted.StatusCode, accepted.body)
+	require.Equal(t, "wait=0", accepted.Header.Get("Preference-Applied"))
+	require.Equal(t, strings.TrimPrefix(path, "/v1/contacts/"), accepted.json(t)["contact_id"])
+	c.world.release()
+	ended := c.do(http.MethodGet, accepted.Header.Get("Location"), "").json(t)
+	require.Equal(t, "failed", ended["status"])
+	problem := ended["problem"].(map[string]any)
+	require.Equal(t, "/problems/stale-version", problem["type"])
+	require.EqualValues(t, 412, problem["status"])
+	require.EqualValues(t, 1, problem["current_version"])
+}
+
+func TestAPI_Prefer(t *testing.T) {
+	t.Parallel()
+	c := newClient(t)
+	for header, applied := range map[string]string{
+		"wait=10":                           "wait=10",
+		"wait=3600":                         "wait=30",
+		`foo="a,wait=1"; x=y, wait="7";q=1`: "wait=7",
+		"respond-async, wait=5":             "respond-async, wait=5",
+		"wait=5, wait=9":                    "wait=5",
+		"wait=-1, wait=soon":                "",
+		"return=minimal":                    "",
+	} {
+		created := c.do(http.MethodPost, "/v1/contacts", jane, "Prefer", header)
+		require.Equal(t, http.StatusCreated, created.StatusCode, header)
+		require.Equal(t, applied, created.Header.Get("Preference-Applied"), header)
+	}
+	two := c.do(http.MethodPost, "/v1/contacts", jane, "Prefer", "handling=strict", "Prefer", "wait=4")
+	require.Equal(t, "wait=4", two.Header.Get("Preference-Applied"))
+}
+
+func TestAPI_IdempotencyKey(t *testing.T) {
+	t.Parallel()
+	c := newClient(t)
+	first := c.do(http.MethodPost, "/v1/contacts", jane, "Idempotency-Key", `"k-1"`)
+	require.Equal(t, http.StatusCreated, first.StatusCode)
+	for _, same := range []string{`"k-1"`, `k-1`} {
+		again := c.do(http.MethodPost, "/v1/contacts", jane, "Idempotency-Key", same)
+		require.Equal(t, http.StatusCreated, again.StatusCode, same)
+		require.Equal(t, first.body, again.body)
+		require.Equal(t, first.Header.Get("Location"), again.Header.Get("Location"))
+	}
+	require.Len(t, c.world.contacts, 1)
+
+	other := c.do(http.MethodPost, "/v1/contacts", `{"first_name":"John"}`, "Idempotency-Key", `"k-1"`)
+	require.Equal(t, http.StatusUnprocessableEntity, other.StatusCode)
+	require.Equal(t, "/problems/idempotency-key-reused", other.json(t)["type"])
+}
+
+func TestAPI_Caller(t *testing.T) {
+	t.Parallel()
+	w := newWorld()
+	service := contacts.NewService(contacts.ServiceOptions{Repository: w, Queue: w, Outcomes: w, Pending: w})
+	server := httptest.NewServer(httpapi.New(service, httpapi.Options{
+		Log: slog.New(slog.DiscardHandler),
+		Caller: func(r *http.Request) contacts.Caller {
+			return contacts.Caller{Tenant: contacts.Tenant(r.Header.Get("Authorization"))}
+		},
+	}))
+	t.Cleanup(server.Close)
+	c := &client{t: t, world: w, url: server.URL}
+	require.Equal(t, http.StatusAccepted, c.do(http.MethodPost, "/contacts", jane, "Authorization", "acme").StatusCode)
+	require.Equal(t, contacts.Tenant("acme"), w.sent[0].Tenant)
+}
+
+func TestAPI_TraceParent(t *testing.T) {
+	t.Parallel()
+	c := newClient(t)
+	const good = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+	for sent, passed := range map[string]string{
+		good:                       good,
+		"":                         "",
+		good + "-extra":            "",
+		"01" + good[2:] + "-extra": "01" + good[2:] + "-extra",
+		"ff" + good[2:]:            "",
+		strings.ToUpper(good):      "",
+		"00-" + strings.Repeat("0", 32) + good[35:]: "",
+	} {
+		c.do(http.MethodPost, "/v1/contacts", jane, "Traceparent", sent)
+		require.Equal(t, passed, c.world.sent[len(c.world.sent)-1].TraceParent, sent)
+	}
+}

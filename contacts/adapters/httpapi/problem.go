@@ -1,0 +1,180 @@
+package httpapi
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/labstack/echo/v4"
+
+	"contacts/contacts"
+)
+
+// problem is the body of every error, a problem document (RFC 9457). It never repeats what the caller sent, but for the
+// names of members and parameters.
+type problem struct {
+	Type           string  `json:"type" format:"uri-reference" doc:"Names the kind of problem, and never changes. Under this path the server explains it." example:"/problems/invalid"`
+	Title          string  `json:"title" doc:"The kind of problem in words." example:"The request is not valid"`
+	Status         int     `json:"status" doc:"The HTTP status." example:"422"`
+	Detail         string  `json:"detail,omitempty" doc:"What is wrong with this request." example:"the input is not valid"`
+	Errors         []fault `json:"errors,omitempty" nullable:"false" doc:"The single faults of the request."`
+	CurrentVersion int64   `json:"current_version,omitempty" doc:"With stale-version: the version that the contact is at." example:"7"`
+	Operation      string  `json:"operation,omitempty" format:"uri-reference" doc:"With uncertain: where to ask what became of the write."`
+
+	header http.Header
+}
+
+// fault is one fault of a request and its place: one of Pointer, Parameter and Header.
+type fault struct {
+	Pointer   *string `json:"pointer,omitempty" doc:"Where in the body: a JSON pointer (RFC 6901), empty for the whole." example:"/emails/0/address"`
+	Parameter string  `json:"parameter,omitempty" doc:"Which parameter of the query or the path."`
+	Header    string  `json:"header,omitempty" doc:"Which header."`
+	Detail    string  `json:"detail" doc:"What was expected." example:"expected an email address such as jane@example.com"`
+}
+
+var (
+	_ huma.StatusError       = (*problem)(nil)
+	_ huma.HeadersError      = (*problem)(nil)
+	_ huma.ContentTypeFilter = (*problem)(nil)
+)
+
+// problemContent is the media type of problems.
+const problemContent = "application/problem+json"
+
+// Error implements error.
+func (p *problem) Error() string { return p.Title + ": " + p.Detail }
+
+// GetStatus, GetHeaders and ContentType tell huma how to send the problem.
+func (p *problem) GetStatus() int            { return p.Status }
+func (p *problem) GetHeaders() http.Header   { return p.header }
+func (p *problem) ContentType(string) string { return problemContent }
+
+// newProblem returns a problem of a kind that [problemTypes] has.
+func newProblem(kind contacts.Kind, detail string, faults ...fault) *problem {
+	t := problemTypes[kind]
+	return &problem{
+		Type: problemsPath + "/" + string(kind), Title: t.title, Status: t.status,
+		Detail: detail, Errors: faults, header: http.Header{},
+	}
+}
+
+// invalid returns the problem of a request with faults.
+func invalid(faults ...fault) *problem {
+	return newProblem(contacts.KindInvalid, "the input is not valid", faults...)
+}
+
+// fromDomain returns an error of the domain as a problem.
+func fromDomain(e *contacts.Error) *problem {
+	kind := e.Kind
+	if _, known := problemTypes[kind]; !known {
+		kind = kindInternal
+	}
+	p := newProblem(kind, e.Detail)
+	for _, v := range e.Violations {
+		f := fault{Detail: v.Message}
+		if v.Pointer == "" || strings.HasPrefix(v.Pointer, "/") {
+			f.Pointer = &v.Pointer
+		} else {
+			f.Parameter = v.Pointer
+		}
+		p.Errors = append(p.Errors, f)
+	}
+	switch kind {
+	case contacts.KindStaleVersion:
+		p.CurrentVersion = e.CurrentVersion
+		p.header.Set("ETag", entityTag(e.CurrentVersion))
+	case contacts.KindUnavailable:
+		p.header.Set("Retry-After", retryUnavailable)
+	case contacts.KindUncertain:
+		p.header.Set("Retry-After", retryUnavailable)
+		if e.Operation != "" {
+			p.Operation = operationsPath + "/" + e.Operation
+			p.header.Set("Link", "<"+p.Operation+`>; rel="status"`) // RFC 8631
+		}
+	}
+	return p
+}
+
+// problem returns what to answer for an error, and logs what the caller is not told.
+func (a *api) problem(ctx context.Context, err error) *problem {
+	var told *problem
+	var domain *contacts.Error
+	var routed *echo.HTTPError
+	switch {
+	case errors.As(err, &told):
+		return told
+	case errors.As(err, &domain):
+		if cause := domain.Unwrap(); cause != nil {
+			a.log.WarnContext(ctx, "request not served", "kind", domain.Kind, "error", cause, "request_id", requestOf(ctx))
+		}
+		return fromDomain(domain)
+	case errors.As(err, &routed) && routed.Code == http.StatusNotFound:
+		return newProblem(contacts.KindNotFound, "no such path")
+	case errors.As(err, &routed) && routed.Code == http.StatusMethodNotAllowed:
+		return newProblem(kindMethodNotAllowed, "the path does not have this method: see Allow")
+	case errors.Is(err, context.Canceled):
+		return newProblem(contacts.KindUnavailable, "the request was given up") // nobody reads it
+	}
+	a.log.ErrorContext(ctx, "request failed", "error", err, "request_id", requestOf(ctx))
+	return newProblem(kindInternal, "the server failed; the request's id leads to the reason in its log")
+}
+
+// fail answers with the problem of an error that no operation has answered.
+func (a *api) fail(c echo.Context, err error) {
+	p := a.problem(c.Request().Context(), err)
+	if c.Response().Committed {
+		return
+	}
+	body, err := marshal(p)
+	if err != nil {
+		a.log.ErrorContext(c.Request().Context(), "problem not encoded", "error", err, "request_id", requestOf(c.Request().Context()))
+	}
+	_ = c.Blob(p.Status, problemContent, body) // it fails when the caller has gone
+}
+
+// fromHuma is a [huma.Transformer] that gives huma's own errors, which echo the values they complain about, the shape of
+// all others. It is per API, unlike huma.NewError.
+func (a *api) fromHuma(_ huma.Context, _ string, v any) (any, error) {
+	model, ok := v.(*huma.ErrorModel)
+	if !ok {
+		return v, nil
+	}
+	switch model.Status {
+	case http.StatusUnprocessableEntity:
+		p := invalid()
+		for _, e := range model.Errors {
+			_, name, _ := strings.Cut(e.Location, ".") // "query.limit"; it binds no headers and no bodies
+			f := fault{Parameter: name, Detail: e.Message}
+			p.Errors = append(p.Errors, f)
+		}
+		// huma finds the unknown ones in the order of a map.
+		slices.SortFunc(p.Errors, func(a, b fault) int { return strings.Compare(a.Parameter, b.Parameter) })
+		return p, nil
+	case http.StatusBadRequest:
+		return newProblem(kindMalformed, "expected a JSON object in the request's body"), nil
+	case http.StatusRequestEntityTooLarge:
+		return newProblem(kindTooLarge, tooLarge(a.maxBody)), nil
+	case http.StatusRequestTimeout:
+		return newProblem(kindTimeout, "the body did not arrive in time"), nil
+	default:
+		p := newProblem(kindInternal, "the request could not be read")
+		p.Status = model.Status
+		return p, nil
+	}
+}
+
+// marshal encodes v as JSON without the escapes that only HTML needs.
+func marshal(v any) ([]byte, error) {
+	var b bytes.Buffer
+	encoder := json.NewEncoder(&b)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(v); err != nil {
+		return nil, err
+	}
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
+}

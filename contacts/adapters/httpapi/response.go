@@ -1,0 +1,54 @@
+package httpapi
+
+import (
+	"net/http"
+	"strconv"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"contacts/contacts"
+)
+
+// The paths that answers point to.
+const (
+	contactsPath   = "/v1/contacts"
+	operationsPath = "/v1/operations"
+)
+
+// cacheControl lets the caller's own cache keep a contact, and ask by its ETag whether it is still the same.
+const cacheControl = "private, no-cache"
+
+// respond answers with the body's bytes as they are, JSON, or with no body where it is nil. Headers are pairs of a name
+// and a value.
+func respond(status int, body []byte, headers ...string) *huma.StreamResponse {
+	return &huma.StreamResponse{Body: func(ctx huma.Context) {
+		for i := 0; i+1 < len(headers); i += 2 {
+			ctx.SetHeader(headers[i], headers[i+1])
+		}
+		if body == nil {
+			ctx.SetStatus(status)
+			return
+		}
+		ctx.SetHeader("Content-Type", "application/json")
+		ctx.SetHeader("Content-Length", strconv.Itoa(len(body)))
+		ctx.SetStatus(status)
+		_, _ = ctx.BodyWriter().Write(body) // it fails when the caller has gone
+	}}
+}
+
+// settled answers a write: with what it made, or with the operation to ask for if it has not ended yet.
+func settled(operation contacts.Operation, made int) (*huma.StreamResponse, error) {
+	switch {
+	case operation.Status == contacts.Pending:
+		body, err := marshal(describe(operation))
+		return respond(http.StatusAccepted, body,
+			"Location", operationsPath+"/"+operation.ID.String(), "Retry-After", retryOperation), err
+	case operation.Kind == contacts.Delete:
+		return respond(http.StatusNoContent, nil), nil
+	case made == http.StatusCreated:
+		return respond(made, operation.Document,
+			"ETag", entityTag(operation.Version), "Location", contactsPath+"/"+operation.Contact.String()), nil
+	default:
+		return respond(made, operation.Document, "ETag", entityTag(operation.Version)), nil
+	}
+}
