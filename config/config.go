@@ -1,0 +1,160 @@
+// Package config reads the settings: defaults, a file, the environment, flags, each overriding the one before. It is the
+// only package that knows viper.
+package config
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/pflag"
+	"github.com/spf13/viper"
+)
+
+// Config is the settings, checked.
+type Config struct {
+	Database struct{ URL string }
+	Cache    struct{ URL string }
+	Queue    struct {
+		URL        string
+		Visibility time.Duration
+		PollWait   time.Duration
+	}
+	HTTP struct {
+		Addr         string
+		MaxBodyBytes int64
+	}
+	Admin struct{ Addr string }
+	Write struct{ Wait time.Duration }
+	// Worker is how the queue's consumer works, in its own process or within serve.
+	Worker struct {
+		Loops int
+		Batch int
+	}
+	Contact struct{ DefaultRegion string }
+	Log     struct {
+		Level  string
+		Format string
+	}
+}
+
+// Embedded reports whether the queue is in the database's own file, so that the worker runs within serve.
+func (c *Config) Embedded() bool { return c.Queue.URL == EmbeddedQueue }
+
+// EmbeddedQueue is the queue's URL that needs no server.
+const EmbeddedQueue = "embedded://"
+
+// Error is settings that cannot work: every one of them at once.
+type Error struct{ problems []error }
+
+// Error implements error: one line for each problem.
+func (e *Error) Error() string {
+	lines := make([]string, len(e.problems))
+	for i, problem := range e.problems {
+		lines[i] = problem.Error()
+	}
+	return strings.Join(lines, "\n")
+}
+
+// Unwrap returns the problems.
+func (e *Error) Unwrap() []error { return e.problems }
+
+// Flags adds one flag for every setting, and --config, to a command's flags.
+func Flags(flags *pflag.FlagSet) {
+	flags.String("config", "", "file with settings (YAML); config/contacts.yaml shows them all")
+	for _, s := range settings(new(Config)) {
+		flags.String(s.flag(), s.value, s.usage)
+	}
+}
+
+// Load reads the settings. flags must have been made by [Flags] and parsed. It returns an [Error] that names every key
+// that is unknown, unreadable or in contradiction to another.
+func Load(flags *pflag.FlagSet) (*Config, error) {
+	v := viper.New()
+	var problems []error
+	if file, err := flags.GetString("config"); err != nil {
+		return nil, fmt.Errorf("read the flag --config: %w", err)
+	} else if file != "" {
+		v.SetConfigFile(file)
+		v.SetConfigType("yaml")
+		if err := v.ReadInConfig(); err != nil {
+			problems = append(problems, fmt.Errorf("--config: expected a readable YAML file: %w", err))
+		}
+	}
+	config := new(Config)
+	all := settings(config)
+	problems = append(problems, unknown(v, all)...)
+	for _, s := range all {
+		v.SetDefault(s.key, s.value)
+		if err := errors.Join(v.BindEnv(s.key, s.env()), v.BindPFlag(s.key, flags.Lookup(s.flag()))); err != nil {
+			return nil, fmt.Errorf("bind the setting %s: %w", s.key, err)
+		}
+		if err := s.load(v); err != nil {
+			problems = append(problems, fmt.Errorf("%s: %w", s.key, err))
+		}
+	}
+	if len(problems) == 0 {
+		problems = config.contradictions()
+	}
+	if len(problems) > 0 {
+		return nil, &Error{problems}
+	}
+	return config, nil
+}
+
+// unknown names the keys of the file that are no settings.
+func unknown(v *viper.Viper, all []setting) []error {
+	var problems []error
+	keys := v.AllKeys()
+	slices.Sort(keys)
+	for _, key := range keys {
+		known := slices.ContainsFunc(all, func(s setting) bool { return s.key == key })
+		if !known {
+			problems = append(problems, fmt.Errorf("%s: unknown key in the settings' file; config/contacts.yaml shows those there are", key))
+		}
+	}
+	return problems
+}
+
+// contradictions names the settings that cannot work together.
+func (c *Config) contradictions() []error {
+	var problems []error
+	if c.Embedded() && !strings.HasPrefix(c.Database.URL, "sqlite://") {
+		problems = append(problems, errors.New("queue.url: embedded:// keeps the queue in the SQLite file: it needs a sqlite:// database.url; "+
+			"with PostgreSQL give the URL of an SQS FIFO queue"))
+	}
+	if c.HTTP.Addr == c.Admin.Addr && !strings.HasSuffix(c.HTTP.Addr, ":0") {
+		problems = append(problems, errors.New("admin.addr: expected another address than http.addr"))
+	}
+	if c.Queue.Visibility < 2*c.Queue.PollWait && !c.Embedded() {
+		problems = append(problems, errors.New("queue.visibility: expected at least twice queue.poll_wait"))
+	}
+	return problems
+}
+
+// load gives the setting its value from where viper found it, or from the file that the environment names for a secret.
+func (s setting) load(v *viper.Viper) error {
+	var value string
+	switch raw := v.Get(s.key).(type) {
+	case string:
+		value = raw
+	case int, int64, float64, bool:
+		value = fmt.Sprint(raw)
+	default:
+		return errors.New("expected a single value")
+	}
+	if file := os.Getenv(s.env() + "_FILE"); s.secret && file != "" {
+		if os.Getenv(s.env()) != "" {
+			return fmt.Errorf("expected only one of %s and %s_FILE", s.env(), s.env())
+		}
+		content, err := os.ReadFile(file)
+		if err != nil {
+			return fmt.Errorf("read the file that %s_FILE names: %w", s.env(), err)
+		}
+		value = strings.TrimSpace(string(content))
+	}
+	return s.set(value)
+}

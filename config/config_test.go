@@ -1,0 +1,121 @@
+package config_test
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/spf13/pflag"
+	"github.com/spf13/viper"
+	"github.com/stretchr/testify/require"
+
+	"contacts/config"
+)
+
+func load(t *testing.T, args ...string) (*config.Config, error) {
+	t.Helper()
+	flags := pflag.NewFlagSet("test", pflag.ContinueOnError)
+	config.Flags(flags)
+	require.NoError(t, flags.Parse(args))
+	return config.Load(flags)
+}
+
+func file(t *testing.T, content string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "contacts.yaml")
+	require.NoError(t, os.WriteFile(path, []byte(content), 0o600))
+	return path
+}
+
+func TestLoad_Defaults(t *testing.T) {
+	got, err := load(t)
+	require.NoError(t, err)
+	var want config.Config
+	want.Database.URL = "sqlite://data/contacts.db"
+	want.Cache.URL = "memory://"
+	want.Queue.URL, want.Queue.Visibility, want.Queue.PollWait = "embedded://", time.Minute, 5*time.Second
+	want.HTTP.Addr, want.HTTP.MaxBodyBytes = "127.0.0.1:8000", 256<<10
+	want.Admin.Addr = "127.0.0.1:9090"
+	want.Write.Wait = 2 * time.Second
+	want.Worker.Loops, want.Worker.Batch = 4, 100
+	want.Log.Level, want.Log.Format = "info", "auto"
+	require.Equal(t, &want, got)
+	require.True(t, got.Embedded())
+}
+
+func TestLoad_ExampleFileShowsEveryKeyWithItsDefault(t *testing.T) {
+	defaults, err := load(t)
+	require.NoError(t, err)
+	example, err := load(t, "--config", "contacts.yaml")
+	require.NoError(t, err)
+	require.Equal(t, defaults, example)
+
+	shown := viper.New()
+	shown.SetConfigFile("contacts.yaml")
+	require.NoError(t, shown.ReadInConfig())
+	flags := pflag.NewFlagSet("test", pflag.ContinueOnError)
+	config.Flags(flags)
+	settings := 0
+	flags.VisitAll(func(*pflag.Flag) { settings++ })
+	require.Len(t, shown.AllKeys(), settings-1, "all but --config")
+}
+
+func TestLoad_Precedence(t *testing.T) {
+	path := file(t, "http:\n  addr: 127.0.0.1:1\nadmin:\n  addr: 127.0.0.1:2\nwrite:\n  wait: 3s\n")
+	t.Setenv("CONTACTS_ADMIN_ADDR", "127.0.0.1:3")
+	t.Setenv("CONTACTS_WRITE_WAIT", "4s")
+	got, err := load(t, "--config", path, "--write-wait", "5s")
+	require.NoError(t, err)
+	require.Equal(t, "127.0.0.1:1", got.HTTP.Addr)
+	require.Equal(t, "127.0.0.1:3", got.Admin.Addr)
+	require.Equal(t, 5*time.Second, got.Write.Wait)
+}
+
+func TestLoad_AllErrorsAtOnce(t *testing.T) {
+	path := file(t, "http:\n  adr: x\nwrite:\n  wait: soon\ncache:\n  url: [1, 2]\n")
+	t.Setenv("CONTACTS_DATABASE_URL", "mysql://u:hunter2@h/d")
+	t.Setenv("CONTACTS_QUEUE_URL", "https://sqs.eu-west-1.amazonaws.com/1/contacts")
+	t.Setenv("CONTACTS_CONTACT_DEFAULT_REGION", "Peru")
+	_, err := load(t, "--config", path, "--log-level", "loud", "--worker-batch", "0", "--http-addr", "8000")
+	var settings *config.Error
+	require.ErrorAs(t, err, &settings)
+	for _, key := range []string{
+		"http.adr", "write.wait", "cache.url", "database.url", "queue.url", "contact.default_region", "log.level", "worker.batch", "http.addr",
+	} {
+		require.ErrorContains(t, err, key+": ")
+	}
+	require.Len(t, settings.Unwrap(), 9)
+	require.NotContains(t, err.Error(), "hunter2")
+}
+
+func TestLoad_Contradictions(t *testing.T) {
+	_, err := load(t, "--database-url", "postgres://localhost/contacts")
+	require.ErrorContains(t, err, "queue.url: embedded://")
+	_, err = load(t, "--admin-addr", "127.0.0.1:8000")
+	require.ErrorContains(t, err, "admin.addr: ")
+	_, err = load(t, "--queue-url", "http://127.0.0.1:1/1/a.fifo", "--queue-visibility", "6s")
+	require.ErrorContains(t, err, "queue.visibility: ")
+}
+
+func TestLoad_SecretFromFile(t *testing.T) {
+	t.Setenv("CONTACTS_DATABASE_URL_FILE", file(t, "postgres://u:p%40ss@db/contacts\n"))
+	got, err := load(t, "--queue-url", "http://127.0.0.1:1/1/a.fifo")
+	require.NoError(t, err)
+	require.Equal(t, "postgres://u:p%40ss@db/contacts", got.Database.URL)
+
+	t.Setenv("CONTACTS_DATABASE_URL", "sqlite://x")
+	_, err = load(t)
+	require.ErrorContains(t, err, "database.url: expected only one of")
+
+	t.Setenv("CONTACTS_CACHE_URL_FILE", "/nowhere/at/all")
+	_, err = load(t)
+	require.ErrorContains(t, err, "cache.url: read the file")
+}
+
+func TestLoad_UnreadableFile(t *testing.T) {
+	_, err := load(t, "--config", filepath.Join(t.TempDir(), "none.yaml"))
+	require.ErrorContains(t, err, "--config: ")
+	_, err = load(t, "--config", file(t, "{"))
+	require.ErrorContains(t, err, "--config: ")
+}

@@ -1,0 +1,148 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// setting is one key: its default, what it is for, and how its text becomes a value.
+type setting struct {
+	key    string // section.name; the flag is --section-name, the environment's variable CONTACTS_SECTION_NAME
+	value  string // the default
+	usage  string
+	secret bool // may hold a password: CONTACTS_…_FILE reads it from a file, and no error shows it
+	set    func(text string) error
+}
+
+func (s setting) flag() string { return strings.NewReplacer(".", "-", "_", "-").Replace(s.key) }
+func (s setting) env() string {
+	return "CONTACTS_" + strings.ToUpper(strings.ReplaceAll(s.key, ".", "_"))
+}
+
+// settings lists every setting there is, each writing into c.
+func settings(c *Config) []setting {
+	return []setting{
+		{
+			"database.url", "sqlite://data/contacts.db", "database: sqlite:// and a file's path, or postgres://…", true,
+			location(&c.Database.URL, "sqlite", "postgres", "postgresql"),
+		},
+		{
+			"cache.url", "memory://", "cache: memory://, redis://… or rediss://…", true,
+			location(&c.Cache.URL, "memory", "redis", "rediss"),
+		},
+		{"queue.url", EmbeddedQueue, "queue: embedded://, or the URL of an SQS FIFO queue", false, queueURL(&c.Queue.URL)},
+		{
+			"queue.visibility", "60s", "SQS: how long a received message is hidden from other workers before it is delivered again", false,
+			duration(&c.Queue.Visibility, time.Second, 12*time.Hour),
+		},
+		{"queue.poll_wait", "5s", "how long one receive waits for messages", false, duration(&c.Queue.PollWait, 0, 20*time.Second)},
+		{"http.addr", "127.0.0.1:8000", "address of the API", false, address(&c.HTTP.Addr)},
+		{"http.max_body_bytes", "262144", "largest accepted request body, in bytes", false, number(&c.HTTP.MaxBodyBytes, 1024, 16<<20)},
+		{"admin.addr", "127.0.0.1:9090", "address of /livez, /readyz and /metrics", false, address(&c.Admin.Addr)},
+		{"write.wait", "2s", "how long a write waits for its end before it is answered 202", false, duration(&c.Write.Wait, 0, 30*time.Second)},
+		{"worker.loops", "4", "how many batches a worker works on at the same time", false, number(&c.Worker.Loops, 1, 64)},
+		{"worker.batch", "100", "how many commands one transaction applies at the most", false, number(&c.Worker.Batch, 1, 500)},
+		{
+			"contact.default_region", "", "country of phone numbers written without one (ISO 3166-1 alpha-2); none: only numbers with a + get an E.164 form", false,
+			region(&c.Contact.DefaultRegion),
+		},
+		{"log.level", "info", "debug, info, warn or error", false, oneOf(&c.Log.Level, "debug", "info", "warn", "error")},
+		{"log.format", "auto", "text, json, or auto: text on a terminal", false, oneOf(&c.Log.Format, "auto", "text", "json")},
+	}
+}
+
+// location accepts a URL of one of the schemes. Its errors do not show the URL, which may hold a password.
+func location(target *string, schemes ...string) func(string) error {
+	return func(text string) error {
+		scheme, rest, ok := strings.Cut(text, "://")
+		if !ok || !slices.Contains(schemes, scheme) {
+			return fmt.Errorf("expected a URL that begins with one of %s://", strings.Join(schemes, "://, "))
+		}
+		if _, err := url.Parse(text); err != nil {
+			return fmt.Errorf("expected a URL as in %s://…: this one cannot be read; a password's special characters must be percent-encoded", scheme)
+		}
+		if scheme != "memory" && rest == "" {
+			return fmt.Errorf("expected something behind %s://", scheme)
+		}
+		*target = text
+		return nil
+	}
+}
+
+func queueURL(target *string) func(string) error {
+	return func(text string) error {
+		u, err := url.Parse(text)
+		switch {
+		case text == EmbeddedQueue:
+		case err != nil || (u.Scheme != "https" && u.Scheme != "http") || u.Host == "":
+			return errors.New("expected embedded:// or the URL of an SQS queue, as in https://sqs.eu-west-1.amazonaws.com/123456789012/contacts-commands.fifo")
+		case !strings.HasSuffix(u.Path, ".fifo"):
+			return errors.New("expected a FIFO queue, whose name ends in .fifo: others do not keep a contact's writes in order")
+		}
+		*target = text
+		return nil
+	}
+}
+
+func address(target *string) func(string) error {
+	return func(text string) error {
+		_, port, err := net.SplitHostPort(text)
+		if err == nil {
+			_, err = strconv.ParseUint(port, 10, 16)
+		}
+		if err != nil {
+			return errors.New("expected HOST:PORT, as in 127.0.0.1:8000")
+		}
+		*target = text
+		return nil
+	}
+}
+
+func duration(target *time.Duration, low, high time.Duration) func(string) error {
+	return func(text string) error {
+		d, err := time.ParseDuration(text)
+		if err != nil || d < low || d > high {
+			return fmt.Errorf("expected a duration from %s to %s, as in 1500ms or 2s", low, high)
+		}
+		*target = d
+		return nil
+	}
+}
+
+func number[N int | int64](target *N, low, high N) func(string) error {
+	return func(text string) error {
+		n, err := strconv.ParseInt(text, 10, 64)
+		if err != nil || n < int64(low) || n > int64(high) {
+			return fmt.Errorf("expected a whole number from %d to %d", low, high)
+		}
+		*target = N(n)
+		return nil
+	}
+}
+
+func region(target *string) func(string) error {
+	return func(text string) error {
+		letters := strings.Trim(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") == ""
+		if text != "" && (len(text) != 2 || !letters) {
+			return errors.New("expected two capital letters, as in PE, or nothing")
+		}
+		*target = text
+		return nil
+	}
+}
+
+func oneOf(target *string, values ...string) func(string) error {
+	return func(text string) error {
+		if !slices.Contains(values, text) {
+			return fmt.Errorf("expected one of %s", strings.Join(values, ", "))
+		}
+		*target = text
+		return nil
+	}
+}
