@@ -1,0 +1,194 @@
+package cmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"time"
+
+	"contacts/config"
+	"contacts/contacts"
+	"contacts/contacts/adapters/cachestore"
+	"contacts/contacts/adapters/commandqueue"
+	"contacts/contacts/adapters/sqlstore"
+	"contacts/migrations"
+	"contacts/platform/cache"
+	"contacts/platform/cache/memory"
+	"contacts/platform/cache/redis"
+	"contacts/platform/database"
+	"contacts/platform/health"
+	"contacts/platform/queue"
+	"contacts/platform/queue/embedded"
+	"contacts/platform/queue/sqs"
+	"contacts/platform/telemetry"
+)
+
+// shutdownGrace is how long a process takes at the most to come to its end.
+const shutdownGrace = 20 * time.Second
+
+// app is the opened adapters and the use cases over them, the same in every command.
+type app struct {
+	settings *config.Config
+	log      *slog.Logger
+	metrics  *metrics
+
+	db      *database.DB
+	cache   cache.Cache
+	queue   queue.Queue
+	notices *cachestore.Notices
+
+	service  *contacts.Service
+	consumer *commandqueue.Consumer
+
+	closers []func() error // in the order of opening
+}
+
+// options are what differs between the commands that open an app.
+type options struct {
+	createQueue bool
+	logTo       io.Writer
+}
+
+// openApp opens what the settings name. It refuses a database whose schema is older than the program, but that of the
+// embedded mode, which has nobody else to migrate it.
+func openApp(ctx context.Context, settings *config.Config, o options) (_ *app, err error) {
+	log, err := telemetry.NewLogger(o.logTo, settings.Log.Level, settings.Log.Format)
+	if err != nil {
+		return nil, err
+	}
+	a := &app{settings: settings, log: log, metrics: newMetrics()}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, a.close())
+		}
+	}()
+	if err := a.prepareSchema(ctx); err != nil {
+		return nil, err
+	}
+	if a.db, err = database.Open(ctx, settings.Database.URL); err != nil {
+		return nil, fmt.Errorf("open database.url: %w", err)
+	}
+	a.closers = append(a.closers, a.db.Close)
+	bus, err := a.openCache()
+	if err != nil {
+		return nil, fmt.Errorf("open cache.url: %w", err)
+	}
+	if err := a.openQueue(ctx, o.createQueue); err != nil {
+		return nil, fmt.Errorf("open queue.url: %w", err)
+	}
+	a.metrics.watchQueue(a.queue)
+
+	store := sqlstore.New(a.db)
+	cached := cachestore.New(store, a.cache, a.metrics.cacheLookup)
+	a.notices = cachestore.NewNotices(bus, log)
+	a.service = contacts.NewService(contacts.ServiceOptions{
+		Repository: cached, Queue: commandqueue.NewSender(a.queue), Outcomes: a.notices, Pending: cached,
+		Region: settings.Contact.DefaultRegion,
+	})
+	a.consumer = commandqueue.NewConsumer(a.queue, contacts.NewProcessor(store, cached, a.notices, log, nil).Process,
+		commandqueue.ConsumerOptions{
+			Loops: settings.Worker.Loops, Batch: settings.Worker.Batch, PollWait: settings.Queue.PollWait,
+			Visibility: a.visibility(), Log: log, Observe: a.metrics.batch,
+		})
+	return a, nil
+}
+
+func (a *app) prepareSchema(ctx context.Context) error {
+	schema, err := database.OpenSchema(a.settings.Database.URL, migrations.Files)
+	if err != nil {
+		return fmt.Errorf("open database.url: %w", err)
+	}
+	if a.settings.Embedded() {
+		err = schema.Up(ctx)
+	}
+	status, statusErr := schema.Status()
+	if err := errors.Join(err, statusErr, schema.Close()); err != nil {
+		return err
+	}
+	switch {
+	case status.Dirty:
+		return fmt.Errorf("migration %d of the database's schema failed half-way: mend it by hand", status.Version)
+	case status.Version < status.Latest:
+		return fmt.Errorf("the database's schema is at version %d, and this program needs %d: run `contacts migrate` first",
+			status.Version, status.Latest)
+	}
+	return nil
+}
+
+func (a *app) openCache() (cache.Bus, error) {
+	if a.settings.Cache.URL == "memory://" {
+		local := memory.Open(memory.Options{})
+		a.cache = local
+		a.closers = append(a.closers, closer(local.Close))
+		return local, nil
+	}
+	client, err := redis.Open(redis.Options{URL: a.settings.Cache.URL, KeyPrefix: "contacts:"})
+	if err != nil {
+		return nil, err
+	}
+	a.cache = client
+	a.closers = append(a.closers, closer(client.Close))
+	return client, nil
+}
+
+func (a *app) openQueue(ctx context.Context, create bool) error {
+	if a.settings.Embedded() {
+		local := embedded.Open(a.db.Write, a.db.Read, embedded.Options{Visibility: a.visibility()})
+		a.queue = local
+		a.closers = append(a.closers, closer(local.Close))
+		return nil
+	}
+	o := sqs.Options{URL: a.settings.Queue.URL, Visibility: a.visibility()}
+	if create {
+		if err := sqs.CreateQueue(ctx, o); err != nil {
+			return err
+		}
+	}
+	remote, err := sqs.Open(ctx, o)
+	if err != nil {
+		return err
+	}
+	a.queue = remote
+	a.closers = append(a.closers, func() error {
+		ctx, cancel := context.WithTimeout(context.Background(), shutdownGrace)
+		defer cancel()
+		return remote.Close(ctx)
+	})
+	return nil
+}
+
+// embeddedVisibility is how long, after a crash, the embedded queue takes to deliver again what was being applied. A live
+// worker extends it.
+const embeddedVisibility = 5 * time.Second
+
+// visibility is the queue's visibility timeout.
+func (a *app) visibility() time.Duration {
+	if a.settings.Embedded() {
+		return embeddedVisibility
+	}
+	return a.settings.Queue.Visibility
+}
+
+func closer(closeIt func()) func() error {
+	return func() error { closeIt(); return nil }
+}
+
+// checks are what a ready process needs. The cache is none of it: without it reads are slower, and nothing else.
+func (a *app) checks() []health.Check {
+	return []health.Check{
+		{Name: "database", Run: a.db.Ping},
+		{Name: "queue", Run: func(ctx context.Context) error { _, err := a.queue.Stats(ctx); return err }},
+	}
+}
+
+// close closes what was opened, the last first.
+func (a *app) close() error {
+	var errs []error
+	for i := len(a.closers) - 1; i >= 0; i-- {
+		errs = append(errs, a.closers[i]())
+	}
+	a.closers = nil
+	return errors.Join(errs...)
+}

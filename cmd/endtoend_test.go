@@ -1,0 +1,242 @@
+package cmd_test
+
+import (
+	"bytes"
+	"database/sql"
+	"encoding/json"
+	"io"
+	"net"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	_ "github.com/jackc/pgx/v5/stdlib" // the driver "pgx"
+	"github.com/stretchr/testify/require"
+
+	"contacts/contacts"
+	"contacts/contacts/contactstest"
+	"contacts/platform/cache/redis"
+	"contacts/platform/queue"
+	"contacts/platform/queue/sqs"
+)
+
+// modes are the two ways to run the service. Every test that is not about one of them runs in both.
+func inBothModes(t *testing.T, test func(t *testing.T, s *system)) {
+	for name, mode := range map[string]func(*testing.T) *system{"embedded": embedded, "production": production} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(t, mode(t))
+		})
+	}
+}
+
+func waiting() contacts.Write { return contacts.Write{Wait: 30 * time.Second} }
+
+func TestEndToEnd_Contract(t *testing.T) {
+	t.Parallel()
+	inBothModes(t, func(t *testing.T, s *system) {
+		s.start(t)
+		contactstest.RunService(t, s.client())
+	})
+}
+
+func TestEndToEnd_ChallengePaths(t *testing.T) {
+	t.Parallel()
+	inBothModes(t, func(t *testing.T, s *system) {
+		s.start(t)
+		response, body := request(t, http.MethodPost, s.url+"/contacts/",
+			`{"first_name":"Jane","last_name":"Doe","email":"jane@example.com","phone":"987654321"}`)
+		require.Equal(t, http.StatusCreated, response.StatusCode, body)
+		require.Equal(t, `"1"`, response.Header.Get("ETag"))
+		location := response.Header.Get("Location")
+		require.NotEmpty(t, location)
+		response, read := request(t, http.MethodGet, s.url+location, "")
+		require.Equal(t, http.StatusOK, response.StatusCode)
+		require.Equal(t, body, read)
+		for _, path := range []string{"/docs", "/openapi.json", "/openapi.yaml"} {
+			response, _ := request(t, http.MethodGet, s.url+path, "")
+			require.Equal(t, http.StatusOK, response.StatusCode, path)
+		}
+		for _, path := range []string{"/livez", "/readyz", "/metrics"} {
+			response, body := request(t, http.MethodGet, s.admin+path, "")
+			require.Equal(t, http.StatusOK, response.StatusCode, "%s: %s", path, body)
+		}
+	})
+}
+
+func request(t *testing.T, method, url, body string) (*http.Response, string) {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(body))
+	require.NoError(t, err)
+	if body != "" {
+		r.Header.Set("Content-Type", "application/json")
+	}
+	response, err := http.DefaultClient.Do(r)
+	require.NoError(t, err)
+	defer response.Body.Close()
+	content, err := io.ReadAll(response.Body)
+	require.NoError(t, err)
+	return response, string(content)
+}
+
+func TestEndToEnd_SurvivesKill(t *testing.T) {
+	t.Parallel()
+	inBothModes(t, func(t *testing.T, s *system) {
+		s.start(t)
+		made, err := s.client().Create(t.Context(), contactstest.Full(t), waiting())
+		require.NoError(t, err)
+		var accepted []contacts.Operation
+		for range 20 {
+			operation, err := s.client().Create(t.Context(), contactstest.Jane(t), contacts.Write{})
+			require.NoError(t, err)
+			accepted = append(accepted, operation)
+		}
+		for _, p := range s.processes {
+			p.kill()
+		}
+		s.start(t)
+		document, err := s.client().Get(t.Context(), made.Contact)
+		require.NoError(t, err)
+		require.Equal(t, string(made.Document), string(document.JSON))
+		for _, operation := range accepted {
+			require.Eventually(t, func() bool {
+				now, err := s.client().Operation(t.Context(), operation.ID)
+				return err == nil && now.Status == contacts.Succeeded
+			}, time.Minute, 20*time.Millisecond, "an accepted write is applied, whatever was killed")
+		}
+	})
+}
+
+func TestEndToEnd_StopsGracefully(t *testing.T) {
+	t.Parallel()
+	inBothModes(t, func(t *testing.T, s *system) {
+		s.start(t)
+		_, err := s.client().Create(t.Context(), contactstest.Jane(t), waiting())
+		require.NoError(t, err)
+		for _, p := range s.processes {
+			require.Zero(t, p.terminate(t))
+		}
+	})
+}
+
+func TestEndToEnd_WhereItIs(t *testing.T) {
+	s := production(t)
+	s.start(t)
+	made, err := s.client().Create(t.Context(), contactstest.Jane(t), waiting())
+	require.NoError(t, err)
+
+	db, err := sql.Open("pgx", s.variable("CONTACTS_DATABASE_URL"))
+	require.NoError(t, err)
+	defer func() { require.NoError(t, db.Close()) }()
+	var first, email string
+	require.NoError(t, db.QueryRowContext(t.Context(),
+		"SELECT first_name, email FROM contacts WHERE tenant_id = 'default' AND id = $1", made.Contact).Scan(&first, &email))
+	require.Equal(t, []string{"Jane", "jane@example.com"}, []string{first, email})
+
+	cached, err := redis.Open(redis.Options{URL: s.variable("CONTACTS_CACHE_URL"), KeyPrefix: "contacts:"})
+	require.NoError(t, err)
+	defer cached.Close()
+	entry, found, _, err := cached.Get(t.Context(), "contact:default:"+made.Contact.String())
+	require.NoError(t, err)
+	require.True(t, found, "the worker has put it into Redis")
+	require.Equal(t, string(made.Document), string(entry.Body))
+
+	for _, name := range []string{"AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_ENDPOINT_URL_SQS"} {
+		t.Setenv(name, s.variable(name))
+	}
+	q, err := sqs.Open(t.Context(), sqs.Options{URL: s.variable("CONTACTS_QUEUE_URL"), Visibility: time.Minute})
+	require.NoError(t, err)
+	defer func() { require.NoError(t, q.Close(t.Context())) }()
+	require.Eventually(t, func() bool {
+		stats, err := q.Stats(t.Context())
+		require.NoError(t, err)
+		return stats == queue.Stats{}
+	}, 30*time.Second, 20*time.Millisecond, "the queue is empty afterwards")
+}
+
+func TestEndToEnd_QueueUnreachable(t *testing.T) {
+	t.Parallel()
+	s := production(t)
+	s.env = append(s.env, "AWS_ENDPOINT_URL_SQS=http://"+closedPort(t))
+	_, ready := start(t, s.folder, s.env, "serve")
+	response, body := request(t, http.MethodPost, ready["api"].(string)+"/v1/contacts", `{"first_name":"Jane"}`)
+	require.Equal(t, http.StatusServiceUnavailable, response.StatusCode, body)
+	require.NotEmpty(t, response.Header.Get("Retry-After"))
+	require.Equal(t, "application/problem+json", response.Header.Get("Content-Type"))
+	_, body = request(t, http.MethodGet, ready["api"].(string)+"/v1/contacts", "")
+	require.JSONEq(t, `{"items":[]}`, body, "nothing half done")
+	response, body = request(t, http.MethodGet, ready["admin"].(string)+"/readyz", "")
+	require.Equal(t, http.StatusServiceUnavailable, response.StatusCode, body)
+}
+
+// closedPort returns an address where nobody listens.
+func closedPort(t *testing.T) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer listener.Close()
+	return listener.Addr().String()
+}
+
+func TestCommand_SettingsThatCannotWork(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"serve", "worker", "seed", "migrate"} {
+		got := run(t, t.TempDir(), []string{"CONTACTS_DATABASE_URL=mysql://u:hunter2@h/d", "CONTACTS_WRITE_WAIT=soon"}, name)
+		require.Equal(t, 2, got.status, name)
+		require.Contains(t, got.stderr, "database.url: ")
+		require.Contains(t, got.stderr, "write.wait: ")
+		require.NotContains(t, got.stderr, "hunter2")
+	}
+	for _, args := range [][]string{{"serve", "--no-such-flag"}, {"serve", "x"}, {"migrate", "down", "0"}, {"seed", "--count", "0"}, {"nothing"}, {"serve", "--create-queue"}} {
+		require.Equal(t, 2, run(t, t.TempDir(), nil, args...).status, args)
+	}
+}
+
+func TestCommand_OldSchemaIsRefused(t *testing.T) {
+	t.Parallel()
+	s := production(t)
+	require.Zero(t, run(t, s.folder, s.env, "migrate", "down", "1").status)
+	require.Equal(t, "schema version 0 of 1\n", run(t, s.folder, s.env, "migrate", "status").stdout)
+	for _, name := range []string{"serve", "worker", "seed"} {
+		got := run(t, s.folder, s.env, name)
+		require.Equal(t, 1, got.status, name)
+		require.Contains(t, got.stderr, "contacts migrate")
+	}
+	require.Equal(t, "schema version 1 of 1\n", run(t, s.folder, s.env, "migrate", "up").stdout)
+}
+
+func TestCommand_WorkerHasNothingToDoWhenEmbedded(t *testing.T) {
+	t.Parallel()
+	s := embedded(t)
+	got := run(t, s.folder, s.env, "worker")
+	require.Zero(t, got.status)
+	require.Contains(t, got.stdout, "runs within `contacts serve`")
+	entries, err := filepath.Glob(filepath.Join(s.folder, "*"))
+	require.NoError(t, err)
+	require.Empty(t, entries, "and touches nothing")
+}
+
+func TestCommand_Seed(t *testing.T) {
+	t.Parallel()
+	inBothModes(t, func(t *testing.T, s *system) {
+		if s.worker {
+			s.start(t)
+		}
+		got := run(t, s.folder, append(s.env, "CONTACTS_WRITE_WAIT=30s"), "seed", "--count", "150")
+		require.Zero(t, got.status, got.stderr)
+		require.Equal(t, "150 contacts created, 0 more accepted and not yet applied\n", got.stdout)
+		if !s.worker {
+			s.start(t)
+		}
+		page, err := s.client().List(t.Context(), 500, "")
+		require.NoError(t, err)
+		require.Len(t, page.Items, 150)
+		for _, document := range page.Items {
+			decoder := json.NewDecoder(bytes.NewReader(document.JSON))
+			decoder.DisallowUnknownFields()
+			require.NoError(t, decoder.Decode(new(contacts.Representation)))
+		}
+	})
+}

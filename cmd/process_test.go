@@ -1,0 +1,233 @@
+package cmd_test
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+
+	"contacts/contacts/contactstest"
+	"contacts/platform/database"
+	"contacts/platform/database/databasetest"
+)
+
+// binary builds the program once and returns its path.
+var binary = sync.OnceValues(func() (string, error) {
+	folder, err := os.MkdirTemp("", "contacts-e2e-")
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(folder, "contacts")
+	build := exec.Command("go", "build", "-o", path, "contacts")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if output, err := build.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("build the program: %w\n%s", err, output)
+	}
+	return path, nil
+})
+
+func TestMain(m *testing.M) {
+	status := m.Run()
+	if path, err := binary(); err == nil {
+		_ = os.RemoveAll(filepath.Dir(path))
+	}
+	os.Exit(status)
+}
+
+// command returns the program with arguments, in a folder of its own. Of the variables that it knows it has only those in
+// env, as KEY=VALUE.
+func command(t *testing.T, folder string, env []string, args ...string) *exec.Cmd {
+	t.Helper()
+	path, err := binary()
+	require.NoError(t, err)
+	c := exec.Command(path, args...)
+	c.Dir = folder
+	for _, variable := range os.Environ() {
+		if !strings.HasPrefix(variable, "CONTACTS_") && !strings.HasPrefix(variable, "AWS_") {
+			c.Env = append(c.Env, variable)
+		}
+	}
+	c.Env = append(c.Env, env...)
+	return c
+}
+
+// result is what a finished program left.
+type result struct {
+	status         int
+	stdout, stderr string
+}
+
+// run runs the program to its end.
+func run(t *testing.T, folder string, env []string, args ...string) result {
+	t.Helper()
+	c := command(t, folder, env, args...)
+	var stdout, stderr bytes.Buffer
+	c.Stdout, c.Stderr = &stdout, &stderr
+	if err := c.Run(); err != nil {
+		var exit *exec.ExitError
+		require.ErrorAs(t, err, &exit)
+	}
+	return result{c.ProcessState.ExitCode(), stdout.String(), stderr.String()}
+}
+
+// process is a running serve or worker.
+type process struct {
+	command *exec.Cmd
+	exited  chan struct{}
+
+	mu     sync.Mutex
+	output bytes.Buffer
+}
+
+// start starts the program and waits until it says, in a line of its JSON log, that it is ready. It returns that line's
+// members. The process is killed at the end of the test, if it is still there.
+func start(t *testing.T, folder string, env []string, args ...string) (*process, map[string]any) {
+	t.Helper()
+	p := &process{command: command(t, folder, append(env, "CONTACTS_LOG_FORMAT=json"), args...), exited: make(chan struct{})}
+	stderr, err := p.command.StderrPipe()
+	require.NoError(t, err)
+	require.NoError(t, p.command.Start())
+	ready := make(chan map[string]any, 1)
+	go func() {
+		defer close(p.exited)
+		p.read(stderr, ready)
+		_ = p.command.Wait()
+	}()
+	t.Cleanup(func() {
+		p.kill()
+		if t.Failed() {
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			t.Logf("log of contacts %s:\n%s", strings.Join(args, " "), p.output.String())
+		}
+	})
+	select {
+	case line := <-ready:
+		return p, line
+	case <-p.exited:
+		require.Fail(t, "the program ended instead of getting ready")
+	case <-time.After(time.Minute):
+		require.Fail(t, "the program does not get ready")
+	}
+	return nil, nil
+}
+
+// read keeps the log and announces the line that says that the process is ready.
+func (p *process) read(log io.Reader, ready chan<- map[string]any) {
+	lines := bufio.NewScanner(log)
+	lines.Buffer(nil, 1<<20)
+	for lines.Scan() {
+		p.mu.Lock()
+		p.output.Write(append(lines.Bytes(), '\n'))
+		p.mu.Unlock()
+		var line map[string]any
+		if json.Unmarshal(lines.Bytes(), &line) == nil && (line["msg"] == "contacts is ready" || line["msg"] == "worker is running") {
+			ready <- line
+		}
+	}
+}
+
+// kill ends the process at once, as kill -9 does.
+func (p *process) kill() {
+	_ = p.command.Process.Kill()
+	<-p.exited
+}
+
+// terminate asks the process to end and returns its exit status.
+func (p *process) terminate(t *testing.T) int {
+	t.Helper()
+	require.NoError(t, p.command.Process.Signal(syscall.SIGTERM))
+	select {
+	case <-p.exited:
+	case <-time.After(time.Minute):
+		require.Fail(t, "the process does not end on SIGTERM")
+	}
+	return p.command.ProcessState.ExitCode()
+}
+
+// system is the service in one of its modes, as real processes.
+type system struct {
+	folder string
+	env    []string
+	worker bool // is a process of its own
+
+	processes []*process
+	url       string // of the API
+	admin     string // of serve's second listener
+}
+
+// embedded returns the service with nothing but a folder, not yet started.
+func embedded(t *testing.T) *system {
+	t.Helper()
+	return &system{folder: t.TempDir(), env: []string{"CONTACTS_HTTP_ADDR=127.0.0.1:0", "CONTACTS_ADMIN_ADDR=127.0.0.1:0"}}
+}
+
+// production returns the service on a PostgreSQL database and an SQS queue of its own and the shared Redis, migrated and
+// not yet started.
+func production(t *testing.T) *system {
+	t.Helper()
+	s := embedded(t)
+	s.worker = true
+	endpoint, err := url.Parse(server(t, "CONTACTS_TEST_SQS_URL"))
+	require.NoError(t, err)
+	s.env = append(s.env,
+		"CONTACTS_DATABASE_URL="+databasetest.New(t, database.Postgres),
+		"CONTACTS_CACHE_URL="+server(t, "CONTACTS_TEST_REDIS_URL"),
+		// The emulator calls its queues so, wherever it listens.
+		"CONTACTS_QUEUE_URL=http://sqs.us-east-1.localhost:"+endpoint.Port()+"/000000000000/e2e-"+uuid.NewString()+".fifo",
+		"CONTACTS_QUEUE_VISIBILITY=4s", "CONTACTS_QUEUE_POLL_WAIT=1s",
+		"AWS_REGION=us-east-1", "AWS_ACCESS_KEY_ID=test", "AWS_SECRET_ACCESS_KEY=test", "AWS_ENDPOINT_URL_SQS="+endpoint.String(),
+	)
+	migrated := run(t, s.folder, s.env, "migrate")
+	require.Zero(t, migrated.status, migrated.stderr)
+	return s
+}
+
+// server returns the address of one of the servers that `make test` starts.
+func server(t *testing.T, variable string) string {
+	t.Helper()
+	address := os.Getenv(variable)
+	require.NotEmpty(t, address, "%s is not set: run the tests with `make test`, which starts the servers", variable)
+	return address
+}
+
+// variable returns the value of one of the variables that the system's processes have.
+func (s *system) variable(name string) string {
+	for _, variable := range s.env {
+		if value, ok := strings.CutPrefix(variable, name+"="); ok {
+			return value
+		}
+	}
+	return ""
+}
+
+// start starts the system's processes.
+func (s *system) start(t *testing.T) {
+	t.Helper()
+	args := []string{"serve"}
+	if s.worker {
+		args = append(args, "--create-queue")
+	}
+	serve, ready := start(t, s.folder, s.env, args...)
+	s.url, s.admin = ready["api"].(string), ready["admin"].(string)
+	s.processes = []*process{serve}
+	if s.worker {
+		worker, _ := start(t, s.folder, s.env, "worker")
+		s.processes = append(s.processes, worker)
+	}
+}
+
+func (s *system) client() contactstest.HTTP { return contactstest.HTTP{URL: s.url} }

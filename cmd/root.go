@@ -1,0 +1,71 @@
+// Package cmd is the composition root: it reads the settings, opens the adapters, wires them to the use cases and runs
+// them as commands.
+package cmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"contacts/config"
+)
+
+// The exit statuses of the process.
+const (
+	statusOK     = 0
+	statusFailed = 1 // what was asked for could not be done
+	statusUsage  = 2 // the command line or a setting has to be changed first
+)
+
+// Execute runs the command that the process was started with and returns its exit status. When ctx ends, a running
+// command comes to its end gracefully.
+func Execute(ctx context.Context) int {
+	root := newRoot()
+	command, err := root.ExecuteContextC(ctx)
+	if err == nil {
+		return statusOK
+	}
+	var settings *config.Error
+	var usage usageError
+	switch {
+	case errors.As(err, &settings):
+		fmt.Fprintf(root.ErrOrStderr(), "%s: the settings cannot work:\n%v\n", command.CommandPath(), err)
+		return statusUsage
+	case errors.As(err, &usage):
+		fmt.Fprintf(root.ErrOrStderr(), "%s: %v\nTry: %s --help\n", command.CommandPath(), err, command.CommandPath())
+		return statusUsage
+	}
+	fmt.Fprintf(root.ErrOrStderr(), "%s: %v\n", command.CommandPath(), err)
+	return statusFailed
+}
+
+// usageError is a command line that cannot be understood.
+type usageError struct{ error }
+
+func newRoot() *cobra.Command {
+	root := &cobra.Command{
+		Use:           "contacts",
+		Short:         "A contacts service that loses no accepted write and answers reads at memory speed",
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          usage(cobra.NoArgs),
+		RunE:          func(command *cobra.Command, _ []string) error { return command.Help() },
+	}
+	root.CompletionOptions.HiddenDefaultCmd = true
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	config.Flags(root.PersistentFlags())
+	root.AddCommand(newServe(), newWorker(), newMigrate(), newSeed())
+	return root
+}
+
+// usage marks the errors of an arguments' check as such.
+func usage(check cobra.PositionalArgs) cobra.PositionalArgs {
+	return func(command *cobra.Command, args []string) error {
+		if err := check(command, args); err != nil {
+			return usageError{err}
+		}
+		return nil
+	}
+}

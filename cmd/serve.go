@@ -1,0 +1,117 @@
+package cmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"sync"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
+
+	"contacts/config"
+	"contacts/contacts/adapters/httpapi"
+	"contacts/platform/health"
+	"contacts/platform/httpserver"
+)
+
+func newServe() *cobra.Command {
+	var createQueue bool
+	serve := &cobra.Command{
+		Use:   "serve",
+		Short: "Serve the HTTP API; with the embedded queue also apply its writes",
+		Args:  usage(cobra.NoArgs),
+		RunE: func(command *cobra.Command, _ []string) error {
+			settings, err := config.Load(command.Flags())
+			if err != nil {
+				return err
+			}
+			if createQueue && settings.Embedded() {
+				return usageError{errors.New("--create-queue: expected queue.url to be the URL of an SQS queue; the embedded one needs no making")}
+			}
+			a, err := openApp(command.Context(), settings, options{createQueue: createQueue, logTo: command.ErrOrStderr()})
+			if err != nil {
+				return err
+			}
+			err = a.serve(command)
+			return errors.Join(err, a.close())
+		},
+	}
+	addCreateQueue(serve, &createQueue)
+	return serve
+}
+
+// serve answers requests until the command's context ends. The requests that are being answered then get their answers,
+// for which the worker within this process, if there is one, goes on until the last of them.
+func (a *app) serve(command *cobra.Command) error {
+	api, err := a.listen(command.Context(), "http.addr", a.settings.HTTP.Addr, httpapi.New(a.service, httpapi.Options{
+		WriteWait: a.settings.Write.Wait, MaxBodyBytes: a.settings.HTTP.MaxBodyBytes, Log: a.log, Metrics: a.metrics.registry,
+	}))
+	if err != nil {
+		return err
+	}
+	admin, err := a.listenAdmin(command.Context())
+	if err != nil {
+		return errors.Join(err, api.Close())
+	}
+	stop := a.runBackground(command.Context(), a.settings.Embedded())
+	defer stop()
+	group, ctx := errgroup.WithContext(command.Context())
+	group.Go(func() error { return api.Serve(ctx) })
+	group.Go(func() error { return admin.Serve(ctx) })
+	a.greet(command, "http://"+api.Addr(), "http://"+admin.Addr())
+	return group.Wait()
+}
+
+// listenAdmin opens the port for those who run the process.
+func (a *app) listenAdmin(ctx context.Context) (*httpserver.Server, error) {
+	return a.listen(ctx, "admin.addr", a.settings.Admin.Addr, health.Handler(a.log, a.metrics.registry, a.checks()...))
+}
+
+// listen opens the port that a setting names.
+func (a *app) listen(ctx context.Context, key, address string, handler http.Handler) (*httpserver.Server, error) {
+	server, err := httpserver.Listen(ctx, httpserver.Options{Addr: address, Handler: handler, Log: a.log})
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", key, err)
+	}
+	return server, nil
+}
+
+// runBackground listens for notices and, if asked to, consumes commands, until the returned function is called, which
+// waits for both to end. They outlive ctx, so that what ctx ends can be finished with their help.
+func (a *app) runBackground(ctx context.Context, consume bool) (stop func()) {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	var running sync.WaitGroup
+	running.Go(func() {
+		if err := a.notices.Listen(ctx); err != nil && ctx.Err() == nil {
+			a.log.ErrorContext(ctx, "no more notices; the database is asked instead", "error", err)
+		}
+	})
+	if consume {
+		running.Go(func() { a.consumer.Run(ctx) })
+	}
+	return func() { cancel(); running.Wait() }
+}
+
+// greet says where everything is.
+func (a *app) greet(command *cobra.Command, api, admin string) {
+	a.log.InfoContext(command.Context(), "contacts is ready", "api", api, "admin", admin)
+	if !a.settings.Embedded() {
+		return
+	}
+	fmt.Fprintf(command.OutOrStdout(), `
+contacts is ready.
+
+  API        %[1]s/v1/contacts
+  reference  %[1]s/docs
+  health     %[2]s/readyz
+  data       %[3]s
+
+Try it:
+
+  curl -i -X POST %[1]s/contacts/ -H 'content-type: application/json' \
+    -d '{"first_name":"Jane","last_name":"Doe","email":"jane@example.com","phone":"987654321"}'
+
+`, api, admin, a.settings.Database.URL)
+}
