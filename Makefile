@@ -1,0 +1,40 @@
+# Everything a developer and the CI run. What a target needs beyond Go is fetched by the target itself.
+
+GOLANGCI_VERSION := 2.15.0
+PKG              ?= ./...
+TESTFLAGS        ?=
+
+# The linter of that version: the one on the PATH, else one that is installed into bin/.
+GOLANGCI := $(shell golangci-lint version 2>/dev/null | grep -q 'version v\{0,1\}$(GOLANGCI_VERSION) ' && \
+	command -v golangci-lint || echo bin/golangci-lint-$(GOLANGCI_VERSION)/golangci-lint)
+
+.DEFAULT_GOAL := help
+.PHONY: help run build test bench lint fmt tidy-check
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-12s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: ## serve the API at http://127.0.0.1:8000; nothing needs to be installed
+	go run . serve
+
+build: ## build the binary bin/contacts
+	CGO_ENABLED=0 go build -trimpath -o bin/contacts .
+
+test: ## run all tests against real servers; PKG=./contacts/... TESTFLAGS='-run Name -v'
+	@go run ./platform/servertest/run -- go test -race $(TESTFLAGS) $(PKG)
+
+bench: ## run the benchmarks against real servers
+	@go run ./platform/servertest/run -- go test -run '^$$' -bench . -benchmem $(TESTFLAGS) $(PKG)
+
+lint: $(GOLANGCI) ## check the code's rules and its format
+	$(GOLANGCI) run
+	$(GOLANGCI) fmt --diff
+
+fmt: $(GOLANGCI) ## format the code
+	$(GOLANGCI) fmt
+
+tidy-check: ## check that go.mod and go.sum name exactly what is imported
+	go mod tidy -diff
+
+bin/golangci-lint-$(GOLANGCI_VERSION)/golangci-lint:
+	GOBIN=$(CURDIR)/$(@D) go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v$(GOLANGCI_VERSION)
