@@ -9,13 +9,16 @@ GOLANGCI := $(shell golangci-lint version 2>/dev/null | grep -q 'version v\{0,1\
 	command -v golangci-lint || echo bin/golangci-lint-$(GOLANGCI_VERSION)/golangci-lint)
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test bench lint fmt tidy-check
+.PHONY: help run production build test bench lint fmt tidy-check
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-12s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: ## serve the API at http://127.0.0.1:8000; nothing needs to be installed
 	go run . serve
+
+production: build ## run the production mode beside real servers with throw-away data
+	@go run ./platform/servertest/run -- platform/servertest/production.sh
 
 build: ## build the binary bin/contacts
 	CGO_ENABLED=0 go build -trimpath -o bin/contacts .

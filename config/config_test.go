@@ -3,6 +3,7 @@ package config_test
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -59,6 +60,24 @@ func TestLoad_ExampleFileShowsEveryKeyWithItsDefault(t *testing.T) {
 	settings := 0
 	flags.VisitAll(func(*pflag.Flag) { settings++ })
 	require.Len(t, shown.AllKeys(), settings-1, "all but --config")
+}
+
+func TestReadme_ListsEverySetting(t *testing.T) {
+	readme, err := os.ReadFile("../README.md")
+	require.NoError(t, err)
+	flags := pflag.NewFlagSet("test", pflag.ContinueOnError)
+	config.Flags(flags)
+	flags.VisitAll(func(flag *pflag.Flag) {
+		if flag.Name == "config" {
+			return
+		}
+		value := " `" + flag.DefValue + "` "
+		if flag.DefValue == "" {
+			value = " "
+		}
+		variable := "CONTACTS_" + strings.ToUpper(strings.ReplaceAll(flag.Name, "-", "_"))
+		require.Contains(t, string(readme), "| `"+variable+"` |"+value+"|")
+	})
 }
 
 func TestLoad_Precedence(t *testing.T) {

@@ -1,0 +1,15 @@
+#!/usr/bin/env bash
+# Runs migrate, serve and worker of bin/contacts on the servers that this package has started, until it is interrupted.
+set -euo pipefail
+port=${CONTACTS_TEST_SQS_URL##*:}
+export AWS_ENDPOINT_URL_SQS=$CONTACTS_TEST_SQS_URL AWS_REGION=us-east-1 AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test
+export CONTACTS_DATABASE_URL=$CONTACTS_TEST_POSTGRES_URL CONTACTS_CACHE_URL=$CONTACTS_TEST_REDIS_URL
+export CONTACTS_QUEUE_URL=http://sqs.us-east-1.localhost:$port/000000000000/contacts-commands.fifo
+
+bin/contacts migrate
+bin/contacts worker --create-queue --admin-addr 127.0.0.1:9091 &
+worker=$!
+bin/contacts serve --create-queue &
+serve=$!
+trap 'kill "$serve" "$worker" 2>/dev/null || true; wait' EXIT INT TERM
+wait -n
