@@ -18,7 +18,7 @@ run: ## serve the API at http://127.0.0.1:8000; nothing needs to be installed
 	go run . serve
 
 production: build ## run the production mode beside real servers with throw-away data
-	@go run ./platform/servertest/run -- platform/servertest/production.sh
+	@go run ./platform/servertest/run -- deploy/local.sh
 
 build: ## build the binary bin/contacts
 	CGO_ENABLED=0 go build -trimpath -o bin/contacts .

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Runs migrate, serve and worker of bin/contacts on the servers that this package has started, until it is interrupted.
+# Runs bin/contacts in production mode, migrate, serve and worker, on the servers that platform/servertest/run has started,
+# until it is interrupted.
 set -euo pipefail
 port=${CONTACTS_TEST_SQS_URL##*:}
 export AWS_ENDPOINT_URL_SQS=$CONTACTS_TEST_SQS_URL AWS_REGION=us-east-1 AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test
@@ -11,5 +12,6 @@ bin/contacts worker --create-queue --admin-addr 127.0.0.1:9091 &
 worker=$!
 bin/contacts serve --create-queue &
 serve=$!
-trap 'kill "$serve" "$worker" 2>/dev/null || true; wait' EXIT INT TERM
+trap 'kill "$serve" "$worker" 2>/dev/null || true; wait' EXIT
+trap 'exit 0' INT TERM
 wait -n
