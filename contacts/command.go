@@ -76,7 +76,7 @@ func (c Command) Decide(current *Contact, now time.Time) (Contact, *Error) {
 		next.Fields = fields
 		return next, nil
 	default:
-		next.Fields = c.Fields
+		next.Fields = c.Fields.following(current.Fields)
 		return next, nil
 	}
 }

@@ -70,6 +70,15 @@ func (f Fields) composedName() string {
 	return ""
 }
 
+// following returns the fields with a display name that follows the other names, if all that speaks against it is that the
+// one composed of the fields before was sent back along with a new name.
+func (f Fields) following(before Fields) Fields {
+	if f.DisplayName == before.DisplayName && before.DisplayName == before.composedName() {
+		f.DisplayName = f.composedName()
+	}
+	return f
+}
+
 func (f Fields) primaryEmail() string {
 	if len(f.Emails) == 0 {
 		return ""

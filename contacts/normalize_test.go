@@ -170,6 +170,23 @@ func TestCommand_Merge(t *testing.T) {
 	}
 }
 
+// Whoever reads a contact, changes its name and puts it back sends the composed display name along.
+func TestCommand_Replace_DisplayName(t *testing.T) {
+	jane := contactstest.Jane(t)
+	edited := jane
+	edited.FirstName = "Ann"
+	command := contactstest.NewCommand(t, contacts.Replace, contacts.DefaultTenant, contactstest.NewID(t))
+	command.Fields = contactstest.Normalize(t, edited)
+	made, problem := decide(t, jane, command)
+	require.Nil(t, problem)
+	require.Equal(t, "Ann Doe", made.Fields.DisplayName)
+
+	command.Fields.DisplayName = "Ms. Ann"
+	made, problem = decide(t, jane, command)
+	require.Nil(t, problem)
+	require.Equal(t, "Ms. Ann", made.Fields.DisplayName, "a given one stays")
+}
+
 func clone(t *testing.T, fields contacts.Fields) contacts.Fields {
 	t.Helper()
 	raw, err := json.Marshal(fields)

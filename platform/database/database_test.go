@@ -1,0 +1,226 @@
+package database_test
+
+import (
+	"context"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"gorm.io/gorm"
+
+	"contacts/migrations"
+	"contacts/platform/database"
+	"contacts/platform/database/databasetest"
+)
+
+func TestEngineOf(t *testing.T) {
+	for url, want := range map[string]database.Engine{
+		"postgres://h/d": database.Postgres, "postgresql://h/d": database.Postgres, "sqlite://data/x.db": database.SQLite,
+	} {
+		got, err := database.EngineOf(url)
+		require.NoError(t, err)
+		require.Equal(t, want, got)
+	}
+	for _, url := range []string{"", "sqlite://", "mysql://h/d", "data/x.db"} {
+		_, err := database.EngineOf(url)
+		require.Error(t, err, url)
+	}
+}
+
+func open(t *testing.T, url string) *database.DB {
+	t.Helper()
+	db, err := database.Open(t.Context(), url)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, db.Close()) })
+	return db
+}
+
+func eachEngine(t *testing.T, test func(t *testing.T, db *database.DB)) {
+	for _, engine := range []database.Engine{database.SQLite, database.Postgres} {
+		t.Run(string(engine), func(t *testing.T) {
+			t.Parallel()
+			db := open(t, databasetest.New(t, engine))
+			require.NoError(t, db.Write.Exec("CREATE TABLE things (id INTEGER PRIMARY KEY, n INTEGER NOT NULL)").Error)
+			test(t, db)
+		})
+	}
+}
+
+func TestOpen_ReadSeesWhatWasCommitted(t *testing.T) {
+	t.Parallel()
+	eachEngine(t, func(t *testing.T, db *database.DB) {
+		require.NoError(t, db.Ping(t.Context()))
+		for i := range 20 {
+			require.NoError(t, db.Write.Exec("INSERT INTO things VALUES (?, ?)", i, i).Error)
+			var n int
+			require.NoError(t, db.Read.Raw("SELECT count(*) FROM things").Scan(&n).Error)
+			require.Equal(t, i+1, n)
+		}
+	})
+}
+
+func TestOpen_SQLite(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "new folder", "ü?#%.db")
+	db := open(t, "sqlite://"+path)
+	require.NoError(t, db.Write.Exec("CREATE TABLE things (n)").Error)
+	_, err := os.Stat(path)
+	require.NoError(t, err, "the file is where the URL says")
+	require.Error(t, db.Read.Exec("INSERT INTO things VALUES (1)").Error, "readers only read")
+	var mode string
+	require.NoError(t, db.Read.Raw("PRAGMA journal_mode").Scan(&mode).Error)
+	require.Equal(t, "wal", mode)
+}
+
+func TestOpen_Postgres_TimeLimits(t *testing.T) {
+	t.Parallel()
+	db := open(t, databasetest.New(t, database.Postgres))
+	for name, want := range map[string]string{
+		"statement_timeout": "10s", "lock_timeout": "5s", "idle_in_transaction_session_timeout": "30s",
+	} {
+		var got string
+		require.NoError(t, db.Read.Raw("SELECT current_setting(?)", name).Scan(&got).Error)
+		require.Equal(t, want, got, name)
+	}
+}
+
+func TestOpen_Postgres_Unreachable(t *testing.T) {
+	t.Parallel()
+	_, err := database.Open(t.Context(), "postgres://user:hunter2@127.0.0.1:1/none")
+	require.Error(t, err)
+	require.Equal(t, database.Down, database.FaultOf(err))
+	require.NotContains(t, err.Error(), "hunter2")
+}
+
+func TestFaultOf(t *testing.T) {
+	t.Parallel()
+	eachEngine(t, func(t *testing.T, db *database.DB) {
+		require.NoError(t, db.Write.Exec("INSERT INTO things VALUES (1, 1)").Error)
+		for statement, want := range map[string]database.Fault{
+			"INSERT INTO things VALUES (1, 2)":    database.Transient, // unique: a concurrent writer's row
+			"INSERT INTO things VALUES (2, NULL)": database.Statement,
+			"SELECT nonsense":                     database.Statement,
+		} {
+			err := db.Write.Exec(statement).Error
+			require.Error(t, err, statement)
+			require.Equal(t, want, database.FaultOf(err), "%s: %v", statement, err)
+			require.Equal(t, want, database.FaultOf(fmt.Errorf("wrapped: %w", err)))
+		}
+	})
+	for err, want := range map[error]database.Fault{
+		driver.ErrBadConn:        database.Transient,
+		context.DeadlineExceeded: database.Transient,
+		errors.New("other"):      database.Statement,
+	} {
+		require.Equal(t, want, database.FaultOf(err), "%v", err)
+	}
+}
+
+func TestFaultOf_Postgres(t *testing.T) {
+	t.Parallel()
+	address := databasetest.New(t, database.Postgres)
+	db := open(t, address)
+	for name, provoke := range map[string]struct {
+		statement string
+		want      database.Fault
+	}{
+		"statement timeout":     {"SET LOCAL statement_timeout = 1; SELECT pg_sleep(10)", database.Transient},
+		"terminated connection": {"SELECT pg_terminate_backend(pg_backend_pid())", database.Transient},
+		"read-only server":      {"SET TRANSACTION READ ONLY; CREATE TABLE x (n int)", database.Down},
+	} {
+		err := db.Write.Transaction(func(tx *gorm.DB) error {
+			for _, statement := range strings.Split(provoke.statement, "; ") {
+				if err := tx.Exec(statement).Error; err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		require.Error(t, err, name)
+		require.Equal(t, provoke.want, database.FaultOf(err), "%s: %v", name, err)
+	}
+}
+
+// Two transactions lock two rows in opposite order: PostgreSQL undoes one of them.
+func TestFaultOf_Postgres_Deadlock(t *testing.T) {
+	t.Parallel()
+	db := open(t, databasetest.New(t, database.Postgres))
+	require.NoError(t, db.Write.Exec("CREATE TABLE things (id INTEGER PRIMARY KEY, n INTEGER)").Error)
+	require.NoError(t, db.Write.Exec("INSERT INTO things VALUES (1, 0), (2, 0)").Error)
+	first := db.Write.Begin()
+	defer first.Rollback()
+	second := db.Write.Begin()
+	defer second.Rollback()
+	require.NoError(t, first.Exec("UPDATE things SET n = 1 WHERE id = 1").Error)
+	require.NoError(t, second.Exec("UPDATE things SET n = 2 WHERE id = 2").Error)
+	errs := make(chan error, 2)
+	go func() { errs <- first.Exec("UPDATE things SET n = 1 WHERE id = 2").Error }()
+	go func() { errs <- second.Exec("UPDATE things SET n = 2 WHERE id = 1").Error }()
+	err := errors.Join(<-errs, <-errs) // the victim's; the other one goes on
+	require.Error(t, err)
+	require.Equal(t, database.Transient, database.FaultOf(err), "%v", err)
+}
+
+func TestSchema(t *testing.T) {
+	t.Parallel()
+	for _, engine := range []database.Engine{database.SQLite, database.Postgres} {
+		t.Run(string(engine), func(t *testing.T) {
+			t.Parallel()
+			address := databasetest.New(t, engine)
+			schema, err := database.OpenSchema(address, migrations.Files)
+			require.NoError(t, err)
+			t.Cleanup(func() { require.NoError(t, schema.Close()) })
+			status, err := schema.Status()
+			require.NoError(t, err)
+			require.Zero(t, status.Version)
+			require.NotZero(t, status.Latest)
+			all := int(status.Latest)
+			for range 2 { // twice: nothing is left behind by the way down
+				require.NoError(t, schema.Up(t.Context()))
+				require.NoError(t, schema.Up(t.Context()), "nothing to do is no error")
+				status, err = schema.Status()
+				require.NoError(t, err)
+				require.Equal(t, status.Latest, status.Version)
+				require.NoError(t, schema.Down(t.Context(), all))
+				status, err = schema.Status()
+				require.NoError(t, err)
+				require.Zero(t, status.Version)
+			}
+			require.Error(t, schema.Down(t.Context(), 1), "there is none to take back")
+		})
+	}
+}
+
+func TestSchema_Dirty(t *testing.T) {
+	t.Parallel()
+	files := fstest.MapFS{
+		"sqlite/000001_bad.up.sql":   {Data: []byte("CREATE TABLE ok (n); SELECT nonsense;")},
+		"sqlite/000001_bad.down.sql": {Data: []byte("DROP TABLE ok;")},
+	}
+	schema, err := database.OpenSchema(databasetest.New(t, database.SQLite), files)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, schema.Close()) })
+	require.Error(t, schema.Up(t.Context()))
+	status, err := schema.Status()
+	require.NoError(t, err)
+	require.True(t, status.Dirty)
+}
+
+// A writer waits in Go for the single connection, and not for long.
+func TestOpen_SQLite_WritersQueue(t *testing.T) {
+	t.Parallel()
+	db := open(t, databasetest.New(t, database.SQLite))
+	tx := db.Write.Begin()
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	require.ErrorIs(t, db.Write.WithContext(ctx).Exec("CREATE TABLE x (n)").Error, context.DeadlineExceeded)
+	require.NoError(t, tx.Rollback().Error)
+	require.NoError(t, db.Write.Exec("CREATE TABLE x (n)").Error)
+}
