@@ -1,10 +1,8 @@
 package contacts_test
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -16,73 +14,9 @@ import (
 	"contacts/contacts/contactstest"
 )
 
-// desk is everything around a service under test: a queue that does with a command what the test says, notices that the
-// test sends or loses, and notes.
-type desk struct {
-	*contactstest.Model
-	send func(contacts.Command) error // nil: apply it and notify
-
-	mu         sync.Mutex
-	sent       []contacts.Command
-	waiting    map[uuid.UUID]chan contacts.Operation
-	notes      map[uuid.UUID]contacts.Operation
-	notesError error
-}
-
-func newDesk() (*desk, *contacts.Service) {
-	d := &desk{
-		Model:   contactstest.NewModel(),
-		waiting: map[uuid.UUID]chan contacts.Operation{},
-		notes:   map[uuid.UUID]contacts.Operation{},
-	}
-	return d, contacts.NewService(contacts.ServiceOptions{Repository: d, Queue: d, Outcomes: d, Pending: d})
-}
-
-func (d *desk) Send(_ context.Context, command contacts.Command) error {
-	d.mu.Lock()
-	d.sent = append(d.sent, command)
-	d.mu.Unlock()
-	if d.send != nil {
-		return d.send(command)
-	}
-	d.apply(command, true)
-	return nil
-}
-
-// apply does the worker's part.
-func (d *desk) apply(command contacts.Command, notify bool) {
-	outcomes, err := d.Apply(context.Background(), []contacts.Command{command}, time.Now())
-	if err != nil {
-		panic(err)
-	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if waiter := d.waiting[command.Operation]; notify && waiter != nil {
-		waiter <- outcomes[0].Operation
-	}
-}
-
-func (d *desk) Address() string { return "here" }
-
-func (d *desk) Expect(_ contacts.Tenant, operation uuid.UUID) (<-chan contacts.Operation, func()) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.waiting[operation] = make(chan contacts.Operation, 1)
-	return d.waiting[operation], func() {}
-}
-
-func (d *desk) Note(_ context.Context, operation contacts.Operation) error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.notes[operation.ID] = operation
-	return d.notesError
-}
-
-func (d *desk) Pending(_ context.Context, _ contacts.Tenant, id uuid.UUID) (contacts.Operation, bool, error) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	operation, found := d.notes[id]
-	return operation, found, d.notesError
+func newDesk() (*contactstest.Desk, *contacts.Service) {
+	d := contactstest.NewDesk()
+	return d, contacts.NewService(d.Options())
 }
 
 var (
@@ -96,8 +30,10 @@ func TestService_WaitsForTheEnd(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, contacts.Succeeded, operation.Status)
 	require.EqualValues(t, 1, operation.Version)
-	require.Equal(t, "here", d.sent[0].ReplyTo)
-	require.Empty(t, d.notes, "an operation that was answered needs no note")
+	require.Equal(t, "here", d.Sent()[0].ReplyTo)
+	_, noted, err := d.Pending(t.Context(), jane.Tenant, operation.ID)
+	require.NoError(t, err)
+	require.False(t, noted, "an operation that was answered needs no note")
 
 	document, err := service.Get(t.Context(), jane, operation.Contact)
 	require.NoError(t, err)
@@ -113,7 +49,7 @@ func TestService_WaitsForTheEnd(t *testing.T) {
 func TestService_NotEndedInTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d, service := newDesk()
-		d.send = func(contacts.Command) error { return nil }
+		d.OnSend = func(contacts.Command) error { return nil }
 		started := time.Now()
 		operation, err := service.Create(t.Context(), jane, contactstest.Jane(t), wait)
 		require.NoError(t, err)
@@ -123,7 +59,7 @@ func TestService_NotEndedInTime(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, operation, noted)
 
-		d.apply(d.sent[0], false)
+		d.ApplyCommand(d.Sent()[0], false)
 		ended, err := service.Operation(t.Context(), jane, operation.ID)
 		require.NoError(t, err)
 		require.Equal(t, contacts.Succeeded, ended.Status)
@@ -134,10 +70,10 @@ func TestService_NotEndedInTime(t *testing.T) {
 func TestService_NoticeLost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d, service := newDesk()
-		d.send = func(command contacts.Command) error {
+		d.OnSend = func(command contacts.Command) error {
 			go func() {
 				time.Sleep(150 * time.Millisecond)
-				d.apply(command, false)
+				d.ApplyCommand(command, false)
 			}()
 			return nil
 		}
@@ -154,15 +90,15 @@ func TestService_WaitsNotAtAll(t *testing.T) {
 	operation, err := service.Create(t.Context(), jane, contactstest.Jane(t), contacts.Write{})
 	require.NoError(t, err)
 	require.Equal(t, contacts.Pending, operation.Status)
-	require.Empty(t, d.sent[0].ReplyTo, "nobody is to be told")
+	require.Empty(t, d.Sent()[0].ReplyTo, "nobody is to be told")
 }
 
 func TestService_QueueRefuses(t *testing.T) {
 	d, service := newDesk()
-	d.send = func(contacts.Command) error { return contacts.Unavailable("not now", errors.New("connection refused")) }
+	d.OnSend = func(contacts.Command) error { return contacts.Unavailable("not now", errors.New("connection refused")) }
 	_, err := service.Create(t.Context(), jane, contactstest.Jane(t), wait)
 	require.True(t, contacts.IsKind(err, contacts.KindUnavailable), "%v", err)
-	_, err = service.Operation(t.Context(), jane, d.sent[0].Operation)
+	_, err = service.Operation(t.Context(), jane, d.Sent()[0].Operation)
 	require.True(t, contacts.IsKind(err, contacts.KindNotFound), "nothing half done: %v", err)
 }
 
@@ -170,7 +106,7 @@ func TestService_InvalidIsNotSent(t *testing.T) {
 	d, service := newDesk()
 	_, err := service.Create(t.Context(), jane, contacts.Fields{Email: "x"}, wait)
 	require.Equal(t, []string{"/email"}, violations(t, err))
-	require.Empty(t, d.sent)
+	require.Empty(t, d.Sent())
 }
 
 func TestService_IdempotencyKey(t *testing.T) {
@@ -184,7 +120,7 @@ func TestService_IdempotencyKey(t *testing.T) {
 	again, err := service.Create(t.Context(), jane, contactstest.Jane(t), keyed)
 	require.NoError(t, err)
 	require.Equal(t, first, again, "the same answer, though the contact has changed since")
-	require.Len(t, d.sent, 2, "a retry of what has ended is not sent")
+	require.Len(t, d.Sent(), 2, "a retry of what has ended is not sent")
 
 	_, err = service.Create(t.Context(), jane, contactstest.Full(t), keyed)
 	require.True(t, contacts.IsKind(err, contacts.KindKeyReused), "%v", err)
@@ -202,11 +138,11 @@ func TestService_IdempotencyKey_RacingAnotherRequest(t *testing.T) {
 	d, service := newDesk()
 	keyed := contacts.Write{Wait: wait.Wait, IdempotencyKey: "k1"}
 	var rival contacts.Command
-	d.send = func(command contacts.Command) error {
+	d.OnSend = func(command contacts.Command) error {
 		rival = command
 		rival.Contact, rival.Fingerprint = uuid.New(), "another request's"
-		d.apply(rival, false) // it was sent at the same time and applied first
-		d.apply(command, true)
+		d.ApplyCommand(rival, false) // it was sent at the same time and applied first
+		d.ApplyCommand(command, true)
 		return nil
 	}
 	_, err := service.Create(t.Context(), jane, contactstest.Jane(t), keyed)
@@ -219,7 +155,7 @@ func TestService_Operation_Unknown(t *testing.T) {
 	d, service := newDesk()
 	_, err := service.Operation(t.Context(), jane, uuid.New())
 	require.True(t, contacts.IsKind(err, contacts.KindNotFound), "%v", err)
-	d.notesError = contacts.Unavailable("cache down", errors.New("timeout"))
+	d.FailNotes(contacts.Unavailable("cache down", errors.New("timeout")))
 	_, err = service.Operation(t.Context(), jane, uuid.New())
 	require.True(t, contacts.IsKind(err, contacts.KindUnavailable), "%v", err)
 }

@@ -1,12 +1,18 @@
 package httpapi_test
 
 import (
+	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"contacts/contacts"
+	"contacts/contacts/adapters/httpapi"
+	"contacts/contacts/contactstest"
 )
 
 const jane = `{"first_name":"Jane","email":"jane@example.com"}`
@@ -178,4 +184,30 @@ func TestAPI_List(t *testing.T) {
 	}
 	require.Empty(t, path, "two pages have all")
 	require.Equal(t, want, got)
+}
+
+// The service's contract, through HTTP.
+func TestAPI_ServiceContract(t *testing.T) {
+	t.Parallel()
+	desk := contactstest.NewDesk()
+	server := httptest.NewServer(httpapi.New(contacts.NewService(desk.Options()), httpapi.Options{
+		Log: slog.New(slog.DiscardHandler),
+	}))
+	t.Cleanup(server.Close)
+	contactstest.RunService(t, contactstest.HTTP{URL: server.URL})
+}
+
+// BenchmarkAPI_Get measures a read of one contact through the whole API, without the network.
+func BenchmarkAPI_Get(b *testing.B) {
+	desk := contactstest.NewDesk()
+	create := contactstest.CreateCommand(b, contacts.DefaultTenant, contactstest.Jane(b))
+	desk.ApplyCommand(create, false)
+	api := httpapi.New(contacts.NewService(desk.Options()), httpapi.Options{Log: slog.New(slog.DiscardHandler)})
+	request := httptest.NewRequest(http.MethodGet, "/v1/contacts/"+create.Contact.String(), nil)
+	b.ReportAllocs()
+	for b.Loop() {
+		answer := httptest.NewRecorder()
+		api.ServeHTTP(answer, request)
+		require.Equal(b, http.StatusOK, answer.Code)
+	}
 }

@@ -56,7 +56,7 @@ func (a *api) operation(ctx context.Context, in *operationRequest) (*huma.Stream
 	if err != nil {
 		return nil, err
 	}
-	body, err := marshal(describe(found))
+	body, err := contacts.Encode(describe(found))
 	if err != nil {
 		return nil, err
 	}

@@ -88,7 +88,7 @@ func TestAPI_IdempotencyKey(t *testing.T) {
 		require.Equal(t, first.body, again.body)
 		require.Equal(t, first.Header.Get("Location"), again.Header.Get("Location"))
 	}
-	require.Len(t, c.world.contacts, 1)
+	require.Len(t, c.do(http.MethodGet, "/v1/contacts", "").json(t)["items"], 1)
 
 	other := c.do(http.MethodPost, "/v1/contacts", `{"first_name":"John"}`, "Idempotency-Key", `"k-1"`)
 	require.Equal(t, http.StatusUnprocessableEntity, other.StatusCode)
@@ -98,7 +98,7 @@ func TestAPI_IdempotencyKey(t *testing.T) {
 func TestAPI_Caller(t *testing.T) {
 	t.Parallel()
 	w := newWorld()
-	service := contacts.NewService(contacts.ServiceOptions{Repository: w, Queue: w, Outcomes: w, Pending: w})
+	service := contacts.NewService(w.options())
 	server := httptest.NewServer(httpapi.New(service, httpapi.Options{
 		Log: slog.New(slog.DiscardHandler),
 		Caller: func(r *http.Request) contacts.Caller {
@@ -108,7 +108,7 @@ func TestAPI_Caller(t *testing.T) {
 	t.Cleanup(server.Close)
 	c := &client{t: t, world: w, url: server.URL}
 	require.Equal(t, http.StatusAccepted, c.do(http.MethodPost, "/contacts", jane, "Authorization", "acme").StatusCode)
-	require.Equal(t, contacts.Tenant("acme"), w.sent[0].Tenant)
+	require.Equal(t, contacts.Tenant("acme"), w.Sent()[0].Tenant)
 }
 
 func TestAPI_TraceParent(t *testing.T) {
@@ -125,6 +125,6 @@ func TestAPI_TraceParent(t *testing.T) {
 		"00-" + strings.Repeat("0", 32) + good[35:]: "",
 	} {
 		c.do(http.MethodPost, "/v1/contacts", jane, "Traceparent", sent)
-		require.Equal(t, passed, c.world.sent[len(c.world.sent)-1].TraceParent, sent)
+		require.Equal(t, passed, c.world.Sent()[len(c.world.Sent())-1].TraceParent, sent)
 	}
 }

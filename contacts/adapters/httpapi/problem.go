@@ -1,9 +1,7 @@
 package httpapi
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"net/http"
 	"slices"
@@ -130,7 +128,7 @@ func (a *api) fail(c echo.Context, err error) {
 	if c.Response().Committed {
 		return
 	}
-	body, err := marshal(p)
+	body, err := contacts.Encode(p)
 	if err != nil {
 		a.log.ErrorContext(c.Request().Context(), "problem not encoded", "error", err, "request_id", requestOf(c.Request().Context()))
 	}
@@ -166,15 +164,4 @@ func (a *api) fromHuma(_ huma.Context, _ string, v any) (any, error) {
 		p.Status = model.Status
 		return p, nil
 	}
-}
-
-// marshal encodes v as JSON without the escapes that only HTML needs.
-func marshal(v any) ([]byte, error) {
-	var b bytes.Buffer
-	encoder := json.NewEncoder(&b)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(v); err != nil {
-		return nil, err
-	}
-	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
 }

@@ -40,7 +40,7 @@ func respond(status int, body []byte, headers ...string) *huma.StreamResponse {
 func settled(operation contacts.Operation, made int) (*huma.StreamResponse, error) {
 	switch {
 	case operation.Status == contacts.Pending:
-		body, err := marshal(describe(operation))
+		body, err := contacts.Encode(describe(operation))
 		return respond(http.StatusAccepted, body,
 			"Location", operationsPath+"/"+operation.ID.String(), "Retry-After", retryOperation), err
 	case operation.Kind == contacts.Delete:

@@ -4,11 +4,11 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -20,135 +20,54 @@ import (
 
 	"contacts/contacts"
 	"contacts/contacts/adapters/httpapi"
+	"contacts/contacts/contactstest"
 )
 
-// world is the service's outside in memory: commands are applied as soon as they are sent, unless they are held.
+// world is a desk that holds commands, or fails, as a test says.
 type world struct {
-	mu         sync.Mutex
-	contacts   map[uuid.UUID]contacts.Contact
-	operations map[uuid.UUID]contacts.Operation
-	pending    map[uuid.UUID]contacts.Operation
-	waiting    map[uuid.UUID]chan contacts.Operation
-	sent       []contacts.Command
-	held       bool
-	sendErr    error // what Send returns
-	readErr    error // what the repository returns
-	panics     bool  // Document panics
+	*contactstest.Desk
+	held    bool
+	sendErr error // what Send returns
+	readErr error // what the repository returns
+	panics  bool  // Document panics
+}
+
+func (w *world) options() contacts.ServiceOptions {
+	o := w.Options()
+	o.Repository = w
+	return o
 }
 
 func newWorld() *world {
-	return &world{
-		contacts:   map[uuid.UUID]contacts.Contact{},
-		operations: map[uuid.UUID]contacts.Operation{},
-		pending:    map[uuid.UUID]contacts.Operation{},
-		waiting:    map[uuid.UUID]chan contacts.Operation{},
-	}
-}
-
-func (w *world) Send(_ context.Context, c contacts.Command) error {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.sendErr != nil {
+	w := &world{Desk: contactstest.NewDesk()}
+	w.OnSend = func(c contacts.Command) error {
+		if w.sendErr == nil && !w.held {
+			w.ApplyCommand(c, true)
+		}
 		return w.sendErr
 	}
-	w.sent = append(w.sent, c)
-	if !w.held {
-		w.apply(c)
-	}
-	return nil
+	return w
 }
 
 // release applies the commands that were held, and holds no more.
 func (w *world) release() {
-	w.mu.Lock()
-	defer w.mu.Unlock()
 	w.held = false
-	for _, c := range w.sent {
-		w.apply(c)
+	for _, c := range w.Sent() {
+		w.ApplyCommand(c, true)
 	}
 }
 
-func (w *world) apply(c contacts.Command) {
-	ended, before := w.operations[c.Operation]
-	if !before {
-		var current *contacts.Contact
-		if found, ok := w.contacts[c.Contact]; ok {
-			current = &found
-		}
-		next, problem := c.Decide(current, time.Now())
-		for _, other := range w.contacts {
-			if problem == nil && next.Fields.ExternalID != "" && other.Fields.ExternalID == next.Fields.ExternalID && other.ID != next.ID {
-				problem = contacts.DuplicateExternalID()
-			}
-		}
-		ended = c.End(next, problem, time.Now())
-		if problem == nil {
-			w.contacts[next.ID] = next
-			document, _ := next.Document()
-			ended.Document = document.JSON
-		}
-		w.operations[c.Operation] = ended
-	}
-	if notice := w.waiting[c.Operation]; notice != nil {
-		notice <- ended
-	}
-}
-
-func (w *world) Address() string { return "here" }
-
-func (w *world) Expect(_ contacts.Tenant, id uuid.UUID) (<-chan contacts.Operation, func()) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	notice := make(chan contacts.Operation, 8)
-	w.waiting[id] = notice
-	return notice, func() {}
-}
-
-func (w *world) Document(_ context.Context, tenant contacts.Tenant, id uuid.UUID) (contacts.Document, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
+func (w *world) Document(ctx context.Context, tenant contacts.Tenant, id uuid.UUID) (contacts.Document, error) {
 	if w.panics {
 		panic("the fake was told to")
 	}
-	found, ok := w.contacts[id]
-	if !ok || w.readErr != nil {
-		return contacts.Document{Tenant: tenant, ID: id}, w.readErr
-	}
-	return found.Document()
+	document, err := w.Desk.Document(ctx, tenant, id)
+	return document, errors.Join(w.readErr, err)
 }
 
-func (w *world) List(_ context.Context, _ contacts.Tenant, q contacts.Query) ([]contacts.Document, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	var page []contacts.Document
-	for id, found := range w.contacts {
-		if document, _ := found.Document(); document.State == contacts.Live && bytes.Compare(id[:], q.After[:]) > 0 {
-			page = append(page, document)
-		}
-	}
-	slices.SortFunc(page, func(a, b contacts.Document) int { return bytes.Compare(a.ID[:], b.ID[:]) })
-	return page[:min(len(page), q.Limit)], w.readErr
-}
-
-func (w *world) Operation(_ context.Context, _ contacts.Tenant, id uuid.UUID) (contacts.Operation, bool, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	found, ok := w.operations[id]
-	return found, ok, nil
-}
-
-func (w *world) Note(_ context.Context, o contacts.Operation) error {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.pending[o.ID] = o
-	return nil
-}
-
-func (w *world) Pending(_ context.Context, _ contacts.Tenant, id uuid.UUID) (contacts.Operation, bool, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	found, ok := w.pending[id]
-	return found, ok, nil
+func (w *world) List(ctx context.Context, tenant contacts.Tenant, q contacts.Query) ([]contacts.Document, error) {
+	page, err := w.Desk.List(ctx, tenant, q)
+	return page, errors.Join(w.readErr, err)
 }
 
 // client asks a server over the world.
@@ -165,7 +84,7 @@ const maxBody = 4096
 func newClient(t *testing.T) *client {
 	t.Helper()
 	w, log, metrics := newWorld(), &syncBuffer{}, prometheus.NewRegistry()
-	service := contacts.NewService(contacts.ServiceOptions{Repository: w, Queue: w, Outcomes: w, Pending: w})
+	service := contacts.NewService(w.options())
 	server := httptest.NewServer(httpapi.New(service, httpapi.Options{
 		WriteWait: time.Minute, MaxBodyBytes: maxBody, Version: "1.2.3",
 		Log: slog.New(slog.NewJSONHandler(log, nil)), Metrics: metrics,

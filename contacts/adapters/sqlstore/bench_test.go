@@ -1,0 +1,37 @@
+package sqlstore_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"contacts/contacts"
+	"contacts/contacts/adapters/sqlstore"
+	"contacts/contacts/contactstest"
+	"contacts/platform/database"
+	"contacts/platform/database/databasetest"
+)
+
+// BenchmarkStore_Apply measures transactions of 100 creates.
+func BenchmarkStore_Apply(b *testing.B) {
+	for _, engine := range []database.Engine{database.SQLite, database.Postgres} {
+		b.Run(string(engine), func(b *testing.B) {
+			db, err := database.Open(b.Context(), databasetest.Migrated(b, engine))
+			require.NoError(b, err)
+			b.Cleanup(func() { require.NoError(b, db.Close()) })
+			store := sqlstore.New(db)
+			fields := contactstest.Jane(b)
+			commands := make([]contacts.Command, 100)
+			b.ReportAllocs()
+			for b.Loop() {
+				for i := range commands {
+					commands[i] = contactstest.CreateCommand(b, contacts.DefaultTenant, fields)
+				}
+				_, err := store.Apply(b.Context(), commands, time.Now())
+				require.NoError(b, err)
+			}
+			b.ReportMetric(float64(b.N*len(commands))/b.Elapsed().Seconds(), "contacts/s")
+		})
+	}
+}

@@ -1,0 +1,117 @@
+package contactstest
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+
+	"contacts/contacts"
+)
+
+// Desk is everything around a service, in memory: a model for a database, and a queue whose commands are applied as soon
+// as they are sent unless the test says otherwise.
+type Desk struct {
+	*Model
+	// OnSend, unless nil, is called for each command instead of applying it. Send returns its error.
+	OnSend func(contacts.Command) error
+
+	mu         sync.Mutex
+	sent       []contacts.Command
+	waiting    map[key][]chan contacts.Operation
+	notes      map[key]contacts.Operation
+	notesError error
+}
+
+var (
+	_ contacts.Queue             = (*Desk)(nil)
+	_ contacts.Outcomes          = (*Desk)(nil)
+	_ contacts.PendingOperations = (*Desk)(nil)
+)
+
+// NewDesk returns a desk with an empty model.
+func NewDesk() *Desk {
+	return &Desk{
+		Model:   NewModel(),
+		waiting: map[key][]chan contacts.Operation{},
+		notes:   map[key]contacts.Operation{},
+	}
+}
+
+// Options are those of a service at the desk. A test may put something before one of its ports.
+func (d *Desk) Options() contacts.ServiceOptions {
+	return contacts.ServiceOptions{Repository: d, Queue: d, Outcomes: d, Pending: d}
+}
+
+// Send implements [contacts.Queue].
+func (d *Desk) Send(_ context.Context, command contacts.Command) error {
+	d.mu.Lock()
+	d.sent = append(d.sent, command)
+	d.mu.Unlock()
+	if d.OnSend != nil {
+		return d.OnSend(command)
+	}
+	d.ApplyCommand(command, true)
+	return nil
+}
+
+// Sent returns the commands that were sent so far.
+func (d *Desk) Sent() []contacts.Command {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.sent[:len(d.sent):len(d.sent)]
+}
+
+// ApplyCommand does the worker's part: it applies the command and, if asked to, tells those who wait for its end.
+func (d *Desk) ApplyCommand(command contacts.Command, notify bool) {
+	outcomes, err := d.Apply(context.Background(), []contacts.Command{command}, time.Now())
+	if err != nil {
+		panic(err) // a model does not fail
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	at := key{command.Tenant, command.Operation}
+	if !notify {
+		return
+	}
+	for _, waiter := range d.waiting[at] {
+		waiter <- outcomes[0].Operation
+	}
+	delete(d.waiting, at)
+}
+
+// Address implements [contacts.Outcomes].
+func (d *Desk) Address() string { return "here" }
+
+// Expect implements [contacts.Outcomes].
+func (d *Desk) Expect(tenant contacts.Tenant, operation uuid.UUID) (<-chan contacts.Operation, func()) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	at, waiter := key{tenant, operation}, make(chan contacts.Operation, 1)
+	d.waiting[at] = append(d.waiting[at], waiter)
+	return waiter, func() {}
+}
+
+// FailNotes makes Note and Pending return err from now on.
+func (d *Desk) FailNotes(err error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.notesError = err
+}
+
+// Note implements [contacts.PendingOperations].
+func (d *Desk) Note(_ context.Context, operation contacts.Operation) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.notes[key{operation.Tenant, operation.ID}] = operation
+	return d.notesError
+}
+
+// Pending implements [contacts.PendingOperations].
+func (d *Desk) Pending(_ context.Context, tenant contacts.Tenant, id uuid.UUID) (contacts.Operation, bool, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	operation, found := d.notes[key{tenant, id}]
+	return operation, found, d.notesError
+}
