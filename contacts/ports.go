@@ -32,10 +32,16 @@ type Ledger interface {
 	// of one operation. A command whose operation has been applied before changes nothing. For each command it returns
 	// the outcome, in the commands' order; what the domain refuses is an outcome too.
 	//
-	// Its error says how to go on: see [Transient] and [Down]. Any other error may be the fault of a single command, so
-	// that the others may pass without it.
-	Apply(ctx context.Context, commands []Command, now time.Time) ([]Outcome, error)
+	// With everything written, just before the commit, it calls announce, unless nil, with the documents that the commit
+	// will make, if any. An error of announce undoes the transaction, and is returned.
+	//
+	// Its error says how to go on: see [ErrTransient] and [ErrDown]. Any other error may be the fault of a single command,
+	// so that the others may pass without it.
+	Apply(ctx context.Context, commands []Command, now time.Time, announce Announce) ([]Outcome, error)
 }
+
+// Announce is told what a transaction is about to commit.
+type Announce func(ctx context.Context, documents []Document) error
 
 // Queue takes commands to the workers, in order for each contact.
 type Queue interface {
@@ -47,6 +53,10 @@ type Queue interface {
 
 // Cache holds documents nearer than the repository does.
 type Cache interface {
+	// Announce marks documents that are about to be committed, so that until they are refreshed, or the mark has ended by
+	// itself, their readers ask the repository: whoever dies between the commit and the refresh leaves no stale document.
+	Announce(ctx context.Context, documents []Document) error
+
 	// Refresh stores the outcomes of commands that were just committed. Older ones never replace newer ones.
 	Refresh(ctx context.Context, documents []Document) error
 }

@@ -89,10 +89,10 @@ func (p *Processor) apply(ctx context.Context, commands []Command, indexes []int
 	for k, i := range indexes {
 		batch[k] = commands[i]
 	}
-	outcomes, err := p.ledger.Apply(ctx, batch, p.now())
+	outcomes, err := p.ledger.Apply(ctx, batch, p.now(), p.announce)
 	switch {
 	case err == nil:
-		p.announce(ctx, batch, outcomes)
+		p.publish(ctx, batch, outcomes)
 	case len(indexes) == 1 || errors.Is(err, ErrDown) || ctx.Err() != nil:
 		for _, i := range indexes {
 			errs[i] = fmt.Errorf("apply command of operation %s: %w", commands[i].Operation, err)
@@ -104,8 +104,16 @@ func (p *Processor) apply(ctx context.Context, commands []Command, indexes []int
 	}
 }
 
-// announce makes what was committed visible, the cache before the notices, so that whoever is told reads what it wrote.
-func (p *Processor) announce(ctx context.Context, batch []Command, outcomes []Outcome) {
+// announce marks in the cache what is about to be committed. A cache that cannot be marked holds up no write.
+func (p *Processor) announce(ctx context.Context, documents []Document) error {
+	if err := p.cache.Announce(ctx, documents); err != nil {
+		p.log.WarnContext(ctx, "cache not told of a commit", "documents", len(documents), "error", err)
+	}
+	return nil
+}
+
+// publish makes what was committed visible, the cache before the notices, so that whoever is told reads what it wrote.
+func (p *Processor) publish(ctx context.Context, batch []Command, outcomes []Outcome) {
 	ctx = context.WithoutCancel(ctx) // it is committed: a shutdown must not keep it from being told
 	documents := make([]Document, 0, len(outcomes))
 	notices := make([]Notice, 0, len(outcomes))

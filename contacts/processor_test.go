@@ -22,22 +22,31 @@ type ledger struct {
 	batches [][]contacts.Command
 }
 
-func (l *ledger) Apply(ctx context.Context, commands []contacts.Command, now time.Time) ([]contacts.Outcome, error) {
+func (l *ledger) Apply(
+	ctx context.Context, commands []contacts.Command, now time.Time, announce contacts.Announce,
+) ([]contacts.Outcome, error) {
 	l.batches = append(l.batches, slices.Clone(commands))
 	if l.refuse != nil {
 		if err := l.refuse(commands); err != nil {
 			return nil, err
 		}
 	}
-	return l.Model.Apply(ctx, commands, now)
+	return l.Model.Apply(ctx, commands, now, announce)
 }
 
 // world records what a processor told it, in order.
 type world struct {
 	told      []string
+	announced []contacts.Document
 	documents []contacts.Document
 	notices   []contacts.Notice
 	cacheErr  error
+}
+
+func (w *world) Announce(_ context.Context, documents []contacts.Document) error {
+	w.told = append(w.told, "announced")
+	w.announced = append(w.announced, documents...)
+	return w.cacheErr
 }
 
 func (w *world) Refresh(_ context.Context, documents []contacts.Document) error {
@@ -74,7 +83,8 @@ func TestProcessor_KeepsTheOrderOfAContact(t *testing.T) {
 	require.Equal(t, make([]error, len(commands)), processor.Process(t.Context(), commands))
 
 	require.Len(t, ledger.batches, 3, "one command of each contact in a transaction")
-	require.Equal(t, []string{"cache", "notices", "cache", "notices", "cache", "notices"}, world.told)
+	require.Equal(t, slices.Repeat([]string{"announced", "cache", "notices"}, 3), world.told)
+	require.Len(t, world.announced, 5, "each version before its commit, and what was applied before not again")
 	require.Len(t, world.notices, len(commands))
 	document, err := ledger.Document(t.Context(), a.Tenant, a.Contact)
 	require.NoError(t, err)
@@ -128,7 +138,7 @@ func TestProcessor_CacheDownIsNoFailure(t *testing.T) {
 	command := contactstest.CreateCommand(t, contacts.DefaultTenant, contactstest.Jane(t))
 	command.ReplyTo = "api-1"
 	require.Equal(t, []error{nil}, processor.Process(t.Context(), []contacts.Command{command}))
-	require.Equal(t, []string{"cache", "notices"}, world.told)
+	require.Equal(t, []string{"announced", "cache", "notices"}, world.told)
 	require.Equal(t, "api-1", world.notices[0].Address)
 }
 

@@ -65,7 +65,7 @@ func (d *Desk) Sent() []contacts.Command {
 
 // ApplyCommand does the worker's part: it applies the command and, if asked to, tells those who wait for its end.
 func (d *Desk) ApplyCommand(command contacts.Command, notify bool) {
-	outcomes, err := d.Apply(context.Background(), []contacts.Command{command}, time.Now())
+	outcomes, err := d.Apply(context.Background(), []contacts.Command{command}, time.Now(), nil)
 	if err != nil {
 		panic(err) // a model does not fail
 	}

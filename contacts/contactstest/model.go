@@ -3,6 +3,7 @@ package contactstest
 import (
 	"bytes"
 	"context"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -77,21 +78,34 @@ func (m *Model) Operation(_ context.Context, tenant contacts.Tenant, id uuid.UUI
 	return operation, found, nil
 }
 
-// Apply implements [contacts.Ledger].
-func (m *Model) Apply(ctx context.Context, commands []contacts.Command, now time.Time) ([]contacts.Outcome, error) {
+// Apply implements [contacts.Ledger]. Readers wait for its end.
+func (m *Model) Apply(
+	ctx context.Context, commands []contacts.Command, now time.Time, announce contacts.Announce,
+) ([]contacts.Outcome, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if ctx.Err() != nil {
 		return nil, ctx.Err()
 	}
+	next := Model{contacts: maps.Clone(m.contacts), operations: maps.Clone(m.operations)}
 	outcomes := make([]contacts.Outcome, len(commands))
+	var made []contacts.Document
 	for i, command := range commands {
-		outcome, err := m.apply(command, now)
+		_, replayed := m.operations[key{command.Tenant, command.Operation}]
+		outcome, err := next.apply(command, now)
 		if err != nil {
 			return nil, err
 		}
-		outcomes[i] = outcome
+		if outcomes[i] = outcome; !replayed && outcome.Operation.Status == contacts.Succeeded {
+			made = append(made, outcome.Current)
+		}
 	}
+	if announce != nil && len(made) > 0 {
+		if err := announce(ctx, made); err != nil {
+			return nil, err
+		}
+	}
+	m.contacts, m.operations = next.contacts, next.operations
 	return outcomes, nil
 }
 

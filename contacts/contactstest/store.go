@@ -28,6 +28,8 @@ func RunStore(t *testing.T, open func(t *testing.T) Store) {
 		"Lifecycle":                testLifecycle,
 		"EveryField":               testEveryField,
 		"Merge":                    testMergeKeepsTheRest,
+		"Announce":                 testAnnounce,
+		"AnnounceFails":            testAnnounceFails,
 		"Replay":                   testReplay,
 		"ReplayOfCreate":           testReplayOfCreate,
 		"ReplayOfFailure":          testReplayOfFailure,
@@ -60,7 +62,7 @@ type ledger struct {
 // apply applies one command and returns its outcome.
 func (l *ledger) apply(command contacts.Command) contacts.Outcome {
 	l.t.Helper()
-	outcomes, err := l.Apply(l.t.Context(), []contacts.Command{command}, time.Now())
+	outcomes, err := l.Apply(l.t.Context(), []contacts.Command{command}, time.Now(), nil)
 	require.NoError(l.t, err)
 	require.Len(l.t, outcomes, 1)
 	return outcomes[0]
@@ -155,6 +157,38 @@ func testMergeKeepsTheRest(t *testing.T, l *ledger) {
 	require.EqualValues(t, 3, l.document(id).Version)
 }
 
+func testAnnounce(t *testing.T, l *ledger) {
+	create, missing := CreateCommand(t, l.tenant, Jane(t)), NewCommand(t, contacts.Delete, l.tenant, NewID(t))
+	var announced [][]contacts.Document
+	announce := func(_ context.Context, documents []contacts.Document) error {
+		announced = append(announced, documents)
+		return nil
+	}
+	outcomes, err := l.Apply(t.Context(), []contacts.Command{create, missing}, time.Now(), announce)
+	require.NoError(t, err)
+	require.Equal(t, [][]contacts.Document{{outcomes[0].Current}}, announced, "what is made, and only that")
+	_, err = l.Apply(t.Context(), []contacts.Command{create}, time.Now(), announce)
+	require.NoError(t, err)
+	require.Len(t, announced, 1, "a replay makes nothing")
+	remove := NewCommand(t, contacts.Delete, l.tenant, create.Contact)
+	outcomes, err = l.Apply(t.Context(), []contacts.Command{remove}, time.Now(), announce)
+	require.NoError(t, err)
+	require.Equal(t, outcomes[0].Current, announced[1][0])
+}
+
+func testAnnounceFails(t *testing.T, l *ledger) {
+	create := CreateCommand(t, l.tenant, Jane(t))
+	failure := errors.New("not now")
+	_, err := l.Apply(t.Context(), []contacts.Command{create}, time.Now(),
+		func(context.Context, []contacts.Document) error { return failure })
+	require.ErrorIs(t, err, failure)
+	require.Equal(t, contacts.Absent, l.document(create.Contact).State)
+	_, found, err := l.Operation(t.Context(), l.tenant, create.Operation)
+	require.NoError(t, err)
+	require.False(t, found, "the transaction was undone, and can be tried again")
+	require.Equal(t, contacts.Succeeded, l.apply(create).Operation.Status)
+}
+
 func testReplay(t *testing.T, l *ledger) {
 	create := l.create(Jane(t))
 	merge := MergeCommand(t, l.tenant, create.Contact, `{"nickname":"J"}`)
@@ -189,7 +223,7 @@ func testReplayOfFailure(t *testing.T, l *ledger) {
 func testReplayInBatch(t *testing.T, l *ledger) {
 	applied := l.create(Jane(t))
 	fresh := CreateCommand(t, l.tenant, Jane(t))
-	outcomes, err := l.Apply(t.Context(), []contacts.Command{fresh, applied}, time.Now())
+	outcomes, err := l.Apply(t.Context(), []contacts.Command{fresh, applied}, time.Now(), nil)
 	require.NoError(t, err)
 	require.Equal(t, fresh.Operation, outcomes[0].Operation.ID)
 	require.Equal(t, applied.Operation, outcomes[1].Operation.ID)
@@ -256,7 +290,7 @@ func testExternalIDWithinBatch(t *testing.T, l *ledger) {
 	fields := Jane(t)
 	fields.ExternalID = "crm-1"
 	first, second := CreateCommand(t, l.tenant, fields), CreateCommand(t, l.tenant, fields)
-	outcomes, err := l.Apply(t.Context(), []contacts.Command{first, second}, time.Now())
+	outcomes, err := l.Apply(t.Context(), []contacts.Command{first, second}, time.Now(), nil)
 	require.NoError(t, err)
 	require.Equal(t, contacts.Succeeded, outcomes[0].Operation.Status)
 	require.Equal(t, contacts.KindDuplicateExternalID, outcomes[1].Operation.Problem.Kind)
@@ -268,7 +302,7 @@ func testTenants(t *testing.T, l *ledger) {
 	theirs.Tenant = NewTenant()
 	theirs.Fields.FirstName = "Other"
 	both := []contacts.Command{MergeCommand(t, l.tenant, mine.Contact, `{"nickname":"J"}`), theirs}
-	outcomes, err := l.Apply(t.Context(), both, time.Now())
+	outcomes, err := l.Apply(t.Context(), both, time.Now(), nil)
 	require.NoError(t, err)
 	require.EqualValues(t, 2, outcomes[0].Operation.Version)
 	require.EqualValues(t, 1, outcomes[1].Operation.Version)
@@ -292,13 +326,13 @@ func testLargeBatch(t *testing.T, l *ledger) {
 	for i := range commands {
 		commands[i] = CreateCommand(t, l.tenant, Jane(t))
 	}
-	outcomes, err := l.Apply(t.Context(), commands, time.Now())
+	outcomes, err := l.Apply(t.Context(), commands, time.Now(), nil)
 	require.NoError(t, err)
 	for i := range commands {
 		require.Equal(t, commands[i].Operation, outcomes[i].Operation.ID)
 		commands[i] = MergeCommand(t, l.tenant, commands[i].Contact, fmt.Sprintf(`{"nickname":"N%d"}`, i))
 	}
-	outcomes, err = l.Apply(t.Context(), commands, time.Now())
+	outcomes, err = l.Apply(t.Context(), commands, time.Now(), nil)
 	require.NoError(t, err)
 	for i, outcome := range outcomes {
 		require.EqualValues(t, 2, outcome.Current.Version)
@@ -337,7 +371,7 @@ func testCancelled(t *testing.T, l *ledger) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	create := CreateCommand(t, l.tenant, Jane(t))
-	_, err := l.Apply(ctx, []contacts.Command{create}, time.Now())
+	_, err := l.Apply(ctx, []contacts.Command{create}, time.Now(), nil)
 	require.Error(t, err)
 	require.Equal(t, contacts.Absent, l.document(create.Contact).State)
 	if _, err = l.Document(ctx, l.tenant, create.Contact); err != nil { // a cache may answer all the same
@@ -348,7 +382,7 @@ func testCancelled(t *testing.T, l *ledger) {
 // applyUntilDone applies a command as a worker does: transient errors are tried again.
 func (l *ledger) applyUntilDone(command contacts.Command) (contacts.Outcome, error) {
 	for {
-		outcomes, err := l.Apply(l.t.Context(), []contacts.Command{command}, time.Now())
+		outcomes, err := l.Apply(l.t.Context(), []contacts.Command{command}, time.Now(), nil)
 		if err == nil {
 			return outcomes[0], nil
 		}

@@ -26,6 +26,9 @@ const (
 	Gone State = 'G'
 	// Absent says that the thing was not there when somebody looked. Its version is 0, so that any write replaces it.
 	Absent State = 'A'
+	// Pending says that the write that makes Version is about to be committed, or was: until its result is put, only the
+	// source can tell what is true. It keeps older versions, and leases, from its key.
+	Pending State = 'P'
 )
 
 // Entry is what the cache holds under a key.
@@ -52,8 +55,8 @@ type Item struct {
 //
 // What an implementation guarantees:
 //
-//   - Versions only grow: under one key, neither Put nor Fill ever replaces an entry by one of the same or a lower
-//     version.
+//   - Versions only grow: under one key, neither Put nor Fill ever replaces an entry by one of a lower version, nor by
+//     one of the same version, but for a Pending one by the result of its write.
 //   - Leases: of the callers that miss a key at the same time, at most one gets a lease; it ends by itself after
 //     [LeaseTTL]. Put voids the lease of its key, so that a value read before a write can never be filled after it.
 //   - Entries may vanish at any time.
@@ -66,8 +69,8 @@ type Cache interface {
 	// version is there, and ends the lease. It reports whether the entry was stored. It returns [ErrUnavailable].
 	Fill(ctx context.Context, lease Lease, item Item) (stored bool, err error)
 
-	// Put stores the result of a committed write under each item's key, unless the same or a higher version is there,
-	// and voids the key's lease in any case. Items are independent of each other: when it returns [ErrUnavailable], any
+	// Put stores what a write is about to make (Pending), or has made, under each item's key, unless the same or a higher
+	// version is there, and voids the key's lease in any case. Items are independent of each other: when it returns [ErrUnavailable], any
 	// number of them may have been stored.
 	Put(ctx context.Context, items ...Item) error
 

@@ -19,7 +19,11 @@ const (
 	liveTTL    = 10 * time.Minute // less up to a quarter, so that what was filled together does not end together
 	goneTTL    = 10 * time.Minute
 	absentTTL  = 5 * time.Second
-	pendingTTL = 24 * time.Hour
+	pendingTTL = 24 * time.Hour // of a noted operation
+
+	// announcedTTL is longer than PostgreSQL lets a session stand idle within a transaction, so that a commit cannot come
+	// after the mark has ended.
+	announcedTTL = time.Minute
 )
 
 // Store is a repository behind a cache: it reads the cache, then the repository, and fills the cache with what it found.
@@ -37,7 +41,7 @@ var (
 	_ contacts.PendingOperations = (*Store)(nil)
 )
 
-// New puts c before repository. observe, unless nil, is called with "hit", "miss" or "error" for each look-up.
+// New puts c before repository. observe, unless nil, is called with "hit", "miss", "pending" or "error" for each look-up.
 func New(repository contacts.Repository, c cache.Cache, observe func(result string)) *Store {
 	if observe == nil {
 		observe = func(string) {}
@@ -72,12 +76,14 @@ func (s *Store) lookUp(ctx context.Context, tenant contacts.Tenant, id uuid.UUID
 	switch {
 	case err != nil:
 		s.observe("error")
+	case found && entry.State == cache.Pending:
+		s.observe("pending")
 	case found:
 		s.observe("hit")
 	default:
 		s.observe("miss")
 	}
-	if !found || err != nil {
+	if !found || err != nil || entry.State == cache.Pending {
 		return contacts.Document{}, false, lease
 	}
 	document := contacts.Document{Tenant: tenant, ID: id, Version: entry.Version}
@@ -90,6 +96,22 @@ func (s *Store) lookUp(ctx context.Context, tenant contacts.Tenant, id uuid.UUID
 		document.State = contacts.Absent
 	}
 	return document, true, ""
+}
+
+// Announce implements [contacts.Cache].
+func (s *Store) Announce(ctx context.Context, documents []contacts.Document) error {
+	items := make([]cache.Item, len(documents))
+	for i, document := range documents {
+		items[i] = cache.Item{
+			Key:   documentKey(document.Tenant, document.ID),
+			Entry: cache.Entry{Version: document.Version, State: cache.Pending},
+			TTL:   announcedTTL,
+		}
+	}
+	if err := s.cache.Put(ctx, items...); err != nil {
+		return fmt.Errorf("announce to the cache: %w", err)
+	}
+	return nil
 }
 
 // Refresh implements [contacts.Cache].

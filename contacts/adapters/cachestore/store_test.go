@@ -27,8 +27,10 @@ type refreshing struct {
 	ledger contacts.Ledger
 }
 
-func (r refreshing) Apply(ctx context.Context, commands []contacts.Command, now time.Time) ([]contacts.Outcome, error) {
-	outcomes, err := r.ledger.Apply(ctx, commands, now)
+func (r refreshing) Apply(
+	ctx context.Context, commands []contacts.Command, now time.Time, announce contacts.Announce,
+) ([]contacts.Outcome, error) {
+	outcomes, err := r.ledger.Apply(ctx, commands, now, announce)
 	var documents []contacts.Document
 	for _, outcome := range outcomes {
 		if outcome.Current.State != contacts.Absent {
@@ -82,7 +84,7 @@ func fixture(t *testing.T, c cache.Cache) (*cachestore.Store, *source, *contacts
 
 func apply(t *testing.T, model *contactstest.Model, command contacts.Command) contacts.Document {
 	t.Helper()
-	outcomes, err := model.Apply(t.Context(), []contacts.Command{command}, time.Now())
+	outcomes, err := model.Apply(t.Context(), []contacts.Command{command}, time.Now(), nil)
 	require.NoError(t, err)
 	return outcomes[0].Current
 }
@@ -130,6 +132,27 @@ func TestStore_Document_AbsentIsRememberedForSeconds(t *testing.T) {
 		require.NoError(t, err)
 		require.EqualValues(t, 2, from.queries.Load())
 	})
+}
+
+// The steps: a worker announces version 2, commits it, and dies before it refreshes the cache.
+func TestStore_Document_WorkerDiesAfterTheCommit(t *testing.T) {
+	store, from, model, create := fixture(t, newMemory(t))
+	_, err := store.Document(t.Context(), create.Tenant, create.Contact)
+	require.NoError(t, err)
+	merge := contactstest.MergeCommand(t, create.Tenant, create.Contact, `{"nickname":"J"}`)
+	outcomes, err := model.Apply(t.Context(), []contacts.Command{merge}, time.Now(), store.Announce)
+	require.NoError(t, err)
+	for range 2 {
+		got, err := store.Document(t.Context(), create.Tenant, create.Contact)
+		require.NoError(t, err)
+		require.Equal(t, outcomes[0].Current, got, "not version 1, which the cache held")
+	}
+	require.EqualValues(t, 3, from.queries.Load(), "the repository is asked until the cache is refreshed")
+	require.NoError(t, store.Refresh(t.Context(), []contacts.Document{outcomes[0].Current}))
+	got, err := store.Document(t.Context(), create.Tenant, create.Contact)
+	require.NoError(t, err)
+	require.Equal(t, outcomes[0].Current, got)
+	require.EqualValues(t, 3, from.queries.Load())
 }
 
 // The steps: a reader misses and reads version 1; the worker commits and caches version 2; only then the reader fills.
@@ -259,7 +282,7 @@ func TestNotices(t *testing.T) {
 
 	create := contactstest.CreateCommand(t, contacts.DefaultTenant, contactstest.Full(t))
 	model := contactstest.NewModel()
-	outcomes, err := model.Apply(t.Context(), []contacts.Command{create}, time.Now())
+	outcomes, err := model.Apply(t.Context(), []contacts.Command{create}, time.Now(), nil)
 	require.NoError(t, err)
 	want := outcomes[0].Operation
 	first, stopFirst := api.Expect(want.Tenant, want.ID)

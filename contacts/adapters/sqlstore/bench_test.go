@@ -28,7 +28,7 @@ func BenchmarkStore_Apply(b *testing.B) {
 				for i := range commands {
 					commands[i] = contactstest.CreateCommand(b, contacts.DefaultTenant, fields)
 				}
-				_, err := store.Apply(b.Context(), commands, time.Now())
+				_, err := store.Apply(b.Context(), commands, time.Now(), nil)
 				require.NoError(b, err)
 			}
 			b.ReportMetric(float64(b.N*len(commands))/b.Elapsed().Seconds(), "contacts/s")

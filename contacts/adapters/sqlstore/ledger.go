@@ -24,7 +24,9 @@ type key struct {
 // The rows of the batch's contacts are locked in key order, so that two workers cannot deadlock; what the domain decides
 // on them cannot change before the commit. Two workers that apply one operation at the same time meet at the primary key
 // of operations, and the later one is undone.
-func (s *Store) Apply(ctx context.Context, commands []contacts.Command, now time.Time) ([]contacts.Outcome, error) {
+func (s *Store) Apply(
+	ctx context.Context, commands []contacts.Command, now time.Time, announce contacts.Announce,
+) ([]contacts.Outcome, error) {
 	var outcomes []contacts.Outcome
 	err := s.db.Write.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
 		batch, err := load(tx, commands)
@@ -34,7 +36,10 @@ func (s *Store) Apply(ctx context.Context, commands []contacts.Command, now time
 		if outcomes, err = batch.decide(now); err != nil {
 			return err
 		}
-		return batch.save(tx)
+		if err := batch.save(tx); err != nil || len(batch.documents) == 0 || announce == nil {
+			return err
+		}
+		return announce(ctx, batch.documents)
 	})
 	if err != nil {
 		return nil, applyError(err)
@@ -63,6 +68,7 @@ type batch struct {
 	operations []operationRow
 	made       []contactRow
 	changes    []changeRow
+	documents  []contacts.Document // what made holds
 }
 
 // externalKey is an external_id within its tenant.
@@ -165,6 +171,7 @@ func (b *batch) decide(now time.Time) ([]contacts.Outcome, error) {
 			if operation.Status == contacts.Succeeded {
 				operation.Document = current.JSON
 				b.changes = append(b.changes, newChangeRow(operation))
+				b.documents = append(b.documents, current)
 			}
 			b.operations = append(b.operations, newOperationRow(operation))
 		}

@@ -48,6 +48,7 @@ func RunCache(t *testing.T, open func(t *testing.T) cache.Cache) {
 		"Fill_AbsentThenPut":             fillAbsentThenPut,
 		"Put_OnlyHigherVersionsReplace":  onlyHigherVersionsReplace,
 		"Put_VersionsCompareAsNumbers":   versionsCompareAsNumbers,
+		"Put_PendingThenResult":          pendingThenResult,
 		"Put_ManyItems":                  putManyItems,
 		"Put_SameKeyTwice":               putSameKeyTwice,
 		"Put_Expires":                    putExpires,
@@ -214,6 +215,24 @@ func versionsCompareAsNumbers(t *testing.T, c cache.Cache) {
 		}
 		requireHit(t, c, "k", live(version, "body"))
 	}
+}
+
+// The steps: a write announces version 2, a slow one puts version 1, the announced write puts its result.
+func pendingThenResult(t *testing.T, c cache.Cache) {
+	pending := cache.Entry{Version: 2, State: cache.Pending}
+	lease := requireLease(t, c, "key")
+	requirePut(t, c, "key", pending)
+	requireHit(t, c, "key", pending)
+	requireFill(t, false, c, lease, "key", live(1, "read before"))
+	requirePut(t, c, "key", live(1, "slow"))
+	requireHit(t, c, "key", pending)
+	requirePut(t, c, "key", live(2, "result"))
+	requireHit(t, c, "key", live(2, "result"))
+	requirePut(t, c, "key", pending)
+	requirePut(t, c, "key", cache.Entry{Version: 2, State: cache.Gone})
+	requireHit(t, c, "key", live(2, "result"))
+	requirePut(t, c, "key", cache.Entry{Version: 3, State: cache.Pending})
+	requireHit(t, c, "key", cache.Entry{Version: 3, State: cache.Pending})
 }
 
 func putManyItems(t *testing.T, c cache.Cache) {

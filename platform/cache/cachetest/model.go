@@ -72,7 +72,9 @@ func (m *model) put(t *rapid.T) {
 	}
 	require.NoError(t, m.cache.Put(t.Context(), items...))
 	for _, item := range items {
-		if held := m.slots[item.Key].entry; held == nil || held.Version < item.Entry.Version {
+		held := m.slots[item.Key].entry
+		if held == nil || held.Version < item.Entry.Version ||
+			held.Version == item.Entry.Version && held.State == cache.Pending && item.Entry.State != cache.Pending {
 			m.slots[item.Key] = slot{entry: &item.Entry}
 		}
 	}
@@ -81,7 +83,7 @@ func (m *model) put(t *rapid.T) {
 func drawEntry(t *rapid.T) cache.Entry {
 	entry := cache.Entry{
 		Version: rapid.Int64Range(0, 12).Draw(t, "version"),
-		State:   rapid.SampledFrom([]cache.State{cache.Live, cache.Gone}).Draw(t, "state"),
+		State:   rapid.SampledFrom([]cache.State{cache.Live, cache.Gone, cache.Pending}).Draw(t, "state"),
 	}
 	switch {
 	case entry.Version == 0:

@@ -96,13 +96,21 @@ func (c *Cache) Fill(_ context.Context, lease cache.Lease, item cache.Item) (boo
 func (c *Cache) Put(_ context.Context, items ...cache.Item) error {
 	for _, item := range items {
 		c.slots.Compute(item.Key, func(held slot, found bool) (slot, otter.ComputeOp) {
-			if found && held.lease == "" && held.entry.Version >= item.Entry.Version {
+			if found && held.lease == "" && !replaces(item.Entry, held.entry) {
 				return held, otter.CancelOp
 			}
 			return entrySlot(item), otter.WriteOp
 		})
 	}
 	return nil
+}
+
+// replaces reports whether an entry may take the place of another.
+func replaces(next, held cache.Entry) bool {
+	if next.Version == held.Version {
+		return held.State == cache.Pending && next.State != cache.Pending
+	}
+	return next.Version > held.Version
 }
 
 // Ping implements [cache.Cache]. The memory always answers.

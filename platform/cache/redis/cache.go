@@ -25,12 +25,16 @@ if (redis.call('GET', KEYS[1]) or '') ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
 return 1`)
 
-// put stores the entry ARGV[2] of version ARGV[1] for ARGV[3] milliseconds unless the key holds an entry of the same or a
-// higher version. Versions are compared as decimal digits, since Lua's numbers are exact up to 2^53 only. What is neither
+// put stores the entry ARGV[2] of version ARGV[1] for ARGV[3] milliseconds unless the key holds an entry of a higher
+// version, or of the same and either is not the result of the write that the held one announces. Versions are compared as decimal digits, since Lua's numbers are exact up to 2^53 only. What is neither
 // an entry nor a lease is replaced.
 var put = rueidis.NewLuaScriptNoSha(`
-local held = string.match(redis.call('GETRANGE', KEYS[1], 0, 21), '^(%d+):[LGA]:')
-if held and (#held > #ARGV[1] or #held == #ARGV[1] and held >= ARGV[1]) then return 0 end
+local held, state = string.match(redis.call('GETRANGE', KEYS[1], 0, 21), '^(%d+):([LGAP]):')
+if held == ARGV[1] then
+	if state ~= 'P' or string.find(ARGV[2], '^%d+:P:') then return 0 end
+elseif held and (#held > #ARGV[1] or #held == #ARGV[1] and held > ARGV[1]) then
+	return 0
+end
 redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
 return 1`)
 

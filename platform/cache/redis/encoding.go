@@ -33,7 +33,7 @@ func decode(held string) (cache.Entry, bool) {
 		return cache.Entry{}, false
 	}
 	switch state {
-	case string(cache.Live), string(cache.Gone), string(cache.Absent):
+	case string(cache.Live), string(cache.Gone), string(cache.Absent), string(cache.Pending):
 		return cache.Entry{Version: int64(version), State: cache.State(state[0]), Body: []byte(body)}, true
 	default:
 		return cache.Entry{}, false
