@@ -41,6 +41,7 @@ type app struct {
 
 	service  *contacts.Service
 	consumer *commandqueue.Consumer
+	keeping  []func(context.Context) // what keeps a shared cache in step, nil where it is not shared
 
 	closers []func() error // in the order of opening
 }
@@ -87,6 +88,9 @@ func openApp(ctx context.Context, settings *config.Config, o options) (_ *app, e
 		Repository: cached, Queue: commandqueue.NewSender(a.queue), Outcomes: a.notices, Pending: cached,
 		Region: settings.Contact.DefaultRegion,
 	})
+	if settings.SharedCache() {
+		a.keeping = []func(context.Context){cached.Watch, contacts.NewKeeper(store, store, cached, log, nil).Run}
+	}
 	a.consumer = commandqueue.NewConsumer(a.queue, contacts.NewProcessor(store, cached, a.notices, log, nil).Process,
 		commandqueue.ConsumerOptions{
 			Loops: settings.Worker.Loops, Batch: settings.Worker.Batch, PollWait: settings.Queue.PollWait,
@@ -118,7 +122,7 @@ func (a *app) prepareSchema(ctx context.Context) error {
 }
 
 func (a *app) openCache() (cache.Bus, error) {
-	if a.settings.Cache.URL == "memory://" {
+	if !a.settings.SharedCache() {
 		local := memory.Open(memory.Options{})
 		a.cache = local
 		a.closers = append(a.closers, closer(local.Close))

@@ -9,9 +9,11 @@ import (
 	"net/http"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	_ "github.com/jackc/pgx/v5/stdlib" // the driver "pgx"
 	"github.com/stretchr/testify/require"
 
@@ -20,6 +22,7 @@ import (
 	"contacts/platform/cache/redis"
 	"contacts/platform/queue"
 	"contacts/platform/queue/sqs"
+	"contacts/platform/servertest"
 )
 
 // modes are the two ways to run the service. Every test that is not about one of them runs in both.
@@ -156,6 +159,57 @@ func TestEndToEnd_WhereItIs(t *testing.T) {
 	}, 30*time.Second, 20*time.Millisecond, "the queue is empty afterwards")
 }
 
+// While Redis is frozen writes go on, and none of them is unseen once it has thawed, whichever process is asked.
+func TestEndToEnd_RedisFrozen(t *testing.T) {
+	t.Parallel()
+	s := production(t)
+	frozen, err := servertest.StartRedis(t.Context())
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, frozen.Stop()) })
+	s.env = append(s.env, "CONTACTS_CACHE_URL="+frozen.URL)
+	s.start(t)
+	_, ready := start(t, s.folder, s.env, "serve")
+	clients := []contactstest.HTTP{s.client(), {URL: ready["api"].(string)}}
+	watched, err := redis.Open(redis.Options{URL: frozen.URL, KeyPrefix: "contacts:"})
+	require.NoError(t, err)
+	defer watched.Close()
+	trusted := func() bool {
+		vouched, err := watched.Vouched(t.Context())
+		return err == nil && vouched
+	}
+	require.Eventually(t, trusted, 30*time.Second, 10*time.Millisecond)
+
+	ids := make([]uuid.UUID, 4)
+	for i := range ids {
+		made, err := clients[0].Create(t.Context(), contactstest.Jane(t), waiting())
+		require.NoError(t, err)
+		ids[i] = made.Contact
+	}
+	for version := int64(2); version < 5; version++ {
+		read := func() {
+			for _, id := range ids {
+				for _, client := range clients {
+					document, err := client.Get(t.Context(), id)
+					require.NoError(t, err)
+					require.Equal(t, version, document.Version)
+				}
+			}
+		}
+		require.NoError(t, syscall.Kill(frozen.Pid(), syscall.SIGSTOP))
+		for _, id := range ids { // of the first, Redis may hear when it has thawed; the others are not even sent to it
+			_, err := clients[0].Merge(t.Context(), id, contacts.Patch(`{"nickname":"N"}`), waiting())
+			require.NoError(t, err)
+		}
+		require.NoError(t, syscall.Kill(frozen.Pid(), syscall.SIGCONT))
+		for deadline := time.Now().Add(30 * time.Second); !trusted(); read() {
+			require.True(t, time.Now().Before(deadline), "the cache is not trusted again")
+		}
+		for until := time.Now().Add(time.Second); time.Now().Before(until); {
+			read()
+		}
+	}
+}
+
 func TestEndToEnd_QueueUnreachable(t *testing.T) {
 	t.Parallel()
 	s := production(t)
@@ -198,13 +252,13 @@ func TestCommand_OldSchemaIsRefused(t *testing.T) {
 	t.Parallel()
 	s := production(t)
 	require.Zero(t, run(t, s.folder, s.env, "migrate", "down", "1").status)
-	require.Equal(t, "schema version 0 of 1\n", run(t, s.folder, s.env, "migrate", "status").stdout)
+	require.Equal(t, "schema version 1 of 2\n", run(t, s.folder, s.env, "migrate", "status").stdout)
 	for _, name := range []string{"serve", "worker", "seed"} {
 		got := run(t, s.folder, s.env, name)
 		require.Equal(t, 1, got.status, name)
 		require.Contains(t, got.stderr, "contacts migrate")
 	}
-	require.Equal(t, "schema version 1 of 1\n", run(t, s.folder, s.env, "migrate", "up").stdout)
+	require.Equal(t, "schema version 2 of 2\n", run(t, s.folder, s.env, "migrate", "up").stdout)
 }
 
 func TestCommand_WorkerHasNothingToDoWhenEmbedded(t *testing.T) {

@@ -25,7 +25,7 @@ func newMetrics() *metrics {
 	m := &metrics{
 		registry: prometheus.NewRegistry(),
 		lookups: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "contacts_cache_lookups_total", Help: "Look-ups of one contact in the cache, by result: hit, miss, pending (about to be written) or error.",
+			Name: "contacts_cache_lookups_total", Help: "Look-ups of one contact in the cache, by result: hit, miss, pending (about to be written), doubted (nobody vouches for the cache) or error.",
 		}, []string{"result"}),
 		tries: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "contacts_commands_total", Help: "Tries of commands by the worker, by result: done or again.",

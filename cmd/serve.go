@@ -78,8 +78,8 @@ func (a *app) listen(ctx context.Context, key, address string, handler http.Hand
 	return server, nil
 }
 
-// runBackground listens for notices and, if asked to, consumes commands, until the returned function is called, which
-// waits for both to end. They outlive ctx, so that what ctx ends can be finished with their help.
+// runBackground listens for notices, keeps a shared cache in step and, if asked to, consumes commands, until the returned function is called, which
+// waits for all to end. They outlive ctx, so that what ctx ends can be finished with their help.
 func (a *app) runBackground(ctx context.Context, consume bool) (stop func()) {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	var running sync.WaitGroup
@@ -88,6 +88,9 @@ func (a *app) runBackground(ctx context.Context, consume bool) (stop func()) {
 			a.log.ErrorContext(ctx, "no more notices; the database is asked instead", "error", err)
 		}
 	})
+	for _, keep := range a.keeping {
+		running.Go(func() { keep(ctx) })
+	}
 	if consume {
 		running.Go(func() { a.consumer.Run(ctx) })
 	}

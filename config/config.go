@@ -44,6 +44,11 @@ type Config struct {
 // Embedded reports whether the queue is in the database's own file, so that the worker runs within serve.
 func (c *Config) Embedded() bool { return c.Queue.URL == EmbeddedQueue }
 
+// SharedCache reports whether the cache is outside of the process, so that others can use it too, and it can be away.
+func (c *Config) SharedCache() bool { return c.Cache.URL != memoryCache }
+
+const memoryCache = "memory://"
+
 // EmbeddedQueue is the queue's URL that needs no server.
 const EmbeddedQueue = "embedded://"
 

@@ -33,7 +33,7 @@ func settings(c *Config) []setting {
 			location(&c.Database.URL, "sqlite", "postgres", "postgresql"),
 		},
 		{
-			"cache.url", "memory://", "cache: memory://, redis://… or rediss://…", true,
+			"cache.url", memoryCache, "cache: memory://, redis://… or rediss://…", true,
 			location(&c.Cache.URL, "memory", "redis", "rediss"),
 		},
 		{"queue.url", EmbeddedQueue, "queue: embedded://, or the URL of an SQS FIFO queue", false, queueURL(&c.Queue.URL)},

@@ -140,3 +140,6 @@ var (
 	// ErrDown says that the database cannot be reached: no command can pass before it is back.
 	ErrDown = errors.New("database is down")
 )
+
+// ErrCacheDown says that the cache cannot be reached, or not in time.
+var ErrCacheDown = errors.New("cache is down")

@@ -33,11 +33,23 @@ type Ledger interface {
 	// the outcome, in the commands' order; what the domain refuses is an outcome too.
 	//
 	// With everything written, just before the commit, it calls announce, unless nil, with the documents that the commit
-	// will make, if any. An error of announce undoes the transaction, and is returned.
+	// will make, if any. If that returns [ErrCacheDown], the documents are noted as debts in the transaction itself; but
+	// unless the outage has been declared for [TrustLimit], so that nobody trusts the cache any more, it is declared instead,
+	// and the transaction undone with [ErrTransient]. Any other error of announce undoes the transaction and is returned.
 	//
 	// Its error says how to go on: see [ErrTransient] and [ErrDown]. Any other error may be the fault of a single command,
 	// so that the others may pass without it.
 	Apply(ctx context.Context, commands []Command, now time.Time, announce Announce) ([]Outcome, error)
+}
+
+// Debts are what the cache missed while it could not be reached; see [Keeper].
+type Debts interface {
+	// Owed reports whether an outage of the cache is declared and, if so, up to limit of the documents it missed, by tenant,
+	// id and version.
+	Owed(ctx context.Context, limit int) (outage bool, owed []Document, err error)
+
+	// Settle strikes debts off, but not those that have grown a newer version since, and ends the outage if none is left.
+	Settle(ctx context.Context, owed []Document) error
 }
 
 // Announce is told what a transaction is about to commit.
@@ -55,10 +67,15 @@ type Queue interface {
 type Cache interface {
 	// Announce marks documents that are about to be committed, so that until they are refreshed, or the mark has ended by
 	// itself, their readers ask the repository: whoever dies between the commit and the refresh leaves no stale document.
+	// It returns an error that wraps [ErrCacheDown].
 	Announce(ctx context.Context, documents []Document) error
 
 	// Refresh stores the outcomes of commands that were just committed. Older ones never replace newer ones.
 	Refresh(ctx context.Context, documents []Document) error
+
+	// Vouch says that until the given time the cache holds nothing that is stale. Readers trust it only as long as somebody
+	// does.
+	Vouch(ctx context.Context, until time.Time) error
 }
 
 // Notices carry the ends of operations from the worker to the API that waits for them. They may be lost.

@@ -89,7 +89,7 @@ func (p *Processor) apply(ctx context.Context, commands []Command, indexes []int
 	for k, i := range indexes {
 		batch[k] = commands[i]
 	}
-	outcomes, err := p.ledger.Apply(ctx, batch, p.now(), p.announce)
+	outcomes, err := p.ledger.Apply(ctx, batch, p.now(), p.cache.Announce)
 	switch {
 	case err == nil:
 		p.publish(ctx, batch, outcomes)
@@ -102,14 +102,6 @@ func (p *Processor) apply(ctx context.Context, commands []Command, indexes []int
 		p.apply(ctx, commands, indexes[:half], errs)
 		p.apply(ctx, commands, indexes[half:], errs)
 	}
-}
-
-// announce marks in the cache what is about to be committed. A cache that cannot be marked holds up no write.
-func (p *Processor) announce(ctx context.Context, documents []Document) error {
-	if err := p.cache.Announce(ctx, documents); err != nil {
-		p.log.WarnContext(ctx, "cache not told of a commit", "documents", len(documents), "error", err)
-	}
-	return nil
 }
 
 // publish makes what was committed visible, the cache before the notices, so that whoever is told reads what it wrote.

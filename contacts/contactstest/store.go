@@ -20,6 +20,61 @@ type Store interface {
 	contacts.Ledger
 }
 
+// IndebtedStore is a store that knows what a cache has missed.
+type IndebtedStore interface {
+	Store
+	contacts.Debts
+}
+
+// RunDebts is the contract of [contacts.Debts] and of the ledger's part in it. The outage is that of the whole store, so
+// that open has to return a new one.
+func RunDebts(t *testing.T, open func(t *testing.T) IndebtedStore) {
+	store := open(t)
+	l := &ledger{t: t, Store: store, tenant: NewTenant()}
+	down := func(context.Context, []contacts.Document) error {
+		return fmt.Errorf("frozen: %w", contacts.ErrCacheDown)
+	}
+	requireOwed := func(wantOutage bool, want ...contacts.Document) {
+		t.Helper()
+		outage, owed, err := store.Owed(t.Context(), 100)
+		require.NoError(t, err)
+		require.Equal(t, wantOutage, outage)
+		for i := range want {
+			want[i] = contacts.Document{Tenant: l.tenant, ID: want[i].ID, Version: want[i].Version}
+		}
+		require.ElementsMatch(t, want, owed)
+	}
+	requireOwed(false)
+
+	began := time.Now()
+	create := CreateCommand(t, l.tenant, Jane(t))
+	for _, now := range []time.Time{began, began.Add(contacts.TrustLimit / 2)} {
+		_, err := l.Apply(t.Context(), []contacts.Command{create}, now, down)
+		require.ErrorIs(t, err, contacts.ErrTransient, "somebody may still trust the cache")
+		require.Equal(t, contacts.Absent, l.document(create.Contact).State)
+		requireOwed(true)
+	}
+	outcomes, err := l.Apply(t.Context(), []contacts.Command{create}, began.Add(contacts.TrustLimit), down)
+	require.NoError(t, err)
+	first := outcomes[0].Current
+	requireOwed(true, first)
+
+	merge := MergeCommand(t, l.tenant, create.Contact, `{"nickname":"J"}`)
+	outcomes, err = l.Apply(t.Context(), []contacts.Command{merge}, began.Add(contacts.TrustLimit), down)
+	require.NoError(t, err)
+	second := outcomes[0].Current
+	require.NoError(t, store.Settle(t.Context(), []contacts.Document{first}))
+	requireOwed(true, second)
+	require.NoError(t, store.Settle(t.Context(), []contacts.Document{second}))
+	requireOwed(false)
+
+	again := MergeCommand(t, l.tenant, create.Contact, `{"nickname":"K"}`)
+	_, err = l.Apply(t.Context(), []contacts.Command{again}, began.Add(contacts.TrustLimit), down)
+	require.ErrorIs(t, err, contacts.ErrTransient, "another outage is declared anew")
+	require.NoError(t, store.Settle(t.Context(), nil))
+	requireOwed(false)
+}
+
 // RunStore is the contract of [contacts.Repository] and [contacts.Ledger]. Every case works in tenants of its own, so
 // that open may return the same store each time.
 func RunStore(t *testing.T, open func(t *testing.T) Store) {

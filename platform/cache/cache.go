@@ -74,6 +74,13 @@ type Cache interface {
 	// number of them may have been stored.
 	Put(ctx context.Context, items ...Item) error
 
+	// Vouch says that until the given time the cache is in step with its source, for those who ask Vouched. A later time
+	// replaces an earlier one, and the other way round. It returns [ErrUnavailable].
+	Vouch(ctx context.Context, until time.Time) error
+
+	// Vouched reports whether somebody vouches for the cache now. It returns [ErrUnavailable].
+	Vouched(ctx context.Context) (bool, error)
+
 	// Ping reports whether the cache answers: nil or [ErrUnavailable].
 	Ping(ctx context.Context) error
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -33,6 +34,7 @@ type Store struct {
 	cache   cache.Cache
 	flights flights
 	observe func(result string)
+	trusted atomic.Pointer[time.Time] // until when; nil: always
 }
 
 var (
@@ -41,7 +43,8 @@ var (
 	_ contacts.PendingOperations = (*Store)(nil)
 )
 
-// New puts c before repository. observe, unless nil, is called with "hit", "miss", "pending" or "error" for each look-up.
+// New puts c before repository. observe, unless nil, is called with "hit", "miss", "pending",
+// "doubted" or "error" for each look-up.
 func New(repository contacts.Repository, c cache.Cache, observe func(result string)) *Store {
 	if observe == nil {
 		observe = func(string) {}
@@ -76,6 +79,9 @@ func (s *Store) lookUp(ctx context.Context, tenant contacts.Tenant, id uuid.UUID
 	switch {
 	case err != nil:
 		s.observe("error")
+	case found && !s.trusts():
+		s.observe("doubted")
+		return contacts.Document{}, false, ""
 	case found && entry.State == cache.Pending:
 		s.observe("pending")
 	case found:
@@ -109,9 +115,41 @@ func (s *Store) Announce(ctx context.Context, documents []contacts.Document) err
 		}
 	}
 	if err := s.cache.Put(ctx, items...); err != nil {
-		return fmt.Errorf("announce to the cache: %w", err)
+		return fmt.Errorf("%w: announce: %w", contacts.ErrCacheDown, err)
 	}
 	return nil
+}
+
+// Vouch implements [contacts.Cache].
+func (s *Store) Vouch(ctx context.Context, until time.Time) error {
+	return s.cache.Vouch(ctx, until)
+}
+
+// watchEvery is how often a watched cache is asked who vouches for it.
+const watchEvery = contacts.TrustTTL / 3
+
+// Watch has the store trust its cache only as long as somebody vouches for it, and looks for that until ctx ends. A cache
+// that processes share is to be watched; one that is in the process itself misses nothing.
+func (s *Store) Watch(ctx context.Context) {
+	s.trusted.Store(new(time.Time))
+	ticker := time.NewTicker(watchEvery)
+	defer ticker.Stop()
+	for ctx.Err() == nil {
+		asked := time.Now()
+		if vouched, err := s.cache.Vouched(ctx); err == nil && vouched {
+			s.trusted.Store(new(asked.Add(contacts.TrustTTL)))
+		}
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+		}
+	}
+}
+
+// trusts reports whether what the cache has answered by now can be trusted.
+func (s *Store) trusts() bool {
+	until := s.trusted.Load()
+	return until == nil || time.Now().Before(*until)
 }
 
 // Refresh implements [contacts.Cache].

@@ -236,6 +236,8 @@ func (broken) Fill(context.Context, cache.Lease, cache.Item) (bool, error) {
 	return false, cache.ErrUnavailable
 }
 func (broken) Put(context.Context, ...cache.Item) error { return cache.ErrUnavailable }
+func (broken) Vouch(context.Context, time.Time) error   { return cache.ErrUnavailable }
+func (broken) Vouched(context.Context) (bool, error)    { return false, cache.ErrUnavailable }
 func (broken) Ping(context.Context) error               { return cache.ErrUnavailable }
 
 func TestStore_CacheDown(t *testing.T) {
@@ -243,9 +245,38 @@ func TestStore_CacheDown(t *testing.T) {
 	document, err := store.Document(t.Context(), create.Tenant, create.Contact)
 	require.NoError(t, err, "reads go to the repository")
 	require.EqualValues(t, 1, document.Version)
+	require.ErrorIs(t, store.Announce(t.Context(), []contacts.Document{document}), contacts.ErrCacheDown)
 	require.ErrorIs(t, store.Refresh(t.Context(), []contacts.Document{document}), cache.ErrUnavailable)
 	_, _, err = store.Pending(t.Context(), create.Tenant, create.Operation)
 	require.True(t, contacts.IsKind(err, contacts.KindUnavailable), "%v", err)
+}
+
+// A watched cache is trusted only as long as somebody vouches for it.
+func TestStore_Watch(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store, from, _, create := fixture(t, newMemory(t))
+		ctx, stop := context.WithCancel(t.Context())
+		defer stop()
+		queries := func() int64 {
+			before := from.queries.Load()
+			document, err := store.Document(t.Context(), create.Tenant, create.Contact)
+			require.NoError(t, err)
+			require.EqualValues(t, 1, document.Version)
+			return from.queries.Load() - before
+		}
+		require.EqualValues(t, 1, queries())
+		require.Zero(t, queries(), "not watched: always trusted")
+		go store.Watch(ctx)
+		synctest.Wait()
+		require.EqualValues(t, 1, queries(), "nobody vouches")
+		require.NoError(t, store.Vouch(t.Context(), time.Now().Add(time.Second)))
+		time.Sleep(contacts.TrustTTL)
+		synctest.Wait()
+		require.Zero(t, queries(), "somebody vouches")
+		time.Sleep(contacts.TrustLimit)
+		synctest.Wait()
+		require.EqualValues(t, 1, queries(), "and no more")
+	})
 }
 
 func TestStore_Pending(t *testing.T) {

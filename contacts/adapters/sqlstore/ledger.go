@@ -2,6 +2,7 @@ package sqlstore
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -28,6 +29,7 @@ func (s *Store) Apply(
 	ctx context.Context, commands []contacts.Command, now time.Time, announce contacts.Announce,
 ) ([]contacts.Outcome, error) {
 	var outcomes []contacts.Outcome
+	undeclared := false
 	err := s.db.Write.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
 		batch, err := load(tx, commands)
 		if err != nil {
@@ -39,8 +41,14 @@ func (s *Store) Apply(
 		if err := batch.save(tx); err != nil || len(batch.documents) == 0 || announce == nil {
 			return err
 		}
-		return announce(ctx, batch.documents)
+		if err = announce(ctx, batch.documents); errors.Is(err, contacts.ErrCacheDown) {
+			undeclared, err = owe(tx, batch.documents, now)
+		}
+		return err
 	})
+	if undeclared {
+		err = errors.Join(err, declareOutage(s.db.Write.WithContext(ctx), now))
+	}
 	if err != nil {
 		return nil, applyError(err)
 	}

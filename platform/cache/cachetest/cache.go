@@ -49,6 +49,7 @@ func RunCache(t *testing.T, open func(t *testing.T) cache.Cache) {
 		"Put_OnlyHigherVersionsReplace":  onlyHigherVersionsReplace,
 		"Put_VersionsCompareAsNumbers":   versionsCompareAsNumbers,
 		"Put_PendingThenResult":          pendingThenResult,
+		"Vouch":                          vouch,
 		"Put_ManyItems":                  putManyItems,
 		"Put_SameKeyTwice":               putSameKeyTwice,
 		"Put_Expires":                    putExpires,
@@ -233,6 +234,25 @@ func pendingThenResult(t *testing.T, c cache.Cache) {
 	requireHit(t, c, "key", live(2, "result"))
 	requirePut(t, c, "key", cache.Entry{Version: 3, State: cache.Pending})
 	requireHit(t, c, "key", cache.Entry{Version: 3, State: cache.Pending})
+}
+
+func vouch(t *testing.T, c cache.Cache) {
+	requireVouched := func(want bool) {
+		t.Helper()
+		got, err := c.Vouched(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, want, got)
+	}
+	requireVouched(false)
+	require.NoError(t, c.Vouch(t.Context(), time.Now().Add(time.Hour)))
+	requireVouched(true)
+	require.NoError(t, c.Vouch(t.Context(), time.Now().Add(-time.Second)))
+	requireVouched(false)
+	require.NoError(t, c.Vouch(t.Context(), time.Now().Add(200*time.Millisecond)))
+	require.Eventually(t, func() bool {
+		vouched, err := c.Vouched(t.Context())
+		return err == nil && !vouched
+	}, patience, tick)
 }
 
 func putManyItems(t *testing.T, c cache.Cache) {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/rand"
 	"math"
+	"sync/atomic"
 	"time"
 
 	"github.com/maypok86/otter/v2"
@@ -31,7 +32,8 @@ type Options struct {
 // except by Subscribe.
 type Cache struct {
 	bus
-	slots *otter.Cache[string, slot]
+	slots   *otter.Cache[string, slot]
+	vouched atomic.Pointer[time.Time]
 }
 
 // slot is what stands under a key: an entry, or the lease of whoever is about to bring one. That it is never both is what
@@ -103,6 +105,18 @@ func (c *Cache) Put(_ context.Context, items ...cache.Item) error {
 		})
 	}
 	return nil
+}
+
+// Vouch implements [cache.Cache].
+func (c *Cache) Vouch(_ context.Context, until time.Time) error {
+	c.vouched.Store(&until)
+	return nil
+}
+
+// Vouched implements [cache.Cache].
+func (c *Cache) Vouched(context.Context) (bool, error) {
+	until := c.vouched.Load()
+	return until != nil && time.Now().Before(*until), nil
 }
 
 // replaces reports whether an entry may take the place of another.

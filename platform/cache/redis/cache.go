@@ -91,6 +91,27 @@ func (c *Client) Put(ctx context.Context, items ...cache.Item) error {
 	})
 }
 
+// vouchKey holds something as long as somebody vouches for the cache.
+const vouchKey = "vouched"
+
+// Vouch implements [cache.Cache]. The time is absolute, so that a call that is held up on its way does not last longer;
+// the clocks of the processes and of Redis have to agree about as well as network time lets them.
+func (c *Client) Vouch(ctx context.Context, until time.Time) error {
+	return c.ask(ctx, "vouch", func(ctx context.Context, conn rueidis.Client) error {
+		return conn.Do(ctx, conn.B().Set().Key(c.prefix+vouchKey).Value("1").Pxat(until).Build()).Error()
+	})
+}
+
+// Vouched implements [cache.Cache].
+func (c *Client) Vouched(ctx context.Context) (vouched bool, err error) {
+	err = c.ask(ctx, "look who vouches", func(ctx context.Context, conn rueidis.Client) error {
+		var err error
+		vouched, err = conn.Do(ctx, conn.B().Exists().Key(c.prefix+vouchKey).Build()).AsBool()
+		return err
+	})
+	return vouched, err
+}
+
 // Ping implements [cache.Cache].
 func (c *Client) Ping(ctx context.Context) error {
 	return c.ask(ctx, "ping", func(ctx context.Context, conn rueidis.Client) error {

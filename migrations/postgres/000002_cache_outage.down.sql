@@ -1,0 +1,2 @@
+DROP TABLE cache_debts;
+DROP TABLE cache_outage;

@@ -1,0 +1,13 @@
+-- While there is a row, some worker cannot reach the cache, and nobody trusts what is in it. There is at most one.
+CREATE TABLE cache_outage (
+    id    integer PRIMARY KEY CHECK (id = 1),
+    since timestamptz NOT NULL
+);
+
+-- The contacts that were written meanwhile, and of which the cache may hold an older version.
+CREATE TABLE cache_debts (
+    tenant_id  text NOT NULL,
+    contact_id uuid NOT NULL,
+    version    bigint NOT NULL,
+    PRIMARY KEY (tenant_id, contact_id)
+);
