@@ -25,8 +25,8 @@ import (
 	"contacts/platform/telemetry"
 )
 
-// shutdownGrace is how long a process takes at the most to come to its end.
-const shutdownGrace = 20 * time.Second
+// closeLimit is how long sends to SQS and its last polls are waited for when the queue is closed.
+const closeLimit = 10 * time.Second
 
 // app is the opened adapters and the use cases over them, the same in every command.
 type app struct {
@@ -43,18 +43,23 @@ type app struct {
 	consumer *commandqueue.Consumer
 	keeping  []func(context.Context) // what keeps a shared cache in step, nil where it is not shared
 
-	closers []func() error // in the order of opening
+	consumes bool           // whether this process is the one that works the embedded queue
+	closers  []func() error // in the order of opening
 }
 
 // options are what differs between the commands that open an app.
 type options struct {
 	createQueue bool
 	logTo       io.Writer
+	alone       bool // with the embedded queue: only if no other process works on it
 }
 
 // openApp opens what the settings name. It refuses a database whose schema is older than the program, but that of the
 // embedded mode, which has nobody else to migrate it.
 func openApp(ctx context.Context, settings *config.Config, o options) (_ *app, err error) {
+	if err := checkAddresses(ctx, settings); err != nil {
+		return nil, err
+	}
 	log, err := telemetry.NewLogger(o.logTo, settings.Log.Level, settings.Log.Format)
 	if err != nil {
 		return nil, err
@@ -65,6 +70,9 @@ func openApp(ctx context.Context, settings *config.Config, o options) (_ *app, e
 			err = errors.Join(err, a.close())
 		}
 	}()
+	if err := a.claim(o.alone); err != nil {
+		return nil, err
+	}
 	if err := a.prepareSchema(ctx); err != nil {
 		return nil, err
 	}
@@ -88,8 +96,12 @@ func openApp(ctx context.Context, settings *config.Config, o options) (_ *app, e
 		Repository: cached, Queue: commandqueue.NewSender(a.queue), Outcomes: a.notices, Pending: cached,
 		Region: settings.Contact.DefaultRegion,
 	})
-	if settings.SharedCache() {
+	switch {
+	case settings.SharedCache():
 		a.keeping = []func(context.Context){cached.Watch, contacts.NewKeeper(store, store, cached, log, nil).Run}
+	case !settings.Embedded():
+		// What other processes write, this one's own cache does not hear of: nobody vouches for it, so it is never trusted.
+		a.keeping = []func(context.Context){cached.Watch}
 	}
 	a.consumer = commandqueue.NewConsumer(a.queue, contacts.NewProcessor(store, cached, a.notices, log, nil).Process,
 		commandqueue.ConsumerOptions{
@@ -97,6 +109,45 @@ func openApp(ctx context.Context, settings *config.Config, o options) (_ *app, e
 			Visibility: a.visibility(), Log: log, Observe: a.metrics.batch,
 		})
 	return a, nil
+}
+
+// checkAddresses has each adapter read its address before anything is opened.
+func checkAddresses(ctx context.Context, settings *config.Config) error {
+	var problems []error
+	check := func(key string, err error) {
+		if err != nil {
+			problems = append(problems, fmt.Errorf("%s: %w", key, err))
+		}
+	}
+	check("database.url", database.Check(settings.Database.URL))
+	if settings.SharedCache() {
+		check("cache.url", redis.Check(settings.Cache.URL))
+	}
+	if !settings.Embedded() {
+		check("queue.url", sqs.Check(ctx, sqs.Options{URL: settings.Queue.URL}))
+	}
+	check("contact.default_region", contacts.CheckRegion(settings.Contact.DefaultRegion))
+	if len(problems) > 0 {
+		return config.NewError(problems...)
+	}
+	return nil
+}
+
+// claim makes this process the one that works the embedded queue and caches what is in its database, if no other is.
+func (a *app) claim(alone bool) error {
+	if !a.settings.Embedded() {
+		return nil
+	}
+	held, release, err := database.Lock(a.settings.Database.URL)
+	if err != nil {
+		return fmt.Errorf("database.url: %w", err)
+	}
+	if a.consumes = held; held {
+		a.closers = append(a.closers, release)
+	} else if alone {
+		return fmt.Errorf("another process works on %s: end it first, or give this one a database.url of its own", a.settings.Database.URL)
+	}
+	return nil
 }
 
 func (a *app) prepareSchema(ctx context.Context) error {
@@ -156,7 +207,7 @@ func (a *app) openQueue(ctx context.Context, create bool) error {
 	}
 	a.queue = remote
 	a.closers = append(a.closers, func() error {
-		ctx, cancel := context.WithTimeout(context.Background(), shutdownGrace)
+		ctx, cancel := context.WithTimeout(context.Background(), closeLimit)
 		defer cancel()
 		return remote.Close(ctx)
 	})

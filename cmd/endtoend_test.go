@@ -243,7 +243,17 @@ func TestCommand_SettingsThatCannotWork(t *testing.T) {
 		require.Contains(t, got.stderr, "write.wait: ")
 		require.NotContains(t, got.stderr, "hunter2")
 	}
-	for _, args := range [][]string{{"serve", "--no-such-flag"}, {"serve", "x"}, {"migrate", "down", "0"}, {"seed", "--count", "0"}, {"nothing"}, {"serve", "--create-queue"}} {
+	folder := t.TempDir()
+	got := run(t, folder, []string{
+		"CONTACTS_DATABASE_URL=postgres://u:hunter2@h:99999/d", "CONTACTS_CACHE_URL=redis://h/abc",
+		"CONTACTS_QUEUE_URL=https://key:hunter2@sqs.eu-west-1.amazonaws.com/1/a.fifo", "CONTACTS_CONTACT_DEFAULT_REGION=ZZ",
+	}, "serve")
+	require.Equal(t, 2, got.status, "what only an adapter can tell is told the same way")
+	for _, key := range []string{"database.url: ", "cache.url: ", "queue.url: ", "contact.default_region: "} {
+		require.Contains(t, got.stderr, key)
+	}
+	require.NotContains(t, got.stderr, "hunter2")
+	for _, args := range [][]string{{"serve", "--no-such-flag"}, {"serve", "x"}, {"migrate", "down", "0"}, {"seed", "--count", "0"}, {"nothing"}, {"serve", "--create-queue"}, {"worker", "--create-queue"}} {
 		require.Equal(t, 2, run(t, t.TempDir(), nil, args...).status, args)
 	}
 }
@@ -270,6 +280,99 @@ func TestCommand_WorkerHasNothingToDoWhenEmbedded(t *testing.T) {
 	entries, err := filepath.Glob(filepath.Join(s.folder, "*"))
 	require.NoError(t, err)
 	require.Empty(t, entries, "and touches nothing")
+}
+
+// Only one process at a time may work on an embedded database and cache what is in it. A seed beside it only sends.
+func TestCommand_BesideServe(t *testing.T) {
+	t.Parallel()
+	s := embedded(t)
+	s.start(t)
+	second := run(t, s.folder, s.env, "serve")
+	require.Equal(t, 1, second.status)
+	require.Contains(t, second.stderr, "another process works on")
+
+	made, err := s.client().Create(t.Context(), contactstest.Jane(t), waiting())
+	require.NoError(t, err)
+	seed := command(t, s.folder, append(s.env, "CONTACTS_WRITE_WAIT=30s"), "seed", "--count", "500")
+	var said bytes.Buffer
+	seed.Stdout = &said
+	require.NoError(t, seed.Start())
+	seeded := make(chan error, 1)
+	go func() { seeded <- seed.Wait() }()
+	version := made.Version
+	for done := false; !done; {
+		select {
+		case err := <-seeded:
+			require.NoError(t, err)
+			require.Contains(t, said.String(), "500 contacts created")
+			done = true
+		default:
+		}
+		write, err := s.client().Merge(t.Context(), made.Contact, contacts.Patch(`{"nickname":"N"}`), waiting())
+		require.NoError(t, err)
+		version++
+		require.Equal(t, version, write.Version)
+		document, err := s.client().Get(t.Context(), made.Contact)
+		require.NoError(t, err)
+		require.Equal(t, version, document.Version, "the caller reads its own write")
+	}
+	require.Zero(t, s.processes[0].terminate(t))
+	s.start(t)
+}
+
+// With a cache of its own each process has to ask the database: it does not hear of what others write.
+func TestEndToEnd_MemoryCacheInProduction(t *testing.T) {
+	t.Parallel()
+	s := production(t)
+	s.env = append(s.env, "CONTACTS_CACHE_URL=memory://")
+	s.start(t)
+	made, err := s.client().Create(t.Context(), contactstest.Jane(t), waiting())
+	require.NoError(t, err)
+	for version := int64(2); version < 5; version++ {
+		_, err := s.client().Get(t.Context(), made.Contact)
+		require.NoError(t, err)
+		_, err = s.client().Merge(t.Context(), made.Contact, contacts.Patch(`{"nickname":"N"}`), waiting())
+		require.NoError(t, err)
+		document, err := s.client().Get(t.Context(), made.Contact)
+		require.NoError(t, err)
+		require.Equal(t, version, document.Version)
+	}
+}
+
+// A row that somebody keeps locked holds up its own contact, and no other.
+func TestEndToEnd_LockedRow(t *testing.T) {
+	t.Parallel()
+	s := production(t)
+	s.start(t)
+	db, err := sql.Open("pgx", s.variable("CONTACTS_DATABASE_URL"))
+	require.NoError(t, err)
+	defer func() { require.NoError(t, db.Close()) }()
+	var locked []contacts.Operation
+	tx, err := db.BeginTx(t.Context(), nil)
+	require.NoError(t, err)
+	for range 6 {
+		made, err := s.client().Create(t.Context(), contactstest.Jane(t), waiting())
+		require.NoError(t, err)
+		_, err = tx.ExecContext(t.Context(), "SELECT 1 FROM contacts WHERE id = $1 FOR UPDATE", made.Contact)
+		require.NoError(t, err)
+		write, err := s.client().Merge(t.Context(), made.Contact, contacts.Patch(`{"nickname":"N"}`), contacts.Write{})
+		require.NoError(t, err)
+		locked = append(locked, write)
+	}
+	_, err = s.client().Create(t.Context(), contactstest.Jane(t), waiting())
+	require.NoError(t, err)
+	for _, operation := range locked {
+		now, err := s.client().Operation(t.Context(), operation.ID)
+		require.NoError(t, err)
+		require.Equal(t, contacts.Pending, now.Status)
+	}
+	require.NoError(t, tx.Rollback())
+	for _, operation := range locked {
+		require.Eventually(t, func() bool {
+			now, err := s.client().Operation(t.Context(), operation.ID)
+			return err == nil && now.Status == contacts.Succeeded
+		}, time.Minute, 20*time.Millisecond)
+	}
 }
 
 func TestCommand_Seed(t *testing.T) {

@@ -48,7 +48,7 @@ func newSeed() *cobra.Command {
 
 // seed creates the contacts and says what became of them.
 func (a *app) seed(command *cobra.Command, count int) error {
-	stop := a.runBackground(command.Context(), a.settings.Embedded())
+	stop := a.runBackground(context.WithoutCancel(command.Context()), a.consumes)
 	defer stop()
 	progress := progressbar.NewOptions(count,
 		progressbar.OptionSetWriter(command.ErrOrStderr()),

@@ -28,9 +28,9 @@ func newServe() *cobra.Command {
 				return err
 			}
 			if createQueue && settings.Embedded() {
-				return usageError{errors.New("--create-queue: expected queue.url to be the URL of an SQS queue; the embedded one needs no making")}
+				return errNoQueueToCreate
 			}
-			a, err := openApp(command.Context(), settings, options{createQueue: createQueue, logTo: command.ErrOrStderr()})
+			a, err := openApp(command.Context(), settings, options{createQueue: createQueue, logTo: command.ErrOrStderr(), alone: true})
 			if err != nil {
 				return err
 			}
@@ -55,7 +55,7 @@ func (a *app) serve(command *cobra.Command) error {
 	if err != nil {
 		return errors.Join(err, api.Close())
 	}
-	stop := a.runBackground(command.Context(), a.settings.Embedded())
+	stop := a.runBackground(context.WithoutCancel(command.Context()), a.consumes)
 	defer stop()
 	group, ctx := errgroup.WithContext(command.Context())
 	group.Go(func() error { return api.Serve(ctx) })
@@ -78,10 +78,10 @@ func (a *app) listen(ctx context.Context, key, address string, handler http.Hand
 	return server, nil
 }
 
-// runBackground listens for notices, keeps a shared cache in step and, if asked to, consumes commands, until the returned function is called, which
-// waits for all to end. They outlive ctx, so that what ctx ends can be finished with their help.
+// runBackground listens for notices, keeps a shared cache in step and, if asked to, consumes commands, until ctx ends or the
+// returned function is called, which waits for all to end.
 func (a *app) runBackground(ctx context.Context, consume bool) (stop func()) {
-	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	ctx, cancel := context.WithCancel(ctx)
 	var running sync.WaitGroup
 	running.Go(func() {
 		if err := a.notices.Listen(ctx); err != nil && ctx.Err() == nil {

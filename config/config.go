@@ -55,6 +55,9 @@ const EmbeddedQueue = "embedded://"
 // Error is settings that cannot work: every one of them at once.
 type Error struct{ problems []error }
 
+// NewError returns the error of settings that the caller has found out cannot work. Each problem names its key.
+func NewError(problems ...error) *Error { return &Error{problems} }
+
 // Error implements error: one line for each problem.
 func (e *Error) Error() string {
 	lines := make([]string, len(e.problems))
@@ -97,7 +100,7 @@ func Load(flags *pflag.FlagSet) (*Config, error) {
 		if err := errors.Join(v.BindEnv(s.key, s.env()), v.BindPFlag(s.key, flags.Lookup(s.flag()))); err != nil {
 			return nil, fmt.Errorf("bind the setting %s: %w", s.key, err)
 		}
-		if err := s.load(v); err != nil {
+		if err := s.load(v, flags.Changed(s.flag())); err != nil {
 			problems = append(problems, fmt.Errorf("%s: %w", s.key, err))
 		}
 	}
@@ -140,8 +143,9 @@ func (c *Config) contradictions() []error {
 	return problems
 }
 
-// load gives the setting its value from where viper found it, or from the file that the environment names for a secret.
-func (s setting) load(v *viper.Viper) error {
+// load gives the setting its value from where viper found it or, unless a flag has set it, from the file that the
+// environment names for a secret.
+func (s setting) load(v *viper.Viper, flagged bool) error {
 	var value string
 	switch raw := v.Get(s.key).(type) {
 	case string:
@@ -151,7 +155,7 @@ func (s setting) load(v *viper.Viper) error {
 	default:
 		return errors.New("expected a single value")
 	}
-	if file := os.Getenv(s.env() + "_FILE"); s.secret && file != "" {
+	if file := os.Getenv(s.env() + "_FILE"); s.secret && file != "" && !flagged {
 		if os.Getenv(s.env()) != "" {
 			return fmt.Errorf("expected only one of %s and %s_FILE", s.env(), s.env())
 		}

@@ -36,7 +36,7 @@ func TestLoad_Defaults(t *testing.T) {
 	want.Database.URL = "sqlite://data/contacts.db"
 	want.Cache.URL = "memory://"
 	want.Queue.URL, want.Queue.Visibility, want.Queue.PollWait = "embedded://", time.Minute, 5*time.Second
-	want.HTTP.Addr, want.HTTP.MaxBodyBytes = "127.0.0.1:8000", 256<<10
+	want.HTTP.Addr, want.HTTP.MaxBodyBytes = "127.0.0.1:8000", 1<<20
 	want.Admin.Addr = "127.0.0.1:9090"
 	want.Write.Wait = 2 * time.Second
 	want.Worker.Loops, want.Worker.Batch = 4, 100
@@ -109,7 +109,11 @@ func TestLoad_AllErrorsAtOnce(t *testing.T) {
 }
 
 func TestLoad_Contradictions(t *testing.T) {
-	_, err := load(t, "--database-url", "postgres://localhost/contacts")
+	_, err := load(t, "--cache-url", "memory://x")
+	require.ErrorContains(t, err, "cache.url: expected memory://")
+	_, err = load(t, "--cache-url", "redis://")
+	require.ErrorContains(t, err, "cache.url: ")
+	_, err = load(t, "--database-url", "postgres://localhost/contacts")
 	require.ErrorContains(t, err, "queue.url: embedded://")
 	_, err = load(t, "--admin-addr", "127.0.0.1:8000")
 	require.ErrorContains(t, err, "admin.addr: ")
@@ -122,6 +126,10 @@ func TestLoad_SecretFromFile(t *testing.T) {
 	got, err := load(t, "--queue-url", "http://127.0.0.1:1/1/a.fifo")
 	require.NoError(t, err)
 	require.Equal(t, "postgres://u:p%40ss@db/contacts", got.Database.URL)
+
+	got, err = load(t, "--database-url", "sqlite://flag")
+	require.NoError(t, err)
+	require.Equal(t, "sqlite://flag", got.Database.URL, "a flag overrides the environment, and so its files")
 
 	t.Setenv("CONTACTS_DATABASE_URL", "sqlite://x")
 	_, err = load(t)

@@ -43,11 +43,11 @@ func settings(c *Config) []setting {
 		},
 		{"queue.poll_wait", "5s", "how long one receive waits for messages", false, duration(&c.Queue.PollWait, 0, 20*time.Second)},
 		{"http.addr", "127.0.0.1:8000", "address of the API", false, address(&c.HTTP.Addr)},
-		{"http.max_body_bytes", "262144", "largest accepted request body, in bytes", false, number(&c.HTTP.MaxBodyBytes, 1024, 16<<20)},
+		{"http.max_body_bytes", "1048576", "largest accepted request body, in bytes", false, number(&c.HTTP.MaxBodyBytes, 1024, 16<<20)},
 		{"admin.addr", "127.0.0.1:9090", "address of /livez, /readyz and /metrics", false, address(&c.Admin.Addr)},
 		{"write.wait", "2s", "how long a write waits for its end before it is answered 202", false, duration(&c.Write.Wait, 0, 30*time.Second)},
 		{"worker.loops", "4", "how many batches a worker works on at the same time", false, number(&c.Worker.Loops, 1, 64)},
-		{"worker.batch", "100", "how many commands one transaction applies at the most", false, number(&c.Worker.Batch, 1, 500)},
+		{"worker.batch", "100", "how many commands one transaction applies at the most; SQS hands out ten at a time", false, number(&c.Worker.Batch, 1, 500)},
 		{
 			"contact.default_region", "", "country of phone numbers written without one (ISO 3166-1 alpha-2); none: only numbers with a + get an E.164 form", false,
 			region(&c.Contact.DefaultRegion),
@@ -67,8 +67,8 @@ func location(target *string, schemes ...string) func(string) error {
 		if _, err := url.Parse(text); err != nil {
 			return fmt.Errorf("expected a URL as in %s://…: this one cannot be read; a password's special characters must be percent-encoded", scheme)
 		}
-		if scheme != "memory" && rest == "" {
-			return fmt.Errorf("expected something behind %s://", scheme)
+		if (rest == "") != (scheme == "memory") {
+			return fmt.Errorf("expected %s", map[bool]string{true: memoryCache, false: "a host or a path behind " + scheme + "://"}[scheme == "memory"])
 		}
 		*target = text
 		return nil

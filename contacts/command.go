@@ -2,11 +2,9 @@ package contacts
 
 import (
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/google/uuid"
-	"golang.org/x/text/unicode/norm"
 )
 
 // CommandKind says what a [Command] does.
@@ -63,7 +61,7 @@ func (c Command) Decide(current *Contact, now time.Time) (Contact, *Error) {
 	}
 	switch c.Kind {
 	case Delete:
-		next.Deleted = true
+		next.Deleted, next.Fields = true, Fields{} // a tombstone keeps nobody's data
 		return next, nil
 	case Merge:
 		fields, err := c.Patch.merge(current.Fields)
@@ -90,5 +88,5 @@ func (c Command) ExternalID() string {
 	if err != nil {
 		return ""
 	}
-	return strings.TrimSpace(norm.NFC.String(patch.ExternalID))
+	return cleanText(patch.ExternalID)
 }

@@ -1,6 +1,7 @@
 package contacts
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"net/mail"
@@ -70,10 +71,11 @@ func (f Fields) composedName() string {
 	return ""
 }
 
-// following returns the fields with a display name that follows the other names, if all that speaks against it is that the
-// one composed of the fields before was sent back along with a new name.
+// following returns the fields with a display name that follows a new name, where the one composed of the fields before was
+// sent back along with it.
 func (f Fields) following(before Fields) Fields {
-	if f.DisplayName == before.DisplayName && before.DisplayName == before.composedName() {
+	named := f.FirstName+f.MiddleName+f.LastName != ""
+	if named && f.DisplayName == before.DisplayName && before.DisplayName == before.composedName() {
 		f.DisplayName = f.composedName()
 	}
 	return f
@@ -109,7 +111,7 @@ func (n *normalizer) violate(pointer, format string, args ...any) {
 
 // text cleans one value and holds it to the limit under key.
 func (n *normalizer) text(pointer, key, value string) string {
-	value = strings.TrimSpace(norm.NFC.String(value))
+	value = cleanText(value)
 	if limit := n.limits[key]; utf8.RuneCountInString(value) > limit {
 		n.violate(pointer, "expected at most %d characters", limit)
 	}
@@ -121,6 +123,17 @@ func (n *normalizer) text(pointer, key, value string) string {
 	}
 	return value
 }
+
+// CheckRegion reports what is wrong with a region for [Fields.Normalize].
+func CheckRegion(region string) error {
+	if region != "" && !phonenumbers.GetSupportedRegions()[region] {
+		return errors.New("expected a country's two letters of ISO 3166-1, as in PE, or nothing")
+	}
+	return nil
+}
+
+// cleanText is text without spaces around it, in Unicode's form C.
+func cleanText(text string) string { return strings.TrimSpace(norm.NFC.String(text)) }
 
 // entries reports whether there are entries to look at: some, and no more than the limit under key.
 func (n *normalizer) entries(key string, count int) bool {
@@ -273,8 +286,8 @@ func (n *normalizer) customFields(custom map[string]string) map[string]string {
 	}
 	normal := make(map[string]string, len(custom))
 	for _, name := range slices.Sorted(maps.Keys(custom)) {
-		at := "/custom_fields/" + escapePointer(name)
-		clean := strings.TrimSpace(norm.NFC.String(name))
+		at := "/custom_fields/" + EscapePointer(name)
+		clean := cleanText(name)
 		if clean == "" || utf8.RuneCountInString(clean) > maxCustomFieldName || strings.ContainsFunc(clean, unicode.IsControl) {
 			n.violate(at, "expected a name of 1 to %d characters and no control characters", maxCustomFieldName)
 		}
@@ -302,7 +315,7 @@ func (n *normalizer) birthday(value string) string {
 	return value
 }
 
-// escapePointer writes a name as a token of a JSON pointer (RFC 6901, section 3).
-func escapePointer(name string) string {
+// EscapePointer writes a name as a token of a JSON pointer (RFC 6901, section 3).
+func EscapePointer(name string) string {
 	return strings.NewReplacer("~", "~0", "/", "~1").Replace(name)
 }

@@ -154,9 +154,10 @@ func TestCommand_Merge(t *testing.T) {
 		"a list as a whole": {full, `{"emails":[{"address":"n@example.com"}]}`, func(f *contacts.Fields) {
 			f.Email, f.Emails = "n@example.com", []contacts.EmailAddress{{Address: "n@example.com"}}
 		}},
-		"custom fields merge":  {full, `{"custom_fields":{"a":null,"n":"1"}}`, func(f *contacts.Fields) { delete(f.CustomFields, "a"); f.CustomFields["n"] = "1" }},
-		"no custom fields":     {full, `{"custom_fields":null}`, func(f *contacts.Fields) { f.CustomFields = nil }},
-		"escapes of JSON stay": {jane, `{"notes":"<\u2028&>"}`, func(f *contacts.Fields) { f.Notes = "<\u2028&>" }},
+		"custom fields merge":      {full, `{"custom_fields":{"a":null,"n":"1"}}`, func(f *contacts.Fields) { delete(f.CustomFields, "a"); f.CustomFields["n"] = "1" }},
+		"custom names are cleaned": {full, `{"custom_fields":{" b/c~d ":null,"u\u0308":"1"}}`, func(f *contacts.Fields) { delete(f.CustomFields, "b/c~d"); f.CustomFields["ü"] = "1" }},
+		"no custom fields":         {full, `{"custom_fields":null}`, func(f *contacts.Fields) { f.CustomFields = nil }},
+		"escapes of JSON stay":     {jane, `{"notes":"<\u2028&>"}`, func(f *contacts.Fields) { f.Notes = "<\u2028&>" }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			command := contactstest.MergeCommand(t, contacts.DefaultTenant, id, test.patch)
@@ -185,6 +186,11 @@ func TestCommand_Replace_DisplayName(t *testing.T) {
 	made, problem = decide(t, jane, command)
 	require.Nil(t, problem)
 	require.Equal(t, "Ms. Ann", made.Fields.DisplayName, "a given one stays")
+
+	command.Fields = contactstest.Normalize(t, contacts.Fields{DisplayName: "Jane Doe", Email: "jane@example.com"})
+	made, problem = decide(t, jane, command)
+	require.Nil(t, problem)
+	require.Equal(t, "Jane Doe", made.Fields.DisplayName, "so does one that is all the name there is")
 }
 
 func clone(t *testing.T, fields contacts.Fields) contacts.Fields {

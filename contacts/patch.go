@@ -62,7 +62,7 @@ func DecodeFields(raw []byte) (Fields, error) {
 		pointer := "/" + strings.ReplaceAll(wrongType.Field, ".", "/")
 		return Fields{}, invalid(Violation{Pointer: pointer, Message: fmt.Sprintf("expected %s, not a %s", wrongType.Type.Kind(), wrongType.Value)})
 	case err != nil && strings.HasPrefix(err.Error(), `json: unknown field "`):
-		pointer := "/" + escapePointer(strings.Trim(strings.TrimPrefix(err.Error(), "json: unknown field "), `"`))
+		pointer := "/" + EscapePointer(strings.Trim(strings.TrimPrefix(err.Error(), "json: unknown field "), `"`))
 		return Fields{}, invalid(Violation{Pointer: pointer, Message: "unknown member"})
 	}
 	return Fields{}, invalid(Violation{Message: "expected a JSON object"})
@@ -82,6 +82,13 @@ func (p Patch) merge(current Fields) (Fields, error) {
 	var patch map[string]any
 	if err := json.Unmarshal(p, &patch); err != nil {
 		return Fields{}, err
+	}
+	if custom, ok := patch["custom_fields"].(map[string]any); ok {
+		named := make(map[string]any, len(custom))
+		for name, value := range custom {
+			named[cleanText(name)] = value
+		}
+		patch["custom_fields"] = named
 	}
 	for shorthand, list := range map[string]struct{ name, member string }{
 		"email": {"emails", "address"},

@@ -93,7 +93,7 @@ func (p *Processor) apply(ctx context.Context, commands []Command, indexes []int
 	switch {
 	case err == nil:
 		p.publish(ctx, batch, outcomes)
-	case len(indexes) == 1 || errors.Is(err, ErrDown) || ctx.Err() != nil:
+	case len(indexes) == 1 || errors.Is(err, ErrDown) || ctx.Err() != nil: // or splitting cannot help
 		for _, i := range indexes {
 			errs[i] = fmt.Errorf("apply command of operation %s: %w", commands[i].Operation, err)
 		}

@@ -104,24 +104,41 @@ func (s *Service) submit(ctx context.Context, caller Caller, command Command, ta
 		if ended, found, err := s.repository.Operation(ctx, command.Tenant, command.Operation); err == nil && found {
 			return settle(command, ended)
 		}
+		if noted, found, err := s.pending.Pending(ctx, command.Tenant, command.Operation); err == nil && found &&
+			noted.Fingerprint != command.Fingerprint {
+			return Operation{}, keyReused()
+		}
+	}
+	var notice <-chan Operation
+	if write.Wait > 0 {
+		var stop func()
+		command.ReplyTo = s.outcomes.Address()
+		notice, stop = s.outcomes.Expect(command.Tenant, command.Operation)
+		defer stop()
+	}
+	err := s.queue.Send(ctx, command)
+	switch {
+	case IsKind(err, KindUncertain), err == nil && write.IdempotencyKey != "":
+		s.note(ctx, command) // others may ask for the operation, or use its key, from now on
+	}
+	if err != nil {
+		return Operation{}, err
 	}
 	if write.Wait > 0 {
-		command.ReplyTo = s.outcomes.Address()
-		notice, stop := s.outcomes.Expect(command.Tenant, command.Operation)
-		defer stop()
-		if err := s.queue.Send(ctx, command); err != nil {
-			return Operation{}, err
-		}
 		if ended, ok := s.await(ctx, command, notice, write.Wait); ok {
 			return settle(command, ended)
 		}
-	} else if err := s.queue.Send(ctx, command); err != nil {
-		return Operation{}, err
 	}
-	// The write is accepted whether or not the note is taken: without it, asking for the operation before its end is
-	// answered "unavailable" or "not found", and after it as ever.
-	_ = s.pending.Note(context.WithoutCancel(ctx), command.pending())
+	if write.IdempotencyKey == "" {
+		s.note(ctx, command)
+	}
 	return command.pending(), nil
+}
+
+// note remembers that the operation is pending. The write is accepted whether or not that is noted: without a note, asking
+// for the operation before its end is answered "unavailable" or "not found", and after it as ever.
+func (s *Service) note(ctx context.Context, command Command) {
+	_ = s.pending.Note(context.WithoutCancel(ctx), command.pending())
 }
 
 // identify gives the command its operation and, where there is a key, the request's fingerprint.
@@ -159,32 +176,37 @@ func settle(command Command, ended Operation) (Operation, error) {
 	return ended, nil
 }
 
-// firstPoll is when the database is asked for an operation of which no notice has come; it doubles from there.
-const firstPoll = 100 * time.Millisecond
+// The database is asked for an operation of which no notice has come after firstPoll, then after pauses that double up to
+// longestPause, and once more at the end.
+const (
+	firstPoll    = 100 * time.Millisecond
+	longestPause = 500 * time.Millisecond
+)
 
 // await waits for the notice and, because notices may be lost, asks the repository now and then.
 func (s *Service) await(ctx context.Context, command Command, notice <-chan Operation, wait time.Duration) (Operation, bool) {
 	deadline := time.NewTimer(wait)
 	defer deadline.Stop()
-	pause := min(firstPoll, max(wait/2, time.Millisecond))
+	pause := firstPoll
 	poll := time.NewTimer(pause)
 	defer poll.Stop()
-	for {
+	for over := false; !over; {
 		select {
 		case ended := <-notice:
 			return ended, true
-		case <-poll.C:
-			if ended, found, err := s.repository.Operation(ctx, command.Tenant, command.Operation); err == nil && found {
-				return ended, true
-			}
-			pause *= 2
-			poll.Reset(pause)
-		case <-deadline.C:
-			return Operation{}, false
 		case <-ctx.Done():
 			return Operation{}, false
+		case <-deadline.C:
+			over = true
+		case <-poll.C:
+			pause = min(2*pause, longestPause)
+			poll.Reset(pause)
+		}
+		if ended, found, err := s.repository.Operation(ctx, command.Tenant, command.Operation); err == nil && found {
+			return ended, true
 		}
 	}
+	return Operation{}, false
 }
 
 // Operation returns an operation of the caller's tenant, without its document. It returns an [Error] of [KindNotFound]

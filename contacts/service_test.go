@@ -151,6 +151,48 @@ func TestService_IdempotencyKey_RacingAnotherRequest(t *testing.T) {
 	require.NoError(t, err)
 }
 
+func TestService_IdempotencyKey_WhilePending(t *testing.T) {
+	d, service := newDesk()
+	d.OnSend = func(contacts.Command) error { return nil }
+	keyed := contacts.Write{IdempotencyKey: "k1"}
+	first, err := service.Create(t.Context(), jane, contactstest.Jane(t), keyed)
+	require.NoError(t, err)
+	again, err := service.Create(t.Context(), jane, contactstest.Jane(t), keyed)
+	require.NoError(t, err)
+	require.Equal(t, first.ID, again.ID, "a retry is the same operation")
+	_, err = service.Create(t.Context(), jane, contactstest.Full(t), keyed)
+	require.True(t, contacts.IsKind(err, contacts.KindKeyReused), "%v", err)
+	require.Len(t, d.Sent(), 2, "another request under the key is not sent")
+}
+
+func TestService_Uncertain(t *testing.T) {
+	d, service := newDesk()
+	d.OnSend = func(c contacts.Command) error { return contacts.Uncertain(c.Operation, errors.New("time-out")) }
+	_, err := service.Create(t.Context(), jane, contactstest.Jane(t), wait)
+	var uncertain *contacts.Error
+	require.ErrorAs(t, err, &uncertain)
+	require.Equal(t, d.Sent()[0].Operation.String(), uncertain.Operation)
+	operation, err := service.Operation(t.Context(), jane, d.Sent()[0].Operation)
+	require.NoError(t, err, "whoever follows the error's link is not told that there is nothing")
+	require.Equal(t, contacts.Pending, operation.Status)
+}
+
+func TestService_EndsAtTheDeadline(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d, service := newDesk()
+		d.OnSend = func(command contacts.Command) error {
+			go func() {
+				time.Sleep(wait.Wait - time.Millisecond)
+				d.ApplyCommand(command, false)
+			}()
+			return nil
+		}
+		operation, err := service.Create(t.Context(), jane, contactstest.Jane(t), wait)
+		require.NoError(t, err)
+		require.Equal(t, contacts.Succeeded, operation.Status, "the database is asked once more at the end")
+	})
+}
+
 func TestService_Operation_Unknown(t *testing.T) {
 	d, service := newDesk()
 	_, err := service.Operation(t.Context(), jane, uuid.New())

@@ -33,6 +33,15 @@ func EngineOf(url string) (Engine, error) {
 	return "", errors.New("expected postgres://… or sqlite:// and a file's path")
 }
 
+// Check reports what is wrong with a database's URL, without connecting. The URL's password is in no error.
+func Check(url string) error {
+	engine, err := EngineOf(url)
+	if err == nil && engine == Postgres {
+		_, err = postgresConfig(url)
+	}
+	return err
+}
+
 // DB is an open database. Write is for what changes data. Read is for what only reads, and sees every transaction that
 // was committed before. On PostgreSQL they are one pool; on SQLite Write is a single connection, so that writers queue
 // here and not in the file's lock.

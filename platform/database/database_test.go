@@ -71,8 +71,11 @@ func TestOpen_SQLite(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "new folder", "ü?#%.db")
 	db := open(t, "sqlite://"+path)
 	require.NoError(t, db.Write.Exec("CREATE TABLE things (n)").Error)
-	_, err := os.Stat(path)
-	require.NoError(t, err, "the file is where the URL says")
+	for _, name := range []string{path, path + "-wal"} {
+		file, err := os.Stat(name)
+		require.NoError(t, err, "the file is where the URL says")
+		require.EqualValues(t, 0o600, file.Mode().Perm(), "and its owner's alone")
+	}
 	require.Error(t, db.Read.Exec("INSERT INTO things VALUES (1)").Error, "readers only read")
 	var mode string
 	require.NoError(t, db.Read.Raw("PRAGMA journal_mode").Scan(&mode).Error)
@@ -83,7 +86,7 @@ func TestOpen_Postgres_TimeLimits(t *testing.T) {
 	t.Parallel()
 	db := open(t, databasetest.New(t, database.Postgres))
 	for name, want := range map[string]string{
-		"statement_timeout": "10s", "lock_timeout": "5s", "idle_in_transaction_session_timeout": "30s",
+		"statement_timeout": "10s", "lock_timeout": "2s", "idle_in_transaction_session_timeout": "30s",
 	} {
 		var got string
 		require.NoError(t, db.Read.Raw("SELECT current_setting(?)", name).Scan(&got).Error)

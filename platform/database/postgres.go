@@ -20,7 +20,7 @@ const maxConnections = 20
 func limits() map[string]string {
 	return map[string]string{
 		"statement_timeout":                   "10000",
-		"lock_timeout":                        "5000",
+		"lock_timeout":                        "2000",
 		"idle_in_transaction_session_timeout": "30000",
 	}
 }
@@ -41,11 +41,19 @@ func openPostgres(ctx context.Context, url string) (*DB, error) {
 	return db, nil
 }
 
-// postgresPool returns a pool that connects when it is first used. Parameters that url sets itself win over params.
-func postgresPool(url string, params map[string]string) (*sql.DB, error) {
+func postgresConfig(url string) (*pgx.ConnConfig, error) {
 	config, err := pgx.ParseConfig(url)
 	if err != nil {
 		return nil, fmt.Errorf("read the database's URL: %w", err) // pgx leaves the password out
+	}
+	return config, nil
+}
+
+// postgresPool returns a pool that connects when it is first used. Parameters that url sets itself win over params.
+func postgresPool(url string, params map[string]string) (*sql.DB, error) {
+	config, err := postgresConfig(url)
+	if err != nil {
+		return nil, err
 	}
 	for name, value := range params {
 		if _, set := config.RuntimeParams[name]; !set {

@@ -56,6 +56,14 @@ func sqlitePool(path string, pragmas ...string) (*sql.DB, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, fmt.Errorf("make the database's folder: %w", err)
 	}
+	// People's data: SQLite itself would let others read it. Its log files take the mode of this one.
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("open the database's file: %w", err)
+	}
+	if err := file.Close(); err != nil {
+		return nil, fmt.Errorf("open the database's file: %w", err)
+	}
 	query := url.Values{
 		"_pragma": append([]string{"busy_timeout(10000)", "foreign_keys(true)"}, pragmas...),
 		// A transaction that starts to write late could not get the lock; writers take it at once.

@@ -20,7 +20,7 @@ const (
 	liveTTL    = 10 * time.Minute // less up to a quarter, so that what was filled together does not end together
 	goneTTL    = 10 * time.Minute
 	absentTTL  = 5 * time.Second
-	pendingTTL = 24 * time.Hour // of a noted operation
+	pendingTTL = 14 * 24 * time.Hour // of a noted operation: as long as a queue keeps its command
 
 	// announcedTTL is longer than PostgreSQL lets a session stand idle within a transaction, so that a commit cannot come
 	// after the mark has ended.

@@ -76,8 +76,8 @@ type item struct {
 }
 
 // handle works on a batch until every command is done, or ctx has ended, or what is left has failed too often. It keeps
-// the batch invisible to others meanwhile, also while the database is down: an outage is waited for here and costs no
-// message one of its deliveries.
+// the batch invisible to others meanwhile. While the database is down that is as long as it takes: an outage is waited for
+// here, and costs no message one of its deliveries.
 func (c *Consumer) handle(ctx context.Context, deliveries []queue.Delivery) {
 	held := c.read(ctx, deliveries)
 	stop := c.keepInvisible(ctx, held)
@@ -85,26 +85,39 @@ func (c *Consumer) handle(ctx context.Context, deliveries []queue.Delivery) {
 		if try > 0 {
 			sleep(ctx, backoff(try-1))
 		}
-		if c.attempt(ctx, held) && try >= maxTries {
+		if down := c.attempt(ctx, held); !down && try+1 >= maxTries {
 			break
 		}
 	}
 	stop()
-	if left := held.receipts(); len(left) > 0 {
-		// On a shutdown others take over at once. What keeps failing waits longer with every delivery.
+	c.handBack(ctx, held.items())
+}
+
+const (
+	// maxTries is how often a command is tried within one delivery. Then it makes way for those of other contacts.
+	maxTries = 5
+	// tryLimit bounds one try on this side too: a database that is frozen or cut off keeps no limits of its own.
+	tryLimit = 15 * time.Second
+)
+
+// handBack gives up what is left of a batch: on a shutdown at once, so that others take over; else for a pause that grows
+// with each delivery. The commands of a contact stay in order, since no later one is delivered before the first.
+func (c *Consumer) handBack(ctx context.Context, left []item) {
+	pauses := map[time.Duration][]string{}
+	for _, it := range left {
 		pause := time.Duration(0)
 		if ctx.Err() == nil {
-			pause = c.options.Visibility
+			pause = min(time.Second<<min(it.delivery.Attempt-1, 10), c.options.Visibility)
 		}
-		c.report(ctx, "hand back", len(left), c.queue.Extend(context.WithoutCancel(ctx), pause, left...))
+		pauses[pause] = append(pauses[pause], it.delivery.Receipt)
+	}
+	for pause, receipts := range pauses {
+		c.report(ctx, "hand back", len(receipts), c.queue.Extend(context.WithoutCancel(ctx), pause, receipts...))
 	}
 }
 
-// maxTries is how often a command that is itself to blame is tried within one delivery.
-const maxTries = 4
-
-// attempt processes what is held, once, and reports whether a command was left that is itself to blame.
-func (c *Consumer) attempt(ctx context.Context, held *batch) (blamed bool) {
+// attempt processes what is held, once, and reports whether the database was found down.
+func (c *Consumer) attempt(ctx context.Context, held *batch) (down bool) {
 	items := held.items()
 	commands := make([]contacts.Command, len(items))
 	oldest := items[0].delivery.SentAt
@@ -116,7 +129,9 @@ func (c *Consumer) attempt(ctx context.Context, held *batch) (blamed bool) {
 	}
 	started := time.Now()
 	// Not cut short by a shutdown: a transaction that is under way is finished.
-	errs := c.process(context.WithoutCancel(ctx), commands)
+	trying, cancel := context.WithTimeout(context.WithoutCancel(ctx), tryLimit)
+	defer cancel()
+	errs := c.process(trying, commands)
 	var left []item
 	var done []string
 	for i, it := range items {
@@ -125,9 +140,7 @@ func (c *Consumer) attempt(ctx context.Context, held *batch) (blamed bool) {
 			continue
 		}
 		left = append(left, it)
-		if !errors.Is(errs[i], contacts.ErrDown) && !errors.Is(errs[i], contacts.ErrTransient) && !errors.Is(errs[i], contacts.ErrBlocked) {
-			blamed = true
-		}
+		down = down || errors.Is(errs[i], contacts.ErrDown)
 		c.options.Log.WarnContext(ctx, "command not applied; trying again",
 			"operation", it.command.Operation, "attempt", it.delivery.Attempt, "error", errs[i])
 	}
@@ -141,7 +154,7 @@ func (c *Consumer) attempt(ctx context.Context, held *batch) (blamed bool) {
 			Commands: len(items), Done: len(done), Duration: time.Since(started), Oldest: started.Sub(oldest),
 		})
 	}
-	return blamed
+	return down
 }
 
 // read decodes the deliveries. What cannot be read is left invisible and comes back later; so are the later messages of
@@ -156,7 +169,7 @@ func (c *Consumer) read(ctx context.Context, deliveries []queue.Delivery) *batch
 		command, err := decode(delivery.Body)
 		if err != nil {
 			unreadable[delivery.Group] = true
-			c.options.Log.ErrorContext(ctx, "message not readable; it will be delivered again, and in the end be a dead letter",
+			c.options.Log.ErrorContext(ctx, "message not readable; it and those behind it in its group wait, and it will be delivered again",
 				"attempt", delivery.Attempt, "error", err)
 			continue
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -172,6 +173,128 @@ func TestConsumer_OneBadCommand(t *testing.T) {
 	require.Empty(t, b.processed(bad[0].Contact))
 	b.requireEmpty()
 	require.Equal(t, bad, b.processed(bad[0].Contact), "in order, when it passes at last")
+}
+
+// A transient failure of one contact's command, however long it lasts, keeps no other contact waiting.
+func TestConsumer_OneStuckContact(t *testing.T) {
+	t.Parallel()
+	var stuck sync.Map
+	b := newBench(t, func(command contacts.Command) error {
+		if _, is := stuck.Load(command.Contact); is {
+			return fmt.Errorf("row locked: %w", contacts.ErrTransient)
+		}
+		return nil
+	})
+	var held [][]contacts.Command
+	for range 8 { // more than the consumer has loops
+		commands := story(t, 1)
+		stuck.Store(commands[0].Contact, true)
+		held = append(held, commands)
+		b.send(commands...)
+	}
+	b.run()
+	good := story(t, 2)
+	b.send(good...)
+	require.Eventually(t, func() bool { return len(b.processed(good[0].Contact)) == 3 }, 30*time.Second, 5*time.Millisecond)
+	stuck.Clear()
+	b.requireEmpty()
+	for _, commands := range held {
+		require.Equal(t, commands, b.processed(commands[0].Contact), "in order, when they pass at last")
+	}
+}
+
+// scripted is a queue that hands out what the test says, several messages of a group at once, as SQS does.
+type scripted struct {
+	queue.Queue
+	deliveries chan []queue.Delivery
+
+	mu       sync.Mutex
+	deleted  []string
+	extended map[string]time.Duration
+}
+
+func (s *scripted) Receive(ctx context.Context, _ int, _ time.Duration) ([]queue.Delivery, error) {
+	select {
+	case deliveries := <-s.deliveries:
+		return deliveries, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+func (s *scripted) Delete(_ context.Context, receipts ...string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.deleted = append(s.deleted, receipts...)
+	return nil
+}
+
+func (s *scripted) Extend(_ context.Context, d time.Duration, receipts ...string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, receipt := range receipts {
+		s.extended[receipt] = d
+	}
+	return nil
+}
+
+// deliver has commands delivered together, the groups given by their contacts, and receipts by their position.
+func (b *bench) deliver(attempt int, bodies map[int]string, commands ...contacts.Command) []queue.Delivery {
+	b.t.Helper()
+	deliveries := make([]queue.Delivery, len(commands))
+	for i, command := range commands {
+		b.send(command)
+		received, err := b.queue.Receive(b.t.Context(), 1, time.Minute)
+		require.NoError(b.t, err)
+		require.NoError(b.t, b.queue.Delete(b.t.Context(), received[0].Receipt))
+		deliveries[i] = received[0]
+		deliveries[i].Receipt, deliveries[i].Attempt, deliveries[i].Group = fmt.Sprint(i), attempt, command.Contact.String()
+		if body, ok := bodies[i]; ok {
+			deliveries[i].Body = []byte(body)
+		}
+	}
+	return deliveries
+}
+
+func TestConsumer_SeveralMessagesOfAGroup(t *testing.T) {
+	t.Parallel()
+	first, second := story(t, 2), story(t, 2)
+	b := newBench(t, func(command contacts.Command) error {
+		if command.Operation == second[1].Operation {
+			return errors.New("bad")
+		}
+		return nil
+	})
+	deliveries := b.deliver(3, map[int]string{1: "no event"}, slices.Concat(first, second)...)
+	script := &scripted{deliveries: make(chan []queue.Delivery, 1), extended: map[string]time.Duration{}}
+	script.deliveries <- deliveries
+	consumer := commandqueue.NewConsumer(script, func(_ context.Context, commands []contacts.Command) []error {
+		errs := b.processAll(t.Context(), commands)
+		for i := range errs { // what comes behind a failure is not tried
+			for j := range i {
+				if errs[j] != nil && commands[j].Contact == commands[i].Contact {
+					errs[i] = contacts.ErrBlocked
+				}
+			}
+		}
+		return errs
+	}, commandqueue.ConsumerOptions{
+		Loops: 1, Batch: 10, PollWait: time.Second, Visibility: time.Minute, Log: slog.New(slog.DiscardHandler),
+	})
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	go consumer.Run(ctx)
+	require.Eventually(t, func() bool {
+		script.mu.Lock()
+		defer script.mu.Unlock()
+		return len(script.extended) == 2
+	}, 30*time.Second, 5*time.Millisecond)
+	script.mu.Lock()
+	defer script.mu.Unlock()
+	require.ElementsMatch(t, []string{"0", "3"}, script.deleted, "what is behind an unreadable or a failing message waits")
+	require.Equal(t, map[string]time.Duration{"4": 4 * time.Second, "5": 4 * time.Second}, script.extended,
+		"what fails is handed back, and pauses longer with every delivery")
+	require.Equal(t, first[:1], b.processed(first[0].Contact))
 }
 
 func TestConsumer_UnreadableMessage(t *testing.T) {

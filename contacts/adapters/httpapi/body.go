@@ -103,7 +103,7 @@ func (i *inspector) object(s *huma.Schema, pointer string) {
 	for i.decoder.More() {
 		token, _ := i.decoder.Token()
 		name, _ := token.(string)
-		at := pointer + "/" + escapePointer(name)
+		at := pointer + "/" + contacts.EscapePointer(name)
 		if seen[name] {
 			i.blame(at, "expected once") // RFC 7493, 2.3
 		}
@@ -161,11 +161,6 @@ func fits(s *huma.Schema, token json.Token) bool {
 	default:
 		return false
 	}
-}
-
-// escapePointer writes a name as a token of a JSON pointer (RFC 6901, section 3).
-func escapePointer(name string) string {
-	return strings.NewReplacer("~", "~0", "/", "~1").Replace(name)
 }
 
 // decodeFields reads an inspected body, and the id if it has one. null is the same as nothing.

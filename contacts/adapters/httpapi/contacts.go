@@ -77,16 +77,22 @@ type changeRequest struct {
 	RawBody []byte
 }
 
-func (a *api) replace(ctx context.Context, in *changeRequest) (*huma.StreamResponse, error) {
+// change reads which contact is to be changed and how, and holds the body to its schema and media types.
+func (a *api) change(in *changeRequest, schema *huma.Schema, types ...string) (uuid.UUID, contacts.Write, error) {
 	id, err := contactID(in.ID)
 	if err != nil {
-		return nil, err
+		return uuid.Nil, contacts.Write{}, err
 	}
 	write, err := a.write(&in.request)
 	if err != nil {
-		return nil, err
+		return uuid.Nil, contacts.Write{}, err
 	}
-	if err := a.inspect(in.header(), in.RawBody, a.schemas.replacement, jsonType); err != nil {
+	return id, write, a.inspect(in.header(), in.RawBody, schema, types...)
+}
+
+func (a *api) replace(ctx context.Context, in *changeRequest) (*huma.StreamResponse, error) {
+	id, write, err := a.change(in, a.schemas.replacement, jsonType)
+	if err != nil {
 		return nil, err
 	}
 	fields, given, err := decodeFields(in.RawBody)
@@ -104,15 +110,8 @@ func (a *api) replace(ctx context.Context, in *changeRequest) (*huma.StreamRespo
 }
 
 func (a *api) merge(ctx context.Context, in *changeRequest) (*huma.StreamResponse, error) {
-	id, err := contactID(in.ID)
+	id, write, err := a.change(in, a.schemas.input, mergePatchType, jsonType)
 	if err != nil {
-		return nil, err
-	}
-	write, err := a.write(&in.request)
-	if err != nil {
-		return nil, err
-	}
-	if err := a.inspect(in.header(), in.RawBody, a.schemas.input, mergePatchType, jsonType); err != nil {
 		return nil, err
 	}
 	patch, err := contacts.ParsePatch(in.RawBody)

@@ -69,7 +69,8 @@ func declareOutage(db *gorm.DB, now time.Time) error {
 
 // Owed implements [contacts.Debts].
 func (s *Store) Owed(ctx context.Context, limit int) (bool, []contacts.Document, error) {
-	db := s.db.Read.WithContext(ctx)
+	db, done := s.reading(ctx)
+	defer done()
 	var outages []outageRow
 	if err := db.Find(&outages).Error; err != nil {
 		return false, nil, readError(ctx, "look for an outage of the cache", err)

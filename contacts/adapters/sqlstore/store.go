@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/google/uuid"
 	"gorm.io/gorm"
@@ -26,10 +27,21 @@ var (
 // New returns the store in db, whose schema must be migrated.
 func New(db *database.DB) *Store { return &Store{db: db} }
 
+// readLimit bounds a read on this side too: a server that is frozen or cut off keeps no limits of its own.
+const readLimit = 10 * time.Second
+
+// reading returns the handle to read with, and what releases it.
+func (s *Store) reading(ctx context.Context) (*gorm.DB, context.CancelFunc) {
+	ctx, cancel := context.WithTimeout(ctx, readLimit)
+	return s.db.Read.WithContext(ctx), cancel
+}
+
 // Document implements [contacts.Repository].
 func (s *Store) Document(ctx context.Context, tenant contacts.Tenant, id uuid.UUID) (contacts.Document, error) {
+	db, done := s.reading(ctx)
+	defer done()
 	var row contactRow
-	err := s.db.Read.WithContext(ctx).Where("tenant_id = ? AND id = ?", string(tenant), id).Take(&row).Error
+	err := db.Where("tenant_id = ? AND id = ?", string(tenant), id).Take(&row).Error
 	switch {
 	case errors.Is(err, gorm.ErrRecordNotFound):
 		return contacts.Document{Tenant: tenant, ID: id}, nil
@@ -41,8 +53,10 @@ func (s *Store) Document(ctx context.Context, tenant contacts.Tenant, id uuid.UU
 
 // List implements [contacts.Repository].
 func (s *Store) List(ctx context.Context, tenant contacts.Tenant, query contacts.Query) ([]contacts.Document, error) {
+	db, done := s.reading(ctx)
+	defer done()
 	var rows []contactRow
-	err := s.db.Read.WithContext(ctx).
+	err := db.
 		Where("tenant_id = ? AND id > ? AND deleted_at IS NULL", string(tenant), query.After).
 		Order("id").Limit(query.Limit).Find(&rows).Error
 	if err != nil {
@@ -59,7 +73,9 @@ func (s *Store) List(ctx context.Context, tenant contacts.Tenant, query contacts
 
 // Operation implements [contacts.Repository].
 func (s *Store) Operation(ctx context.Context, tenant contacts.Tenant, id uuid.UUID) (contacts.Operation, bool, error) {
-	rows, err := findOperations(s.db.Read.WithContext(ctx), []string{string(tenant)}, []uuid.UUID{id})
+	db, done := s.reading(ctx)
+	defer done()
+	rows, err := findOperations(db, []string{string(tenant)}, []uuid.UUID{id})
 	if err != nil {
 		return contacts.Operation{}, false, readError(ctx, "read an operation", err)
 	}
@@ -81,7 +97,7 @@ func findOperations(db *gorm.DB, tenants []string, ids []uuid.UUID) ([]operation
 
 // readError says what a failed read means to its caller.
 func readError(ctx context.Context, doing string, err error) error {
-	if ctx.Err() != nil {
+	if errors.Is(ctx.Err(), context.Canceled) {
 		return fmt.Errorf("%s: %w", doing, ctx.Err())
 	}
 	if database.FaultOf(err) == database.Statement {

@@ -80,6 +80,12 @@ func Open(options Options) (*Client, error) {
 	}, nil
 }
 
+// Check reports what is wrong with a URL for [Options], as Open would.
+func Check(rawURL string) error {
+	_, err := parse(rawURL)
+	return err
+}
+
 // errURL leaves out what is wrong, because the parsers' messages quote parts of the URL and so of the password.
 var errURL = errors.New("redis: the URL cannot be read: write redis://[user:password@]host[:port][/database] or " +
 	"rediss://…, with special characters in the password percent-encoded")

@@ -48,6 +48,15 @@ type Queue struct {
 
 var _ queue.Queue = (*Queue)(nil)
 
+// Check reports what is wrong with options.URL and the AWS configuration, as Open would, without asking the network.
+func Check(ctx context.Context, options Options) error {
+	address, err := parseAddress(options.URL)
+	if err == nil {
+		_, err = newClient(ctx, address)
+	}
+	return err
+}
+
 // Open prepares calls to the queue at options.URL. It asks nothing of the network, so that a process can start while
 // SQS is away; [Queue.Stats] tells whether the queue can be reached. It fails on a URL that names no FIFO queue and on
 // an AWS configuration that cannot be read. The caller closes the queue with [Queue.Close].
