@@ -2,6 +2,7 @@ package cmd_test
 
 import (
 	"bytes"
+	"context"
 	"database/sql"
 	"encoding/json"
 	"io"
@@ -124,6 +125,52 @@ func TestEndToEnd_StopsGracefully(t *testing.T) {
 	})
 }
 
+// A worker that is asked to end while it has plenty to do ends soon, and leaves no message in flight.
+func TestEndToEnd_WorkerStopsUnderLoad(t *testing.T) {
+	s := production(t)
+	s.start(t)
+	serve, worker := s.processes[0], s.processes[1]
+	var accepted []contacts.Operation
+	send := func() {
+		for range 50 {
+			operation, err := s.client().Create(t.Context(), contactstest.Jane(t), contacts.Write{})
+			require.NoError(t, err)
+			accepted = append(accepted, operation)
+		}
+	}
+	q := s.openQueue(t)
+	for range 5 {
+		send()
+		asked := time.Now()
+		require.Zero(t, worker.terminate(t))
+		require.Less(t, time.Since(asked), 20*time.Second)
+		stats, err := q.Stats(t.Context())
+		require.NoError(t, err)
+		require.Zero(t, stats.InFlight)
+		send()
+		worker, _ = start(t, s.folder, s.env, "worker")
+	}
+	for _, operation := range accepted {
+		require.Eventually(t, func() bool {
+			now, err := s.client().Operation(t.Context(), operation.ID)
+			return err == nil && now.Status == contacts.Succeeded
+		}, time.Minute, 20*time.Millisecond)
+	}
+	require.Zero(t, serve.terminate(t))
+}
+
+// openQueue opens the system's queue for the test itself, whose environment it changes.
+func (s *system) openQueue(t *testing.T) *sqs.Queue {
+	t.Helper()
+	for _, name := range []string{"AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_ENDPOINT_URL_SQS"} {
+		t.Setenv(name, s.variable(name))
+	}
+	q, err := sqs.Open(t.Context(), sqs.Options{URL: s.variable("CONTACTS_QUEUE_URL"), Visibility: time.Minute})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, q.Close(context.Background())) })
+	return q
+}
+
 func TestEndToEnd_WhereItIs(t *testing.T) {
 	s := production(t)
 	s.start(t)
@@ -146,12 +193,7 @@ func TestEndToEnd_WhereItIs(t *testing.T) {
 	require.True(t, found, "the worker has put it into Redis")
 	require.Equal(t, string(made.Document), string(entry.Body))
 
-	for _, name := range []string{"AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_ENDPOINT_URL_SQS"} {
-		t.Setenv(name, s.variable(name))
-	}
-	q, err := sqs.Open(t.Context(), sqs.Options{URL: s.variable("CONTACTS_QUEUE_URL"), Visibility: time.Minute})
-	require.NoError(t, err)
-	defer func() { require.NoError(t, q.Close(t.Context())) }()
+	q := s.openQueue(t)
 	require.Eventually(t, func() bool {
 		stats, err := q.Stats(t.Context())
 		require.NoError(t, err)
