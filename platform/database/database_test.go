@@ -119,7 +119,7 @@ func TestFaultOf(t *testing.T) {
 	})
 	for err, want := range map[error]database.Fault{
 		driver.ErrBadConn:        database.Transient,
-		context.DeadlineExceeded: database.Transient,
+		context.DeadlineExceeded: database.Down,
 		errors.New("other"):      database.Statement,
 	} {
 		require.Equal(t, want, database.FaultOf(err), "%v", err)

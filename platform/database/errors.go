@@ -39,10 +39,11 @@ func FaultOf(err error) Fault {
 		return faultOfState(postgresError.Code)
 	case errors.As(err, &sqliteError):
 		return faultOfCode(sqliteError.Code())
-	case errors.As(err, &connectError), errors.Is(err, sql.ErrConnDone):
+	case errors.As(err, &connectError), errors.Is(err, sql.ErrConnDone), errors.Is(err, context.DeadlineExceeded):
+		// A deadline on this side is longer than the limits on the server's: it does not keep them, so it is not there.
 		return Down
 	case errors.Is(err, driver.ErrBadConn), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF),
-		errors.Is(err, context.DeadlineExceeded), errors.As(err, &netError), pgconn.SafeToRetry(err):
+		errors.As(err, &netError), pgconn.SafeToRetry(err):
 		return Transient
 	}
 	return Statement
