@@ -141,8 +141,10 @@ func TestArchitecture(t *testing.T) {
 	watchTree(t)
 	imports := importGraph(t)
 	for _, r := range rules {
-		require.Empty(t, r.stale(imports), "names packages that do not exist, in the rule %q", r.because)
-		require.Empty(t, r.breaches(imports), "breaks the rule %q", r.because)
+		t.Run(r.because, func(t *testing.T) {
+			require.Empty(t, r.stale(imports), "the rule names packages that do not exist")
+			require.Empty(t, r.breaches(imports), "the rule is broken")
+		})
 	}
 }
 
