@@ -40,6 +40,7 @@ type app struct {
 	notices *cachestore.Notices
 
 	service  *contacts.Service
+	parking  contacts.Parking
 	consumer *commandqueue.Consumer
 	keeping  []func(context.Context) // what keeps a shared cache in step, nil where it is not shared
 
@@ -103,7 +104,9 @@ func openApp(ctx context.Context, settings *config.Config, o options) (_ *app, e
 		// What other processes write, this one's own cache does not hear of: nobody vouches for it, so it is never trusted.
 		a.keeping = []func(context.Context){cached.Watch}
 	}
-	a.consumer = commandqueue.NewConsumer(a.queue, contacts.NewProcessor(store, cached, a.notices, log, nil).Process,
+	a.parking = store
+	a.metrics.watchParked(a.parking)
+	a.consumer = commandqueue.NewConsumer(a.queue, contacts.NewProcessor(store, store, cached, a.notices, log, nil),
 		commandqueue.ConsumerOptions{
 			Loops: settings.Worker.Loops, Batch: settings.Worker.Batch, PollWait: settings.Queue.PollWait,
 			Visibility: a.visibility(), Log: log, Observe: a.metrics.batch,

@@ -127,6 +127,7 @@ func TestEndToEnd_StopsGracefully(t *testing.T) {
 
 // A worker that is asked to end while it has plenty to do ends soon, and leaves no message in flight.
 func TestEndToEnd_WorkerStopsUnderLoad(t *testing.T) {
+	t.Parallel()
 	s := production(t)
 	s.start(t)
 	serve, worker := s.processes[0], s.processes[1]
@@ -138,7 +139,7 @@ func TestEndToEnd_WorkerStopsUnderLoad(t *testing.T) {
 			accepted = append(accepted, operation)
 		}
 	}
-	q := s.openQueue(t)
+	q := openQueue(t, s.variable("CONTACTS_QUEUE_URL"))
 	for range 5 {
 		send()
 		asked := time.Now()
@@ -159,19 +160,17 @@ func TestEndToEnd_WorkerStopsUnderLoad(t *testing.T) {
 	require.Zero(t, serve.terminate(t))
 }
 
-// openQueue opens the system's queue for the test itself, whose environment it changes.
-func (s *system) openQueue(t *testing.T) *sqs.Queue {
+// openQueue opens one of the system's queues for the test itself.
+func openQueue(t *testing.T, url string) *sqs.Queue {
 	t.Helper()
-	for _, name := range []string{"AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_ENDPOINT_URL_SQS"} {
-		t.Setenv(name, s.variable(name))
-	}
-	q, err := sqs.Open(t.Context(), sqs.Options{URL: s.variable("CONTACTS_QUEUE_URL"), Visibility: time.Minute})
+	q, err := sqs.Open(t.Context(), sqs.Options{URL: url, Visibility: time.Minute})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, q.Close(context.Background())) })
 	return q
 }
 
 func TestEndToEnd_WhereItIs(t *testing.T) {
+	t.Parallel()
 	s := production(t)
 	s.start(t)
 	made, err := s.client().Create(t.Context(), contactstest.Jane(t), waiting())
@@ -193,7 +192,7 @@ func TestEndToEnd_WhereItIs(t *testing.T) {
 	require.True(t, found, "the worker has put it into Redis")
 	require.Equal(t, string(made.Document), string(entry.Body))
 
-	q := s.openQueue(t)
+	q := openQueue(t, s.variable("CONTACTS_QUEUE_URL"))
 	require.Eventually(t, func() bool {
 		stats, err := q.Stats(t.Context())
 		require.NoError(t, err)
@@ -304,13 +303,13 @@ func TestCommand_OldSchemaIsRefused(t *testing.T) {
 	t.Parallel()
 	s := production(t)
 	require.Zero(t, run(t, s.folder, s.env, "migrate", "down", "1").status)
-	require.Equal(t, "schema version 1 of 2\n", run(t, s.folder, s.env, "migrate", "status").stdout)
+	require.Equal(t, "schema version 2 of 3\n", run(t, s.folder, s.env, "migrate", "status").stdout)
 	for _, name := range []string{"serve", "worker", "seed"} {
 		got := run(t, s.folder, s.env, name)
 		require.Equal(t, 1, got.status, name)
 		require.Contains(t, got.stderr, "contacts migrate")
 	}
-	require.Equal(t, "schema version 2 of 2\n", run(t, s.folder, s.env, "migrate", "up").stdout)
+	require.Equal(t, "schema version 3 of 3\n", run(t, s.folder, s.env, "migrate", "up").stdout)
 }
 
 func TestCommand_WorkerHasNothingToDoWhenEmbedded(t *testing.T) {
@@ -415,6 +414,61 @@ func TestEndToEnd_LockedRow(t *testing.T) {
 			return err == nil && now.Status == contacts.Succeeded
 		}, time.Minute, 20*time.Millisecond)
 	}
+}
+
+// An unreadable message is parked after five deliveries, and its group goes on.
+func TestCommand_Parked(t *testing.T) {
+	t.Parallel()
+	s := production(t)
+	s.start(t)
+	q := openQueue(t, s.variable("CONTACTS_QUEUE_URL"))
+	require.NoError(t, q.Send(t.Context(), queue.Message{Group: "g", DeduplicationID: "d", Body: []byte("no event")}))
+	var listed string
+	require.Eventually(t, func() bool {
+		listed = run(t, s.folder, s.env, "worker", "parked", "list").stdout
+		return strings.Count(listed, "\n") == 2
+	}, 2*time.Minute, 200*time.Millisecond)
+	require.Contains(t, listed, "not a CloudEvent")
+	id := strings.Fields(strings.Split(listed, "\n")[1])[0]
+	shown := run(t, s.folder, s.env, "worker", "parked", "show", id)
+	require.Zero(t, shown.status)
+	require.Contains(t, shown.stdout, "no event")
+	_, metrics := request(t, http.MethodGet, s.admin+"/metrics", "")
+	require.Contains(t, metrics, "contacts_parked_commands 1\n")
+	require.Zero(t, run(t, s.folder, s.env, "worker", "parked", "discard", id).status)
+	require.Equal(t, 1, run(t, s.folder, s.env, "worker", "parked", "discard", id).status)
+	require.Equal(t, 1, run(t, s.folder, s.env, "worker", "parked", "replay", id).status)
+	require.Equal(t, 2, run(t, s.folder, s.env, "worker", "parked", "show", "x").status)
+
+	stats, err := q.Stats(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, queue.Stats{}, stats)
+}
+
+func TestCommand_Redrive(t *testing.T) {
+	t.Parallel()
+	s := production(t)
+	s.start(t)
+	require.Zero(t, s.processes[1].terminate(t))
+	q := openQueue(t, s.variable("CONTACTS_QUEUE_URL"))
+	dead := openQueue(t, sqs.DeadLetterURL(s.variable("CONTACTS_QUEUE_URL")))
+	for i := range 3 {
+		body := []byte{'m', byte('0' + i)}
+		require.NoError(t, dead.Send(t.Context(), queue.Message{Group: "g", DeduplicationID: string(body), Body: body}))
+	}
+	got := run(t, s.folder, s.env, "worker", "redrive")
+	require.Zero(t, got.status, got.stderr)
+	require.Equal(t, "3 messages sent again\n", got.stdout)
+	for i := range 3 {
+		deliveries, err := q.Receive(t.Context(), 1, time.Second)
+		require.NoError(t, err)
+		require.Len(t, deliveries, 1)
+		require.Equal(t, "g", deliveries[0].Group)
+		require.Equal(t, []byte{'m', byte('0' + i)}, deliveries[0].Body, "in order")
+		require.NoError(t, q.Delete(t.Context(), deliveries[0].Receipt))
+	}
+	require.Equal(t, "0 messages sent again\n", run(t, s.folder, s.env, "worker", "redrive").stdout)
+	require.Equal(t, 2, run(t, t.TempDir(), nil, "worker", "redrive").status)
 }
 
 func TestCommand_Seed(t *testing.T) {

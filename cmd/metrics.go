@@ -2,11 +2,13 @@ package cmd
 
 import (
 	"context"
+	"math"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
+	"contacts/contacts"
 	"contacts/contacts/adapters/commandqueue"
 	"contacts/platform/queue"
 )
@@ -59,6 +61,24 @@ func (m *metrics) batch(b commandqueue.Batch) {
 // watchQueue has the queue's depth measured whenever the metrics are read.
 func (m *metrics) watchQueue(q queue.Queue) { m.registry.MustRegister(queueDepth{q}) }
 
+// watchParked has the parked commands counted whenever the metrics are read.
+func (m *metrics) watchParked(parking contacts.Parking) {
+	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "contacts_parked_commands", Help: "Commands that were set aside for somebody to look at (1000: or more).",
+	}, func() float64 {
+		ctx, cancel := context.WithTimeout(context.Background(), collectLimit)
+		defer cancel()
+		parked, err := parking.Parked(ctx, maxListed)
+		if err != nil {
+			return math.NaN() // not known
+		}
+		return float64(len(parked))
+	}))
+}
+
+// collectLimit bounds what is asked while the metrics are read.
+const collectLimit = 2 * time.Second
+
 // queueDepth is a collector that asks the queue.
 type queueDepth struct{ queue queue.Queue }
 
@@ -71,7 +91,7 @@ func (queueDepth) Describe(descriptions chan<- *prometheus.Desc) { descriptions 
 
 // Collect implements prometheus.Collector. A queue that does not answer has no depth.
 func (d queueDepth) Collect(collected chan<- prometheus.Metric) {
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), collectLimit)
 	defer cancel()
 	stats, err := d.queue.Stats(ctx)
 	if err != nil {

@@ -40,11 +40,25 @@ var binary = sync.OnceValues(func() (string, error) {
 })
 
 func TestMain(m *testing.M) {
+	// For the queues that the tests open themselves; the program is given its own environment.
+	for name, value := range emulator(os.Getenv("CONTACTS_TEST_SQS_URL")) {
+		if err := os.Setenv(name, value); err != nil {
+			panic(err)
+		}
+	}
 	status := m.Run()
 	if path, err := binary(); err == nil {
 		_ = os.RemoveAll(filepath.Dir(path))
 	}
 	os.Exit(status)
+}
+
+// emulator is the AWS configuration of the SQS emulator at an endpoint.
+func emulator(endpoint string) map[string]string {
+	return map[string]string{
+		"AWS_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test",
+		"AWS_CONFIG_FILE": os.DevNull, "AWS_ENDPOINT_URL_SQS": endpoint,
+	}
 }
 
 // command returns the program with arguments, in a folder of its own. Of the variables that it knows it has only those in
@@ -189,8 +203,10 @@ func production(t *testing.T) *system {
 		// The emulator calls its queues so, wherever it listens.
 		"CONTACTS_QUEUE_URL=http://sqs.us-east-1.localhost:"+endpoint.Port()+"/000000000000/e2e-"+uuid.NewString()+".fifo",
 		"CONTACTS_QUEUE_VISIBILITY=4s", "CONTACTS_QUEUE_POLL_WAIT=1s",
-		"AWS_REGION=us-east-1", "AWS_ACCESS_KEY_ID=test", "AWS_SECRET_ACCESS_KEY=test", "AWS_ENDPOINT_URL_SQS="+endpoint.String(),
 	)
+	for name, value := range emulator(endpoint.String()) {
+		s.env = append(s.env, name+"="+value)
+	}
 	migrated := run(t, s.folder, s.env, "migrate")
 	require.Zero(t, migrated.status, migrated.stderr)
 	return s

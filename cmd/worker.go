@@ -37,6 +37,7 @@ func newWorker() *cobra.Command {
 		},
 	}
 	addCreateQueue(worker, &createQueue)
+	worker.AddCommand(newParked(), newRedrive())
 	return worker
 }
 

@@ -19,6 +19,7 @@ const (
 	KindStaleVersion        Kind = "stale-version"         // If-Match names another version than CurrentVersion
 	KindDuplicateExternalID Kind = "duplicate-external-id" // another live contact of the tenant has the external_id
 	KindKeyReused           Kind = "idempotency-key-reused"
+	KindParked              Kind = "parked"      // accepted, and could not be applied: somebody has to look at it
 	KindUnavailable         Kind = "unavailable" // nothing happened; try again
 	KindUncertain           Kind = "uncertain"   // it may have happened; try again with the same key, or ask for Operation
 )

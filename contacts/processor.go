@@ -14,6 +14,7 @@ import (
 // be called concurrently.
 type Processor struct {
 	ledger  Ledger
+	parking Parking
 	cache   Cache
 	notices Notices
 	log     *slog.Logger
@@ -21,11 +22,13 @@ type Processor struct {
 }
 
 // NewProcessor returns a processor. now is the clock; time.Now where nil.
-func NewProcessor(ledger Ledger, cache Cache, notices Notices, log *slog.Logger, now func() time.Time) *Processor {
+func NewProcessor(
+	ledger Ledger, parking Parking, cache Cache, notices Notices, log *slog.Logger, now func() time.Time,
+) *Processor {
 	if now == nil {
 		now = time.Now
 	}
-	return &Processor{ledger, cache, notices, log, now}
+	return &Processor{ledger, parking, cache, notices, log, now}
 }
 
 // ErrBlocked is the error of a command that was not tried because an earlier one of its contact has to be tried again.
@@ -120,6 +123,10 @@ func (p *Processor) publish(ctx context.Context, batch []Command, outcomes []Out
 	if err := p.cache.Refresh(ctx, documents); err != nil {
 		p.log.WarnContext(ctx, "cache not refreshed after a commit", "documents", len(documents), "error", err)
 	}
+	p.notify(ctx, notices)
+}
+
+func (p *Processor) notify(ctx context.Context, notices []Notice) {
 	if err := p.notices.Notify(ctx, notices); err != nil {
 		p.log.WarnContext(ctx, "waiting callers not notified; they will ask the database", "notices", len(notices), "error", err)
 	}

@@ -36,11 +36,21 @@ func (l *ledger) Apply(
 
 // world records what a processor told it, in order.
 type world struct {
+	contacts.Parking
+	parked []contacts.ParkedCommand
+	ended  []*contacts.Operation
+
 	told      []string
 	announced []contacts.Document
 	documents []contacts.Document
 	notices   []contacts.Notice
 	cacheErr  error
+}
+
+func (w *world) Park(_ context.Context, parked contacts.ParkedCommand, ended *contacts.Operation) error {
+	w.parked = append(w.parked, parked)
+	w.ended = append(w.ended, ended)
+	return nil
 }
 
 func (w *world) Announce(_ context.Context, documents []contacts.Document) error {
@@ -65,7 +75,7 @@ func (w *world) Notify(_ context.Context, notices []contacts.Notice) error {
 
 func newProcessor(refuse func([]contacts.Command) error) (*contacts.Processor, *ledger, *world) {
 	l, w := &ledger{Model: contactstest.NewModel(), refuse: refuse}, &world{}
-	return contacts.NewProcessor(l, w, w, slog.New(slog.DiscardHandler), nil), l, w
+	return contacts.NewProcessor(l, w, w, w, slog.New(slog.DiscardHandler), nil), l, w
 }
 
 func TestProcessor_KeepsTheOrderOfAContact(t *testing.T) {
@@ -153,4 +163,17 @@ func TestProcessor_SameOperationTwiceInABatch(t *testing.T) {
 	document, err := ledger.Document(t.Context(), first.Tenant, retry.Contact)
 	require.NoError(t, err)
 	require.Equal(t, contacts.Absent, document.State)
+}
+
+func TestProcessor_Park(t *testing.T) {
+	processor, _, world := newProcessor(nil)
+	command := contactstest.CreateCommand(t, contacts.DefaultTenant, contactstest.Jane(t))
+	command.ReplyTo = "api-1"
+	require.NoError(t, processor.Park(t.Context(), contacts.ParkedCommand{Group: "g", Reason: "bad"}, &command))
+	require.NoError(t, processor.Park(t.Context(), contacts.ParkedCommand{Group: "g", Reason: "no event"}, nil))
+	require.Equal(t, command.Operation, world.parked[0].ID)
+	require.Equal(t, contacts.KindParked, world.ended[0].Problem.Kind)
+	require.Equal(t, []contacts.Notice{{Address: "api-1", Operation: *world.ended[0]}}, world.notices)
+	require.Nil(t, world.ended[1], "what cannot be read has no operation to end")
+	require.NotEqual(t, world.parked[0].ID, world.parked[1].ID)
 }

@@ -12,11 +12,18 @@ import (
 	"contacts/platform/queue"
 )
 
-// Consumer receives commands and has them processed. A message is deleted once its command is done, and never before.
+// Consumer receives commands and has them processed. A message is deleted once its command is done, or parked, and never
+// before.
 type Consumer struct {
-	queue   queue.Queue
-	process func(context.Context, []contacts.Command) []error
-	options ConsumerOptions
+	queue     queue.Queue
+	processor Processor
+	options   ConsumerOptions
+}
+
+// Processor is what a consumer needs of [contacts.Processor].
+type Processor interface {
+	Process(ctx context.Context, commands []contacts.Command) []error
+	Park(ctx context.Context, parked contacts.ParkedCommand, command *contacts.Command) error
 }
 
 // ConsumerOptions are the settings of a [Consumer]. All are required.
@@ -38,9 +45,9 @@ type Batch struct {
 	Oldest   time.Duration // how long ago the oldest one was accepted by the queue
 }
 
-// NewConsumer returns a consumer of q that has commands processed by process, which is [contacts.Processor.Process].
-func NewConsumer(q queue.Queue, process func(context.Context, []contacts.Command) []error, o ConsumerOptions) *Consumer {
-	return &Consumer{queue: q, process: process, options: o}
+// NewConsumer returns a consumer of q that has commands processed by processor.
+func NewConsumer(q queue.Queue, processor Processor, o ConsumerOptions) *Consumer {
+	return &Consumer{queue: q, processor: processor, options: o}
 }
 
 // Run consumes until ctx ends. It then finishes what is being applied, hands back what is not, and returns.
@@ -69,17 +76,24 @@ func (c *Consumer) loop(ctx context.Context) {
 	}
 }
 
-// item is a received command and what holds it.
+// item is a received command, what holds it, and why it is not done.
 type item struct {
-	command  contacts.Command
+	command  *contacts.Command // nil where the message cannot be read
 	delivery queue.Delivery
+	err      error
+}
+
+// blamed reports whether it is the message's own fault that it is not done.
+func (i item) blamed() bool {
+	return !errors.Is(i.err, contacts.ErrDown) && !errors.Is(i.err, contacts.ErrTransient) && !errors.Is(i.err, contacts.ErrBlocked)
 }
 
 // handle works on a batch until every command is done, or ctx has ended, or what is left has failed too often. It keeps
 // the batch invisible to others meanwhile. While the database is down that is as long as it takes: an outage is waited for
 // here, and costs no message one of its deliveries.
 func (c *Consumer) handle(ctx context.Context, deliveries []queue.Delivery) {
-	held := c.read(ctx, deliveries)
+	held, unreadable := c.read(deliveries)
+	c.giveUp(ctx, unreadable)
 	stop := c.keepInvisible(ctx, held)
 	for try := 0; len(held.items()) > 0 && ctx.Err() == nil; try++ {
 		if try > 0 {
@@ -90,7 +104,7 @@ func (c *Consumer) handle(ctx context.Context, deliveries []queue.Delivery) {
 		}
 	}
 	stop()
-	c.handBack(ctx, held.items())
+	c.giveUp(ctx, held.items())
 }
 
 const (
@@ -98,15 +112,21 @@ const (
 	maxTries = 5
 	// tryLimit bounds one try on this side too: a database that is frozen or cut off keeps no limits of its own.
 	tryLimit = 15 * time.Second
+	// parkAfter is how many deliveries a message gets that is itself to blame.
+	parkAfter = 5
 )
 
-// handBack gives up what is left of a batch: on a shutdown at once, so that others take over; else for a pause that grows
-// with each delivery. The commands of a contact stay in order, since no later one is delivered before the first.
-func (c *Consumer) handBack(ctx context.Context, left []item) {
+// giveUp parts with what is not done. A message that is itself to blame, in its last delivery, is parked, so that those
+// behind it can go on. The others are handed back: on a shutdown at once, so that others take over; else for a pause that
+// grows with each delivery. The commands of a contact stay in order, since no later one is delivered before the first.
+func (c *Consumer) giveUp(ctx context.Context, left []item) {
 	pauses := map[time.Duration][]string{}
 	for _, it := range left {
 		pause := time.Duration(0)
 		if ctx.Err() == nil {
+			if it.blamed() && it.delivery.Attempt >= parkAfter && c.park(ctx, it) {
+				continue
+			}
 			pause = min(time.Second<<min(it.delivery.Attempt-1, 10), c.options.Visibility)
 		}
 		pauses[pause] = append(pauses[pause], it.delivery.Receipt)
@@ -116,13 +136,27 @@ func (c *Consumer) handBack(ctx context.Context, left []item) {
 	}
 }
 
+// park sets a message aside, and reports whether that was done.
+func (c *Consumer) park(ctx context.Context, it item) bool {
+	parked := contacts.ParkedCommand{
+		Group: it.delivery.Group, Body: it.delivery.Body, Reason: it.err.Error(), Attempts: it.delivery.Attempt,
+	}
+	if err := c.processor.Park(ctx, parked, it.command); err != nil {
+		c.options.Log.ErrorContext(ctx, "message not parked; it is handed back", "group", it.delivery.Group, "error", err)
+		return false
+	}
+	c.options.Log.ErrorContext(ctx, "message parked: see `contacts worker parked`", "group", it.delivery.Group, "reason", it.err)
+	c.report(ctx, "delete", 1, c.queue.Delete(ctx, it.delivery.Receipt))
+	return true
+}
+
 // attempt processes what is held, once, and reports whether the database was found down.
 func (c *Consumer) attempt(ctx context.Context, held *batch) (down bool) {
 	items := held.items()
 	commands := make([]contacts.Command, len(items))
 	oldest := items[0].delivery.SentAt
 	for i, it := range items {
-		commands[i] = it.command
+		commands[i] = *it.command
 		if it.delivery.SentAt.Before(oldest) {
 			oldest = it.delivery.SentAt
 		}
@@ -131,7 +165,7 @@ func (c *Consumer) attempt(ctx context.Context, held *batch) (down bool) {
 	// Not cut short by a shutdown: a transaction that is under way is finished.
 	trying, cancel := context.WithTimeout(context.WithoutCancel(ctx), tryLimit)
 	defer cancel()
-	errs := c.process(trying, commands)
+	errs := c.processor.Process(trying, commands)
 	var left []item
 	var done []string
 	for i, it := range items {
@@ -139,6 +173,7 @@ func (c *Consumer) attempt(ctx context.Context, held *batch) (down bool) {
 			done = append(done, it.delivery.Receipt)
 			continue
 		}
+		it.err = errs[i]
 		left = append(left, it)
 		down = down || errors.Is(errs[i], contacts.ErrDown)
 		c.options.Log.WarnContext(ctx, "command not applied; trying again",
@@ -157,25 +192,23 @@ func (c *Consumer) attempt(ctx context.Context, held *batch) (down bool) {
 	return down
 }
 
-// read decodes the deliveries. What cannot be read is left invisible and comes back later; so are the later messages of
-// its group, which must not overtake it.
-func (c *Consumer) read(ctx context.Context, deliveries []queue.Delivery) *batch {
-	items := make([]item, 0, len(deliveries))
-	unreadable := map[string]bool{}
+// read decodes the deliveries. Those behind an unreadable one in its group must not overtake it.
+func (c *Consumer) read(deliveries []queue.Delivery) (held *batch, unreadable []item) {
+	held = &batch{}
+	behind := map[string]bool{}
 	for _, delivery := range deliveries {
-		if unreadable[delivery.Group] {
-			continue
-		}
 		command, err := decode(delivery.Body)
-		if err != nil {
-			unreadable[delivery.Group] = true
-			c.options.Log.ErrorContext(ctx, "message not readable; it and those behind it in its group wait, and it will be delivered again",
-				"attempt", delivery.Attempt, "error", err)
-			continue
+		switch {
+		case behind[delivery.Group]:
+			unreadable = append(unreadable, item{&command, delivery, contacts.ErrBlocked})
+		case err != nil:
+			behind[delivery.Group] = true
+			unreadable = append(unreadable, item{nil, delivery, err})
+		default:
+			held.left = append(held.left, item{&command, delivery, nil})
 		}
-		items = append(items, item{command, delivery})
 	}
-	return &batch{left: items}
+	return held, unreadable
 }
 
 // keepInvisible extends the visibility of all that is held, together, until the returned function is called.

@@ -55,6 +55,10 @@ var problemTypes = map[contacts.Kind]problemType{
 		http.StatusUnprocessableEntity, "The Idempotency-Key is taken",
 		"The key was used with another request. Use a new key for each new request, and the same only to repeat one.",
 	},
+	contacts.KindParked: {
+		http.StatusInternalServerError, "The write was set aside",
+		"The write was accepted and could not be applied. Those who run the service are told, and may apply it later.",
+	},
 	contacts.KindUnavailable: {
 		http.StatusServiceUnavailable, "Not available now",
 		"Nothing has happened. Try again after Retry-After seconds.",

@@ -19,6 +19,9 @@ func TestStore_Contract(t *testing.T) {
 			t.Cleanup(func() { require.NoError(t, db.Close()) })
 			store := sqlstore.New(db)
 			contactstest.RunStore(t, func(*testing.T) contactstest.Store { return store })
+			t.Run("Parking", func(t *testing.T) {
+				contactstest.RunParking(t, func(*testing.T) contactstest.ParkingStore { return store })
+			})
 			t.Run("Debts", func(t *testing.T) {
 				contactstest.RunDebts(t, func(*testing.T) contactstest.IndebtedStore { return store })
 			})

@@ -57,6 +57,11 @@ func CreateQueue(ctx context.Context, options Options) error {
 	return addDeadLetterQueue(ctx, client, options.URL, address.name, attributes[types.QueueAttributeNameQueueArn])
 }
 
+// DeadLetterURL is the URL, or the name, of the dead-letter queue that [CreateQueue] gives the queue of that URL or name.
+func DeadLetterURL(queue string) string {
+	return strings.TrimSuffix(queue, fifoSuffix) + "-dlq" + fifoSuffix
+}
+
 // queueAttributes are what the queue and its dead-letter queue have in common.
 func queueAttributes() map[string]string {
 	return map[string]string{
@@ -79,7 +84,7 @@ func addDeadLetterQueue(ctx context.Context, client *awssqs.Client, url, name, a
 	}
 	deadAttributes := queueAttributes()
 	deadAttributes[string(types.QueueAttributeNameRedriveAllowPolicy)] = string(allow)
-	dead, err := ensureQueue(ctx, client, strings.TrimSuffix(name, fifoSuffix)+"-dlq"+fifoSuffix, deadAttributes)
+	dead, err := ensureQueue(ctx, client, DeadLetterURL(name), deadAttributes)
 	if err != nil {
 		return err
 	}

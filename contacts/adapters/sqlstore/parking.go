@@ -1,0 +1,118 @@
+package sqlstore
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
+
+	"contacts/contacts"
+)
+
+var _ contacts.Parking = (*Store)(nil)
+
+// parkedRow is a row of the table parked_commands.
+type parkedRow struct {
+	ID           uuid.UUID `gorm:"primaryKey"`
+	TenantID     string
+	MessageGroup string
+	Body         string
+	Reason       string
+	Attempts     int
+	ParkedAt     time.Time
+}
+
+// TableName implements gorm's Tabler.
+func (parkedRow) TableName() string { return "parked_commands" }
+
+func (r parkedRow) parked() contacts.ParkedCommand {
+	return contacts.ParkedCommand{
+		ID: r.ID, Tenant: contacts.Tenant(r.TenantID), Group: r.MessageGroup, Body: []byte(r.Body), Reason: r.Reason,
+		Attempts: r.Attempts, ParkedAt: r.ParkedAt.UTC(),
+	}
+}
+
+// Park implements [contacts.Parking].
+func (s *Store) Park(ctx context.Context, parked contacts.ParkedCommand, ended *contacts.Operation) error {
+	row := parkedRow{
+		ID: parked.ID, TenantID: string(parked.Tenant), MessageGroup: parked.Group, Body: string(parked.Body),
+		Reason: parked.Reason, Attempts: parked.Attempts, ParkedAt: parked.ParkedAt,
+	}
+	err := s.db.Write.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
+		once := tx.Clauses(clause.OnConflict{DoNothing: true})
+		if err := once.Create(&row).Error; err != nil || ended == nil {
+			return err
+		}
+		operation := newOperationRow(*ended)
+		return tx.Clauses(clause.OnConflict{DoNothing: true}).Create(&operation).Error
+	})
+	if err != nil {
+		return applyError(fmt.Errorf("park a command: %w", err))
+	}
+	return nil
+}
+
+// Parked implements [contacts.Parking].
+func (s *Store) Parked(ctx context.Context, limit int) ([]contacts.ParkedCommand, error) {
+	db, done := s.reading(ctx)
+	defer done()
+	var rows []parkedRow
+	if err := db.Order("parked_at DESC, id").Limit(limit).Find(&rows).Error; err != nil {
+		return nil, readError(ctx, "list parked commands", err)
+	}
+	parked := make([]contacts.ParkedCommand, len(rows))
+	for i, row := range rows {
+		parked[i] = row.parked()
+	}
+	return parked, nil
+}
+
+// ParkedCommand implements [contacts.Parking].
+func (s *Store) ParkedCommand(ctx context.Context, id uuid.UUID) (contacts.ParkedCommand, error) {
+	db, done := s.reading(ctx)
+	defer done()
+	var rows []parkedRow
+	if err := db.Where("id = ?", id).Find(&rows).Error; err != nil {
+		return contacts.ParkedCommand{}, readError(ctx, "read a parked command", err)
+	}
+	if len(rows) == 0 {
+		return contacts.ParkedCommand{}, contacts.NoParkedCommand()
+	}
+	return rows[0].parked(), nil
+}
+
+// Reopen implements [contacts.Parking].
+func (s *Store) Reopen(ctx context.Context, id uuid.UUID) error {
+	parked, err := s.ParkedCommand(ctx, id)
+	if err != nil {
+		return err
+	}
+	err = s.db.Write.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
+		var rows []operationRow
+		err := tx.Clauses(clause.Locking{Strength: clause.LockingStrengthUpdate}).
+			Where("tenant_id = ? AND id = ?", string(parked.Tenant), id).Find(&rows).Error
+		if err != nil || len(rows) == 0 || rows[0].Problem == nil || rows[0].Problem.Kind != contacts.KindParked {
+			return err // it has another end, or none
+		}
+		return tx.Delete(&operationRow{TenantID: string(parked.Tenant), ID: id}).Error
+	})
+	if err != nil {
+		return fmt.Errorf("reopen operation %s: %w", id, err)
+	}
+	return nil
+}
+
+// Discard implements [contacts.Parking].
+func (s *Store) Discard(ctx context.Context, id uuid.UUID) error {
+	deleted := s.db.Write.WithContext(ctx).Delete(&parkedRow{ID: id})
+	switch {
+	case deleted.Error != nil:
+		return fmt.Errorf("discard parked command %s: %w", id, deleted.Error)
+	case deleted.RowsAffected == 0:
+		return contacts.NoParkedCommand()
+	}
+	return nil
+}

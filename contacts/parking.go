@@ -1,0 +1,72 @@
+package contacts
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// ParkedCommand is a message that was set aside because it could be neither applied nor read, so that what comes behind it
+// can go on. Somebody is to look at it.
+type ParkedCommand struct {
+	ID       uuid.UUID // the operation; a new UUIDv7 where the message cannot be read
+	Tenant   Tenant    // "" where the message cannot be read
+	Group    string    // the message group
+	Body     []byte    // the message as it was sent: people's data
+	Reason   string    // why it is here, without people's data
+	Attempts int       // how often it was delivered
+	ParkedAt time.Time
+}
+
+// Parking keeps parked commands.
+type Parking interface {
+	// Park sets a command aside and, unless ended is nil or the operation had ended before, ends its operation, in one
+	// transaction. Parking again what is parked changes nothing.
+	Park(ctx context.Context, parked ParkedCommand, ended *Operation) error
+
+	// Parked returns up to limit parked commands, the latest first.
+	Parked(ctx context.Context, limit int) ([]ParkedCommand, error)
+
+	// ParkedCommand returns one, or an [Error] of [KindNotFound].
+	ParkedCommand(ctx context.Context, id uuid.UUID) (ParkedCommand, error)
+
+	// Reopen takes back the end that parking gave the operation of a parked command, so that it can be applied after all.
+	Reopen(ctx context.Context, id uuid.UUID) error
+
+	// Discard removes a parked command for good. Its operation stays as it is. It returns an [Error] of [KindNotFound].
+	Discard(ctx context.Context, id uuid.UUID) error
+}
+
+// Park sets a message aside. command is what it says, nil where it cannot be read; its operation then ends as failed, and
+// who waits for it is told.
+func (p *Processor) Park(ctx context.Context, parked ParkedCommand, command *Command) error {
+	now := p.now().UTC().Truncate(time.Microsecond)
+	parked.ParkedAt = now
+	var ended *Operation
+	if command == nil {
+		id, err := uuid.NewV7()
+		if err != nil {
+			return fmt.Errorf("mint a parked command's id: %w", err)
+		}
+		parked.ID = id
+	} else {
+		parked.ID, parked.Tenant = command.Operation, command.Tenant
+		operation := command.End(Contact{}, &Error{
+			Kind:   KindParked,
+			Detail: "the write could not be applied and was set aside; somebody has to look at it",
+		}, now)
+		ended = &operation
+	}
+	if err := p.parking.Park(ctx, parked, ended); err != nil {
+		return fmt.Errorf("park command %s: %w", parked.ID, err)
+	}
+	if ended != nil && command.ReplyTo != "" {
+		p.notify(ctx, []Notice{{Address: command.ReplyTo, Operation: *ended}})
+	}
+	return nil
+}
+
+// NoParkedCommand is the error of a [Parking] that has none of that id.
+func NoParkedCommand() *Error { return notFound("parked command") }
