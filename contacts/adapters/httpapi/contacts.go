@@ -47,10 +47,7 @@ func (a *api) create(ctx context.Context, in *createRequest) (*huma.StreamRespon
 		return nil, err
 	}
 	operation, err := a.service.Create(ctx, a.caller(in.echo.Request()), fields, write)
-	if err != nil {
-		return nil, err
-	}
-	return settled(operation, http.StatusCreated)
+	return settled(&in.request, operation, err, http.StatusCreated)
 }
 
 func (a *api) get(ctx context.Context, in *contactRequest) (*huma.StreamResponse, error) {
@@ -103,10 +100,7 @@ func (a *api) replace(ctx context.Context, in *changeRequest) (*huma.StreamRespo
 		return nil, invalid(fault{Pointer: new("/id"), Detail: "expected the id in the path, or none"})
 	}
 	operation, err := a.service.Replace(ctx, a.caller(in.echo.Request()), id, fields, write)
-	if err != nil {
-		return nil, err
-	}
-	return settled(operation, http.StatusOK)
+	return settled(&in.request, operation, err, http.StatusOK)
 }
 
 func (a *api) merge(ctx context.Context, in *changeRequest) (*huma.StreamResponse, error) {
@@ -119,10 +113,7 @@ func (a *api) merge(ctx context.Context, in *changeRequest) (*huma.StreamRespons
 		return nil, err
 	}
 	operation, err := a.service.Merge(ctx, a.caller(in.echo.Request()), id, patch, write)
-	if err != nil {
-		return nil, err
-	}
-	return settled(operation, http.StatusOK)
+	return settled(&in.request, operation, err, http.StatusOK)
 }
 
 func (a *api) remove(ctx context.Context, in *contactRequest) (*huma.StreamResponse, error) {
@@ -135,10 +126,7 @@ func (a *api) remove(ctx context.Context, in *contactRequest) (*huma.StreamRespo
 		return nil, err
 	}
 	operation, err := a.service.Delete(ctx, a.caller(in.echo.Request()), id, write)
-	if err != nil {
-		return nil, err
-	}
-	return settled(operation, http.StatusNoContent)
+	return settled(&in.request, operation, err, http.StatusNoContent)
 }
 
 // The numbers in the tags are contacts.DefaultPage and contacts.MaxPage; a test compares them.

@@ -46,6 +46,9 @@ func requestID(given string) string {
 	return uuid.NewString()
 }
 
+// operationKey is the key of a write's operation in echo's context.
+const operationKey = "operation"
+
 // requestIDKey is the key of the request's id in its context.
 type requestIDKey struct{}
 
@@ -78,9 +81,14 @@ func (a *api) observe(metrics prometheus.Registerer) echo.MiddlewareFunc {
 			}
 			seconds := time.Since(start).Seconds()
 			durations.WithLabelValues(method, route, strconv.Itoa(status)).Observe(seconds)
-			a.log.LogAttrs(ctx, slog.LevelInfo, "request",
+			line := []slog.Attr{
 				slog.String("method", method), slog.String("route", route), slog.Int("status", status),
-				slog.Float64("seconds", seconds), slog.String("request_id", id))
+				slog.Float64("seconds", seconds), slog.String("request_id", id),
+			}
+			if operation, ok := c.Get(operationKey).(string); ok {
+				line = append(line, slog.String("operation", operation))
+			}
+			a.log.LogAttrs(ctx, slog.LevelInfo, "request", line...)
 			return nil
 		}
 	}

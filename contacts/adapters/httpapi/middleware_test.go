@@ -40,6 +40,7 @@ func TestAPI_AccessLog(t *testing.T) {
 	require.EqualValues(t, 422, line["status"])
 	require.Equal(t, "req-1", line["request_id"])
 	require.Contains(t, line, "seconds")
+	require.Contains(t, c.log.String(), `"operation":"`+c.world.Sent()[0].Operation.String()+`"`)
 }
 
 func TestAPI_Metrics(t *testing.T) {

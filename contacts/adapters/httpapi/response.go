@@ -5,6 +5,7 @@ import (
 	"strconv"
 
 	"github.com/danielgtaylor/huma/v2"
+	"github.com/google/uuid"
 
 	"contacts/contacts"
 )
@@ -36,9 +37,15 @@ func respond(status int, body []byte, headers ...string) *huma.StreamResponse {
 	}}
 }
 
-// settled answers a write: with what it made, or with the operation to ask for if it has not ended yet.
-func settled(operation contacts.Operation, made int) (*huma.StreamResponse, error) {
+// settled answers a write: with what it made, or with the operation to ask for if it has not ended yet. The operation's id
+// goes into the request's line in the log, to be found in the worker's as well.
+func settled(r *request, operation contacts.Operation, err error, made int) (*huma.StreamResponse, error) {
+	if operation.ID != uuid.Nil {
+		r.echo.Set(operationKey, operation.ID.String())
+	}
 	switch {
+	case err != nil:
+		return nil, err
 	case operation.Status == contacts.Pending:
 		body, err := contacts.Encode(describe(operation))
 		return respond(http.StatusAccepted, body,
