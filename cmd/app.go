@@ -8,6 +8,8 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/spf13/cobra"
+
 	"contacts/config"
 	"contacts/contacts"
 	"contacts/contacts/adapters/cachestore"
@@ -58,9 +60,6 @@ type options struct {
 // openApp opens what the settings name. It refuses a database whose schema is older than the program, but that of the
 // embedded mode, which has nobody else to migrate it.
 func openApp(ctx context.Context, settings *config.Config, o options) (_ *app, err error) {
-	if err := checkAddresses(ctx, settings); err != nil {
-		return nil, err
-	}
 	log, err := telemetry.NewLogger(o.logTo, settings.Log.Level, settings.Log.Format)
 	if err != nil {
 		return nil, err
@@ -114,9 +113,14 @@ func openApp(ctx context.Context, settings *config.Config, o options) (_ *app, e
 	return a, nil
 }
 
-// checkAddresses has each adapter read its address before anything is opened.
-func checkAddresses(ctx context.Context, settings *config.Config) error {
-	var problems []error
+// loadSettings reads the settings of a command that opens an app, has each adapter read its address, and looks for
+// contradictions, before anything is opened.
+func loadSettings(command *cobra.Command) (*config.Config, error) {
+	settings, err := config.Load(command.Flags())
+	if err != nil {
+		return nil, err
+	}
+	problems := settings.Contradictions()
 	check := func(key string, err error) {
 		if err != nil {
 			problems = append(problems, fmt.Errorf("%s: %w", key, err))
@@ -127,13 +131,13 @@ func checkAddresses(ctx context.Context, settings *config.Config) error {
 		check("cache.url", redis.Check(settings.Cache.URL))
 	}
 	if !settings.Embedded() {
-		check("queue.url", sqs.Check(ctx, sqs.Options{URL: settings.Queue.URL}))
+		check("queue.url", sqs.Check(command.Context(), sqs.Options{URL: settings.Queue.URL}))
 	}
 	check("contact.default_region", contacts.CheckRegion(settings.Contact.DefaultRegion))
 	if len(problems) > 0 {
-		return config.NewError(problems...)
+		return nil, config.NewError(problems...)
 	}
-	return nil
+	return settings, nil
 }
 
 // claim makes this process the one that works the embedded queue and caches what is in its database, if no other is.

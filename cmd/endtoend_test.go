@@ -21,6 +21,8 @@ import (
 	"contacts/contacts"
 	"contacts/contacts/contactstest"
 	"contacts/platform/cache/redis"
+	"contacts/platform/database"
+	"contacts/platform/database/databasetest"
 	"contacts/platform/queue"
 	"contacts/platform/queue/sqs"
 	"contacts/platform/servertest"
@@ -123,6 +125,32 @@ func TestEndToEnd_StopsGracefully(t *testing.T) {
 			require.Zero(t, p.terminate(t))
 		}
 	})
+}
+
+// Whoever waits for a write when the process is asked to end is told that it was accepted.
+func TestEndToEnd_StopsWaiting(t *testing.T) {
+	t.Parallel()
+	s := production(t)
+	s.start(t)
+	require.Zero(t, s.processes[1].terminate(t))
+	type answer struct {
+		operation contacts.Operation
+		err       error
+	}
+	answered := make(chan answer, 1)
+	go func() {
+		operation, err := s.client().Create(t.Context(), contactstest.Full(t), waiting())
+		answered <- answer{operation, err}
+	}()
+	q := openQueue(t, s.variable("CONTACTS_QUEUE_URL"))
+	require.Eventually(t, func() bool {
+		stats, err := q.Stats(t.Context())
+		return err == nil && stats.Waiting == 1
+	}, 30*time.Second, 10*time.Millisecond)
+	require.Zero(t, s.processes[0].terminate(t))
+	got := <-answered
+	require.NoError(t, got.err)
+	require.Equal(t, contacts.Pending, got.operation.Status)
 }
 
 // A worker that is asked to end while it has plenty to do ends soon, and leaves no message in flight.
@@ -297,6 +325,13 @@ func TestCommand_SettingsThatCannotWork(t *testing.T) {
 	for _, args := range [][]string{{"serve", "--no-such-flag"}, {"serve", "x"}, {"migrate", "down", "0"}, {"seed", "--count", "0"}, {"nothing"}, {"serve", "--create-queue"}, {"worker", "--create-queue"}} {
 		require.Equal(t, 2, run(t, t.TempDir(), nil, args...).status, args)
 	}
+}
+
+// A migration job needs no more than the database.
+func TestCommand_MigrateNeedsOnlyTheDatabase(t *testing.T) {
+	t.Parallel()
+	got := run(t, t.TempDir(), []string{"CONTACTS_DATABASE_URL=" + databasetest.New(t, database.Postgres)}, "migrate")
+	require.Zero(t, got.status, got.stderr)
 }
 
 func TestCommand_OldSchemaIsRefused(t *testing.T) {

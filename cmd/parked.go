@@ -10,7 +10,6 @@ import (
 	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 
-	"contacts/config"
 	"contacts/contacts"
 	"contacts/platform/queue"
 )
@@ -67,7 +66,7 @@ func parkedCommand(use, short string, do func(context.Context, *cobra.Command, *
 
 // withApp opens an app for a command that only needs it for a moment.
 func withApp(command *cobra.Command, do func(context.Context, *app) error) error {
-	settings, err := config.Load(command.Flags())
+	settings, err := loadSettings(command)
 	if err != nil {
 		return err
 	}

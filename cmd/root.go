@@ -6,6 +6,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime/debug"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -48,6 +50,7 @@ func newRoot() *cobra.Command {
 	root := &cobra.Command{
 		Use:           "contacts",
 		Short:         "A contacts service that loses no accepted write and answers reads at memory speed",
+		Version:       version(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          usage(cobra.NoArgs),
@@ -58,6 +61,20 @@ func newRoot() *cobra.Command {
 	config.Flags(root.PersistentFlags())
 	root.AddCommand(newServe(), newWorker(), newMigrate(), newSeed())
 	return root
+}
+
+// version is the program's version: the release's, or the commit that it was built from.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	for _, setting := range info.Settings {
+		if setting.Key == "vcs.revision" && !strings.HasPrefix(info.Main.Version, "v") {
+			return setting.Value
+		}
+	}
+	return info.Main.Version
 }
 
 // usage marks the errors of an arguments' check as such.

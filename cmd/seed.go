@@ -12,7 +12,6 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
-	"contacts/config"
 	"contacts/contacts"
 	"contacts/platform/telemetry"
 )
@@ -30,7 +29,7 @@ func newSeed() *cobra.Command {
 			if count < 1 {
 				return usageError{errors.New("--count: expected a number of contacts, 1 or more")}
 			}
-			settings, err := config.Load(command.Flags())
+			settings, err := loadSettings(command)
 			if err != nil {
 				return err
 			}

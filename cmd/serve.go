@@ -6,11 +6,11 @@ import (
 	"fmt"
 	"net/http"
 	"sync"
+	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
-	"contacts/config"
 	"contacts/contacts/adapters/httpapi"
 	"contacts/platform/health"
 	"contacts/platform/httpserver"
@@ -23,7 +23,7 @@ func newServe() *cobra.Command {
 		Short: "Serve the HTTP API; with the embedded queue also apply its writes",
 		Args:  usage(cobra.NoArgs),
 		RunE: func(command *cobra.Command, _ []string) error {
-			settings, err := config.Load(command.Flags())
+			settings, err := loadSettings(command)
 			if err != nil {
 				return err
 			}
@@ -47,6 +47,7 @@ func newServe() *cobra.Command {
 func (a *app) serve(command *cobra.Command) error {
 	api, err := a.listen(command.Context(), "http.addr", a.settings.HTTP.Addr, httpapi.New(a.service, httpapi.Options{
 		WriteWait: a.settings.Write.Wait, MaxBodyBytes: a.settings.HTTP.MaxBodyBytes, Log: a.log, Metrics: a.metrics.registry,
+		Version: version(),
 	}))
 	if err != nil {
 		return err
@@ -57,12 +58,19 @@ func (a *app) serve(command *cobra.Command) error {
 	}
 	stop := a.runBackground(context.WithoutCancel(command.Context()), a.consumes)
 	defer stop()
+	context.AfterFunc(command.Context(), func() {
+		a.log.Info("stopping: no new requests are taken")
+		time.AfterFunc(lastWait, a.service.StopWaiting)
+	})
 	group, ctx := errgroup.WithContext(command.Context())
 	group.Go(func() error { return api.Serve(ctx) })
 	group.Go(func() error { return admin.Serve(ctx) })
 	a.greet(command, "http://"+api.Addr(), "http://"+admin.Addr())
 	return group.Wait()
 }
+
+// lastWait is how long, when the process is asked to end, writes may still wait for their ends.
+const lastWait = 3 * time.Second
 
 // listenAdmin opens the port for those who run the process.
 func (a *app) listenAdmin(ctx context.Context) (*httpserver.Server, error) {
@@ -97,10 +105,16 @@ func (a *app) runBackground(ctx context.Context, consume bool) (stop func()) {
 	return func() { cancel(); running.Wait() }
 }
 
-// greet says where everything is.
+// greet says where everything is: to people in words, to machines in a line of the log.
 func (a *app) greet(command *cobra.Command, api, admin string) {
-	a.log.InfoContext(command.Context(), "contacts is ready", "api", api, "admin", admin)
-	if !a.settings.Embedded() {
+	const try = `curl -i -X POST %s/contacts/ -H 'content-type: application/json' -d '{"first_name":"Jane","last_name":"Doe","email":"jane@example.com","phone":"987654321"}'`
+	data := "in the database that database.url names"
+	if a.settings.Embedded() {
+		data = a.settings.Database.URL // no password in it
+	}
+	a.log.InfoContext(command.Context(), "contacts is ready",
+		"version", version(), "api", api, "reference", api+"/docs", "admin", admin, "data", data)
+	if a.settings.Log.Format == "json" {
 		return
 	}
 	fmt.Fprintf(command.OutOrStdout(), `
@@ -113,8 +127,5 @@ contacts is ready.
 
 Try it:
 
-  curl -i -X POST %[1]s/contacts/ -H 'content-type: application/json' \
-    -d '{"first_name":"Jane","last_name":"Doe","email":"jane@example.com","phone":"987654321"}'
-
-`, api, admin, a.settings.Database.URL)
+  `+fmt.Sprintf(try, api)+"\n\n", api, admin, data)
 }

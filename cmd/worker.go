@@ -6,8 +6,6 @@ import (
 	"fmt"
 
 	"github.com/spf13/cobra"
-
-	"contacts/config"
 )
 
 func newWorker() *cobra.Command {
@@ -17,7 +15,7 @@ func newWorker() *cobra.Command {
 		Short: "Apply accepted writes from the SQS queue to the database",
 		Args:  usage(cobra.NoArgs),
 		RunE: func(command *cobra.Command, _ []string) error {
-			settings, err := config.Load(command.Flags())
+			settings, err := loadSettings(command)
 			if err != nil {
 				return err
 			}

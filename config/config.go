@@ -79,7 +79,7 @@ func Flags(flags *pflag.FlagSet) {
 }
 
 // Load reads the settings. flags must have been made by [Flags] and parsed. It returns an [Error] that names every key
-// that is unknown, unreadable or in contradiction to another.
+// that is unknown or unreadable.
 func Load(flags *pflag.FlagSet) (*Config, error) {
 	v := viper.New()
 	var problems []error
@@ -104,9 +104,6 @@ func Load(flags *pflag.FlagSet) (*Config, error) {
 			problems = append(problems, fmt.Errorf("%s: %w", s.key, err))
 		}
 	}
-	if len(problems) == 0 {
-		problems = config.contradictions()
-	}
 	if len(problems) > 0 {
 		return nil, &Error{problems}
 	}
@@ -127,8 +124,8 @@ func unknown(v *viper.Viper, all []setting) []error {
 	return problems
 }
 
-// contradictions names the settings that cannot work together.
-func (c *Config) contradictions() []error {
+// Contradictions names the settings that cannot work together.
+func (c *Config) Contradictions() []error {
 	var problems []error
 	if c.Embedded() && !strings.HasPrefix(c.Database.URL, "sqlite://") {
 		problems = append(problems, errors.New("queue.url: embedded:// keeps the queue in the SQLite file: it needs a sqlite:// database.url; "+

@@ -19,7 +19,14 @@ func load(t *testing.T, args ...string) (*config.Config, error) {
 	flags := pflag.NewFlagSet("test", pflag.ContinueOnError)
 	config.Flags(flags)
 	require.NoError(t, flags.Parse(args))
-	return config.Load(flags)
+	loaded, err := config.Load(flags)
+	if err != nil {
+		return nil, err
+	}
+	if problems := loaded.Contradictions(); len(problems) > 0 {
+		return nil, config.NewError(problems...)
+	}
+	return loaded, nil
 }
 
 func file(t *testing.T, content string) string {

@@ -159,22 +159,22 @@ func (n *normalizer) texts(f Fields) Fields {
 
 // shorthands brings email and phone into their lists.
 func (n *normalizer) shorthands(f Fields) Fields {
-	const disagree = "expected the same as the first entry of the list, or only one of the two"
+	const disagree = "expected the same as the first entry of the list: change both, or leave one of the two out"
 	if email := strings.TrimSpace(f.Email); email != "" {
 		switch {
-		case len(f.Emails) == 0:
+		case f.Emails == nil:
 			f.Emails = []EmailAddress{{Address: email}}
 			n.aliases["/emails/0/address"] = "/email"
-		case strings.TrimSpace(f.Emails[0].Address) != email:
+		case len(f.Emails) == 0 || strings.TrimSpace(f.Emails[0].Address) != email:
 			n.violate("/email", disagree)
 		}
 	}
 	if phone := strings.TrimSpace(f.Phone); phone != "" {
 		switch {
-		case len(f.Phones) == 0:
+		case f.Phones == nil:
 			f.Phones = []PhoneNumber{{Number: phone}}
 			n.aliases["/phones/0/number"] = "/phone"
-		case strings.TrimSpace(f.Phones[0].Number) != phone:
+		case len(f.Phones) == 0 || strings.TrimSpace(f.Phones[0].Number) != phone:
 			n.violate("/phone", disagree)
 		}
 	}

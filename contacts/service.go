@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -23,6 +24,8 @@ type Service struct {
 	pending    PendingOperations
 	region     string
 	now        func() time.Time
+	hurried    chan struct{} // closed when nobody is to wait any more
+	hurry      sync.Once
 }
 
 // ServiceOptions are what a [Service] needs. All but Region and Now are required.
@@ -40,8 +43,15 @@ func NewService(o ServiceOptions) *Service {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	return &Service{o.Repository, o.Queue, o.Outcomes, o.Pending, o.Region, o.Now}
+	return &Service{
+		repository: o.Repository, queue: o.Queue, outcomes: o.Outcomes, pending: o.Pending, region: o.Region, now: o.Now,
+		hurried: make(chan struct{}),
+	}
 }
+
+// StopWaiting ends the waits of all writes, present and future: what has not ended is answered as pending. It is for a
+// process that is about to end.
+func (s *Service) StopWaiting() { s.hurry.Do(func() { close(s.hurried) }) }
 
 // Write says how a write is to be made.
 type Write struct {
@@ -197,6 +207,8 @@ func (s *Service) await(ctx context.Context, command Command, notice <-chan Oper
 		case <-ctx.Done():
 			return Operation{}, false
 		case <-deadline.C:
+			over = true
+		case <-s.hurried:
 			over = true
 		case <-poll.C:
 			pause = min(2*pause, longestPause)

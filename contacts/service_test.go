@@ -67,6 +67,21 @@ func TestService_NotEndedInTime(t *testing.T) {
 	})
 }
 
+func TestService_StopWaiting(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d, service := newDesk()
+		d.OnSend = func(contacts.Command) error { return nil }
+		started := time.Now()
+		time.AfterFunc(time.Second, service.StopWaiting)
+		for range 2 {
+			operation, err := service.Create(t.Context(), jane, contactstest.Jane(t), contacts.Write{Wait: time.Minute})
+			require.NoError(t, err)
+			require.Equal(t, contacts.Pending, operation.Status)
+		}
+		require.Equal(t, time.Second, time.Since(started))
+	})
+}
+
 func TestService_NoticeLost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d, service := newDesk()

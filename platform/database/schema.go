@@ -62,8 +62,16 @@ func (s *Schema) Up(ctx context.Context) error {
 	return s.run(ctx, s.migrate.Up)
 }
 
-// Down takes back the last n migrations, and what they made with its data.
+// Down takes back the last n migrations, and what they made with its data. If fewer have been applied it takes back none.
+// Migrations are numbered from 1 without gaps.
 func (s *Schema) Down(ctx context.Context, n int) error {
+	status, err := s.Status()
+	if err != nil {
+		return err
+	}
+	if n < 1 || uint(n) > status.Version {
+		return fmt.Errorf("only %d migrations have been applied: cannot take back %d", status.Version, n)
+	}
 	return s.run(ctx, func() error { return s.migrate.Steps(-n) })
 }
 

@@ -40,6 +40,11 @@ func (a *api) inspect(header http.Header, body []byte, schema *huma.Schema, type
 		p.header.Set("Accept", expected) // RFC 9110, 15.5.16
 		return p
 	}
+	if encoding := header.Get("Content-Encoding"); encoding != "" && encoding != "identity" {
+		p := newProblem(kindUnsupportedMedia, "expected a body without Content-Encoding")
+		p.header.Set("Accept-Encoding", "identity")
+		return p
+	}
 	if err := wellFormed(body); err != nil {
 		return err
 	}

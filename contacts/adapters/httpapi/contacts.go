@@ -22,7 +22,7 @@ type contactRequest struct {
 // contactID returns the id in the path. What is no UUID names no contact.
 func contactID(id string) (uuid.UUID, error) {
 	parsed, err := uuid.Parse(id)
-	if err != nil || len(id) != len(uuid.Nil.String()) {
+	if err != nil || len(id) != len(uuid.Nil.String()) || parsed == uuid.Nil {
 		return uuid.Nil, newProblem(contacts.KindNotFound, "no such contact")
 	}
 	return parsed, nil

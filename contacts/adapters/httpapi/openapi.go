@@ -81,7 +81,7 @@ func (a *api) registerContacts() {
 	register(a, huma.Operation{
 		OperationID: "merge-contact", Method: http.MethodPatch, Path: one, Tags: []string{contactsTag},
 		Summary:     "Change some fields of a contact",
-		Description: "A merge patch (RFC 7396): a member replaces the field, null empties it, custom_fields are merged by their names, and lists are replaced as a whole. It is applied to the contact as it then is, so that patches of different fields all survive.",
+		Description: "A merge patch (RFC 7396): a member replaces the field, null empties it (email and phone: removes the first entry of their lists), custom_fields are merged by their names, and lists are replaced as a whole. It is applied to the contact as it then is, so that patches of different fields all survive.",
 		Parameters:  conditionalParams(),
 		RequestBody: body(a.schemas.input, mergePatchType, jsonType),
 		Responses: answers(
