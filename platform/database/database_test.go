@@ -2,6 +2,7 @@ package database_test
 
 import (
 	"context"
+	"database/sql"
 	"database/sql/driver"
 	"errors"
 	"fmt"
@@ -102,6 +103,20 @@ func TestOpen_Postgres_Unreachable(t *testing.T) {
 	require.NotContains(t, err.Error(), "hunter2")
 }
 
+func TestFaultOf_Postgres_Refused(t *testing.T) {
+	t.Parallel()
+	address := databasetest.New(t, database.Postgres)
+	for name, url := range map[string]string{
+		"no such database": strings.Replace(address, "/test_", "/none_", 1),
+		"no such user":     strings.Replace(address, "postgres@", "nobody_here@", 1),
+	} {
+		require.NotEqual(t, address, url)
+		_, err := database.Open(t.Context(), url)
+		require.Error(t, err, name)
+		require.Equal(t, database.Down, database.FaultOf(err), "%s: %v", name, err)
+	}
+}
+
 func TestFaultOf(t *testing.T) {
 	t.Parallel()
 	eachEngine(t, func(t *testing.T, db *database.DB) {
@@ -109,7 +124,7 @@ func TestFaultOf(t *testing.T) {
 		for statement, want := range map[string]database.Fault{
 			"INSERT INTO things VALUES (1, 2)":    database.Transient, // unique: a concurrent writer's row
 			"INSERT INTO things VALUES (2, NULL)": database.Statement,
-			"SELECT nonsense":                     database.Statement,
+			"SELECT FROM WHERE":                   database.Statement,
 		} {
 			err := db.Write.Exec(statement).Error
 			require.Error(t, err, statement)
@@ -137,6 +152,9 @@ func TestFaultOf_Postgres(t *testing.T) {
 		"statement timeout":     {"SET LOCAL statement_timeout = 1; SELECT pg_sleep(10)", database.Transient},
 		"terminated connection": {"SELECT pg_terminate_backend(pg_backend_pid())", database.Transient},
 		"read-only server":      {"SET TRANSACTION READ ONLY; CREATE TABLE x (n int)", database.Down},
+		"no such table":         {"SELECT 1 FROM nowhere", database.Down},
+		"no such column":        {"SELECT nonsense", database.Down},
+		"no privilege":          {"SET LOCAL ROLE pg_monitor; CREATE TABLE x (n int)", database.Down},
 	} {
 		err := db.Write.Transaction(func(tx *gorm.DB) error {
 			for _, statement := range strings.Split(provoke.statement, "; ") {
@@ -168,6 +186,28 @@ func TestFaultOf_Postgres_Deadlock(t *testing.T) {
 	go func() { errs <- second.Exec("UPDATE things SET n = 2 WHERE id = 1").Error }()
 	err := errors.Join(<-errs, <-errs) // the victim's; the other one goes on
 	require.Error(t, err)
+	require.Equal(t, database.Transient, database.FaultOf(err), "%v", err)
+}
+
+// Two serializable transactions each read what the other one writes: PostgreSQL undoes the one that commits last.
+func TestFaultOf_Postgres_SerializationFailure(t *testing.T) {
+	t.Parallel()
+	db := open(t, databasetest.New(t, database.Postgres))
+	require.NoError(t, db.Write.Exec("CREATE TABLE things (id INTEGER PRIMARY KEY, n INTEGER)").Error)
+	require.NoError(t, db.Write.Exec("INSERT INTO things VALUES (1, 0), (2, 0)").Error)
+	serializable := &sql.TxOptions{Isolation: sql.LevelSerializable}
+	first, second := db.Write.Begin(serializable), db.Write.Begin(serializable)
+	defer first.Rollback()
+	defer second.Rollback()
+	for _, tx := range []*gorm.DB{first, second} {
+		var sum int
+		require.NoError(t, tx.Raw("SELECT sum(n) FROM things").Scan(&sum).Error)
+	}
+	require.NoError(t, first.Exec("UPDATE things SET n = 1 WHERE id = 1").Error)
+	require.NoError(t, second.Exec("UPDATE things SET n = 1 WHERE id = 2").Error)
+	require.NoError(t, first.Commit().Error)
+	err := second.Commit().Error
+	require.ErrorContains(t, err, "40001")
 	require.Equal(t, database.Transient, database.FaultOf(err), "%v", err)
 }
 

@@ -22,7 +22,8 @@ const (
 	Statement Fault = iota
 	// Transient blames circumstances that pass: the same transaction may succeed when it is tried again.
 	Transient
-	// Down says that the database cannot be reached or takes no writes.
+	// Down says that the database cannot be reached, takes no writes, or is not set up for this program: nobody's statement
+	// can pass before somebody mends that.
 	Down
 )
 
@@ -35,11 +36,13 @@ func FaultOf(err error) Fault {
 		netError      net.Error
 	)
 	switch {
+	case errors.As(err, &connectError): // whatever the server says to that: no statement has come to it
+		return Down
 	case errors.As(err, &postgresError):
 		return faultOfState(postgresError.Code)
 	case errors.As(err, &sqliteError):
 		return faultOfCode(sqliteError.Code())
-	case errors.As(err, &connectError), errors.Is(err, sql.ErrConnDone), errors.Is(err, context.DeadlineExceeded):
+	case errors.Is(err, sql.ErrConnDone), errors.Is(err, context.DeadlineExceeded):
 		// A deadline on this side is longer than the limits on the server's: it does not keep them, so it is not there.
 		return Down
 	case errors.Is(err, driver.ErrBadConn), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF),
@@ -57,10 +60,15 @@ func faultOfState(state string) Fault {
 		"55P03": Transient, // lock_not_available, by lock_timeout
 		"57P01": Transient, // admin_shutdown: this connection was terminated
 		"57014": Transient, // query_canceled, by statement_timeout
+		"42501": Down,      // insufficient_privilege: a grant is missing
+		"42P01": Down,      // undefined_table: the schema is not the program's
+		"42703": Down,      // undefined_column: the same
 	}
 	classes := map[string]Fault{
 		"08": Transient, // connection exception
 		"25": Transient, // invalid transaction state, by a timeout in mid-transaction
+		"28": Down,      // invalid authorization: the password was changed
+		"3D": Down,      // invalid catalog name: no such database
 		"40": Transient, // transaction rollback: deadlock, serialization failure
 		"53": Down,      // insufficient resources: disk full, too many connections
 		"57": Down,      // operator intervention: shutting down, starting up

@@ -16,12 +16,15 @@ import (
 // max_connections.
 const maxConnections = 20
 
-// limits are PostgreSQL's own time limits, in milliseconds, for every session but a migration's. A URL may set others.
+// limits are PostgreSQL's own time limits, in milliseconds, and other settings, for every session but a migration's. A URL may
+// set others.
 func limits() map[string]string {
 	return map[string]string{
 		"statement_timeout":                   "10000",
 		"lock_timeout":                        "2000",
 		"idle_in_transaction_session_timeout": "30000",
+		// Whether an index helps depends on what is looked for: plans are made for each query's values.
+		"plan_cache_mode": "force_custom_plan",
 	}
 }
 

@@ -26,7 +26,7 @@ func StartPostgres(ctx context.Context, settings ...string) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	port, err := freePort(ctx)
+	port, err := FreePort(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -51,12 +51,12 @@ func StartPostgres(ctx context.Context, settings ...string) (*Server, error) {
 	for _, setting := range settings {
 		args = append(args, "-c", setting)
 	}
-	return startServer(ctx, "postgres://postgres@127.0.0.1:"+port+"/postgres?sslmode=disable", dir, program{
-		name:  "PostgreSQL",
-		args:  args,
-		owner: owner,
-		stop:  syscall.SIGQUIT, // "immediate shutdown": no checkpoint, but shared memory is released
-		ready: func(ctx context.Context) error {
+	return startServer(ctx, "postgres://postgres@127.0.0.1:"+port+"/postgres?sslmode=disable", dir, Program{
+		Name:  "PostgreSQL",
+		Args:  args,
+		Owner: owner,
+		Stop:  syscall.SIGQUIT, // "immediate shutdown": no checkpoint, but shared memory is released
+		Ready: func(ctx context.Context) error {
 			return exec.CommandContext(ctx, filepath.Join(bin, "pg_isready"), "-q", "-h", "127.0.0.1", "-p", port).Run()
 		},
 	})

@@ -15,7 +15,7 @@ func StartRedis(ctx context.Context) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	port, err := freePort(ctx)
+	port, err := FreePort(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -23,11 +23,11 @@ func StartRedis(ctx context.Context) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	return startServer(ctx, "redis://127.0.0.1:"+port, dir, program{
-		name:  "Redis",
-		args:  []string{redis, "--bind", "127.0.0.1", "--port", port, "--save", "", "--appendonly", "no"},
-		stop:  syscall.SIGTERM,
-		ready: func(ctx context.Context) error { return ping(ctx, net.JoinHostPort("127.0.0.1", port)) },
+	return startServer(ctx, "redis://127.0.0.1:"+port, dir, Program{
+		Name:  "Redis",
+		Args:  []string{redis, "--bind", "127.0.0.1", "--port", port, "--save", "", "--appendonly", "no"},
+		Stop:  syscall.SIGTERM,
+		Ready: func(ctx context.Context) error { return ping(ctx, net.JoinHostPort("127.0.0.1", port)) },
 	})
 }
 

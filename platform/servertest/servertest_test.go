@@ -67,12 +67,8 @@ func TestStartPostgres_SettingOverrides(t *testing.T) {
 	server, err := StartPostgres(t.Context(), "fsync=on", "application_name=probe")
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, server.Stop()) })
-	bin, err := findPostgres()
-	require.NoError(t, err)
-	out, err := exec.CommandContext(t.Context(), filepath.Join(bin, "psql"), server.URL, "-Atc",
-		"SELECT current_setting('fsync'), current_setting('max_connections'), current_setting('server_encoding')").CombinedOutput()
-	require.NoError(t, err, string(out))
-	require.Equal(t, "on|300|UTF8\n", string(out))
+	require.Equal(t, "on|300|UTF8", psql(t, server,
+		"SELECT current_setting('fsync'), current_setting('max_connections'), current_setting('server_encoding')"))
 }
 
 func TestStartPostgres_RefusedSetting(t *testing.T) {
@@ -92,6 +88,51 @@ func TestServer_Stop_AfterCrash(t *testing.T) {
 	<-server.exited
 	require.ErrorContains(t, server.Stop(), "Redis ended by itself: signal: killed")
 	require.NoDirExists(t, server.dir)
+}
+
+func TestServer_Kill_KeepsTheData(t *testing.T) {
+	server, err := StartPostgres(t.Context(), "fsync=on")
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, server.Stop()) })
+	psql(t, server, "CREATE TABLE kept AS SELECT 1 AS one")
+	children, err := childrenOf(server.Pid())
+	require.NoError(t, err)
+	require.NotEmpty(t, children, "PostgreSQL has background processes")
+	first := server.Pid()
+
+	require.NoError(t, server.Kill())
+	require.False(t, listens(t, server))
+	require.NoError(t, server.Restart(t.Context()))
+
+	require.NotEqual(t, first, server.Pid())
+	require.Equal(t, "1", psql(t, server, "SELECT one FROM kept"))
+}
+
+func TestServer_Terminate(t *testing.T) {
+	server, err := StartRedis(t.Context())
+	require.NoError(t, err)
+	_, err = server.Terminate()
+	require.NoError(t, err)
+	require.False(t, listens(t, server))
+	require.NoError(t, server.Restart(t.Context()))
+	require.True(t, listens(t, server))
+	require.NoError(t, server.Stop())
+}
+
+func TestServer_Freeze_StopsEveryProcess(t *testing.T) {
+	server, err := StartPostgres(t.Context())
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, server.Stop()) })
+	require.NoError(t, server.Freeze())
+	children, err := childrenOf(server.Pid())
+	require.NoError(t, err)
+	for _, pid := range append(children, server.Pid()) {
+		require.Eventually(t, func() bool { s := state(t, pid); return s == "T" || s == "Z" }, stopLimit, askEvery)
+	}
+
+	require.NoError(t, server.Thaw())
+
+	require.Equal(t, "1", psql(t, server, "SELECT 1"))
 }
 
 func TestServer_EndsWithItsParent(t *testing.T) {
@@ -187,6 +228,24 @@ func openTempDir(t *testing.T) string {
 	t.Cleanup(func() { require.NoError(t, os.RemoveAll(dir)) })
 	require.NoError(t, os.Chmod(dir, 0o755))
 	return dir
+}
+
+// psql returns the rows of a query, as psql prints them.
+func psql(t *testing.T, server *Server, query string) string {
+	t.Helper()
+	bin, err := findPostgres()
+	require.NoError(t, err)
+	out, err := exec.CommandContext(t.Context(), filepath.Join(bin, "psql"), server.URL, "-Atc", query).CombinedOutput()
+	require.NoError(t, err, string(out))
+	return strings.TrimSpace(string(out))
+}
+
+// state returns the first letter of a process's state: T for one that is stopped, Z for one that had ended before.
+func state(t *testing.T, pid int) string {
+	t.Helper()
+	out, err := exec.CommandContext(t.Context(), "ps", "-o", "state=", "-p", strconv.Itoa(pid)).Output()
+	require.NoError(t, err)
+	return strings.TrimSpace(string(out))[:1]
 }
 
 func alive(pid int) bool { return !errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) }

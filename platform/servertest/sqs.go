@@ -40,7 +40,7 @@ func StartSQS(ctx context.Context) (*Server, error) {
 	if _, err := os.Stat(home); err != nil {
 		return nil, fmt.Errorf("the SQS emulator is not installed (make test installs it): %w", err)
 	}
-	port, err := freePort(ctx)
+	port, err := FreePort(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -49,11 +49,11 @@ func StartSQS(ctx context.Context) (*Server, error) {
 		return nil, err
 	}
 	url := "http://127.0.0.1:" + port
-	return startServer(ctx, url, dir, program{
-		name:  "the SQS emulator",
-		args:  []string{node, filepath.Join(home, "server.mjs"), port},
-		stop:  syscall.SIGTERM,
-		ready: func(ctx context.Context) error { return healthy(ctx, url+"/health") },
+	return startServer(ctx, url, dir, Program{
+		Name:  "the SQS emulator",
+		Args:  []string{node, filepath.Join(home, "server.mjs"), port},
+		Stop:  syscall.SIGTERM,
+		Ready: func(ctx context.Context) error { return healthy(ctx, url+"/health") },
 	})
 }
 

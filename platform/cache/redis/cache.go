@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -25,18 +26,26 @@ if (redis.call('GET', KEYS[1]) or '') ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
 return 1`)
 
-// put stores the entry ARGV[2] of version ARGV[1] for ARGV[3] milliseconds unless the key holds an entry of a higher
-// version, or of the same and either is not the result of the write that the held one announces. Versions are compared as decimal digits, since Lua's numbers are exact up to 2^53 only. What is neither
-// an entry nor a lease is replaced.
+// put stores for each key an entry, of which it is given the version, the bytes and the milliseconds to live, unless the key
+// holds an entry of a higher version, or of the same and either is not the result of the write that the held one announces.
+// Versions are compared as decimal digits, since Lua's numbers are exact up to 2^53 only. What is neither an entry nor a
+// lease is replaced.
 var put = rueidis.NewLuaScriptNoSha(`
-local held, state = string.match(redis.call('GETRANGE', KEYS[1], 0, 21), '^(%d+):([LGAP]):')
-if held == ARGV[1] then
-	if state ~= 'P' or string.find(ARGV[2], '^%d+:P:') then return 0 end
-elseif held and (#held > #ARGV[1] or #held == #ARGV[1] and held > ARGV[1]) then
-	return 0
+for i, key in ipairs(KEYS) do
+	local version, entry, ttl = ARGV[3*i-2], ARGV[3*i-1], ARGV[3*i]
+	local held, state = string.match(redis.call('GETRANGE', key, 0, 21), '^(%d+):([LGAP]):')
+	local keep
+	if held == version then
+		keep = state ~= 'P' or string.find(entry, '^%d+:P:')
+	else
+		keep = held and (#held > #version or #held == #version and held > version)
+	end
+	if not keep then redis.call('SET', key, entry, 'PX', ttl) end
 end
-redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
 return 1`)
+
+// maxPut is how many entries one call of put stores at the most: other clients wait for it.
+const maxPut = 50
 
 // Get implements [cache.Cache].
 func (c *Client) Get(
@@ -73,20 +82,27 @@ func (c *Client) Fill(ctx context.Context, lease cache.Lease, item cache.Item) (
 	return stored, err
 }
 
-// Put implements [cache.Cache]. All items travel in one pipeline.
+// Put implements [cache.Cache]. Where all keys are on one server, a call stores many of them; in a cluster each is in a slot of
+// its own. Either way all travel in one pipeline.
 func (c *Client) Put(ctx context.Context, items ...cache.Item) error {
 	if len(items) == 0 {
 		return nil
 	}
-	calls := make([]rueidis.LuaExec, len(items))
-	for i, item := range items {
-		calls[i] = rueidis.LuaExec{
-			Keys: []string{c.prefix + item.Key},
-			Args: []string{strconv.FormatInt(item.Entry.Version, 10), encode(item.Entry), milliseconds(item.TTL)},
-		}
-	}
 	what := fmt.Sprintf("put %q and %d more", items[0].Key, len(items)-1)
 	return c.ask(ctx, what, func(ctx context.Context, conn rueidis.Client) error {
+		each := maxPut
+		if conn.Mode() == rueidis.ClientModeCluster {
+			each = 1
+		}
+		var calls []rueidis.LuaExec
+		for chunk := range slices.Chunk(items, each) {
+			var call rueidis.LuaExec
+			for _, item := range chunk {
+				call.Keys = append(call.Keys, c.prefix+item.Key)
+				call.Args = append(call.Args, strconv.FormatInt(item.Entry.Version, 10), encode(item.Entry), milliseconds(item.TTL))
+			}
+			calls = append(calls, call)
+		}
 		return firstError(put.ExecMulti(ctx, conn, calls...))
 	})
 }

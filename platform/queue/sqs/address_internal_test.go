@@ -4,8 +4,6 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
-
-	"contacts/platform/queue"
 )
 
 func TestParseAddress(t *testing.T) {
@@ -49,7 +47,7 @@ func TestNewClient_RegionAndEndpoint(t *testing.T) {
 			t.Setenv("AWS_ENDPOINT_URL_SQS", c.endpoint)
 			parsed, err := parseAddress(c.url)
 			require.NoError(t, err)
-			client, err := newClient(t.Context(), parsed)
+			client, err := newClient(t.Context(), parsed, nil)
 			require.NoError(t, err)
 			options := client.Options()
 			require.Equal(t, c.wantRegion, options.Region)
@@ -64,41 +62,13 @@ func TestNewClient_RegionAndEndpoint(t *testing.T) {
 
 func TestNewClient_NoRegion(t *testing.T) {
 	t.Setenv("AWS_REGION", "")
-	_, err := newClient(t.Context(), address{endpoint: "http://127.0.0.1:4566", name: "a.fifo"})
+	_, err := newClient(t.Context(), address{endpoint: "http://127.0.0.1:4566", name: "a.fifo"}, nil)
 	require.ErrorContains(t, err, "AWS_REGION")
 }
 
 func TestNewClient_BoundedAttempts(t *testing.T) {
 	t.Setenv("AWS_MAX_ATTEMPTS", "50")
-	client, err := newClient(t.Context(), address{name: "a.fifo", region: "eu-west-1"})
+	client, err := newClient(t.Context(), address{name: "a.fifo", region: "eu-west-1"}, nil)
 	require.NoError(t, err)
 	require.Equal(t, attempts, client.Options().Retryer.MaxAttempts())
-}
-
-func TestQueue_Gather(t *testing.T) {
-	t.Parallel()
-	waiting := func(sizes ...int) *Queue {
-		q := &Queue{outbox: make(chan *outgoing, len(sizes))}
-		for _, size := range sizes {
-			q.outbox <- &outgoing{message: queue.Message{Body: make([]byte, size)}}
-		}
-		return q
-	}
-	first := &outgoing{message: queue.Message{Body: make([]byte, 1000)}}
-
-	batch, next := waiting().gather(first)
-	require.Len(t, batch, 1, "a lone message does not wait for others")
-	require.Nil(t, next)
-
-	q := waiting(1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1)
-	batch, next = q.gather(first)
-	require.Len(t, batch, maxEntries)
-	require.Nil(t, next)
-	require.Len(t, q.outbox, 2)
-
-	q = waiting(1, maxBatchBytes-1001, 2, 3)
-	batch, next = q.gather(first)
-	require.Len(t, batch, 3, "full to the last byte")
-	require.Len(t, next.message.Body, 2, "what no longer fits begins the next batch")
-	require.Len(t, q.outbox, 1)
 }

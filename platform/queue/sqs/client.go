@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"net/url"
 	"regexp"
 	"strings"
@@ -56,9 +57,22 @@ func parseAddress(raw string) (address, error) {
 	return address{endpoint: parsed.Scheme + "://" + parsed.Host, name: name}, nil
 }
 
+// observedClient tells of each request, those of retries included, because each is paid for.
+type observedClient struct {
+	awssqs.HTTPClient
+
+	observe func(action string)
+}
+
+func (c observedClient) Do(request *http.Request) (*http.Response, error) {
+	_, action, _ := strings.Cut(request.Header.Get("X-Amz-Target"), ".") // AmazonSQS.SendMessageBatch
+	c.observe(action)
+	return c.HTTPClient.Do(request)
+}
+
 // newClient makes a client from the standard AWS configuration. A region that the queue's host names wins over the
 // configured one, under which no call could succeed.
-func newClient(ctx context.Context, address address) (*awssqs.Client, error) {
+func newClient(ctx context.Context, address address, observe func(action string)) (*awssqs.Client, error) {
 	cfg, err := config.LoadDefaultConfig(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("AWS configuration: %w", err)
@@ -72,6 +86,9 @@ func newClient(ctx context.Context, address address) (*awssqs.Client, error) {
 	return awssqs.NewFromConfig(cfg, func(o *awssqs.Options) {
 		if o.BaseEndpoint == nil && address.endpoint != "" {
 			o.BaseEndpoint = &address.endpoint
+		}
+		if observe != nil {
+			o.HTTPClient = observedClient{o.HTTPClient, observe}
 		}
 		o.RetryMaxAttempts = 0 // AWS_MAX_ATTEMPTS must not stretch the time in which a caller gets its answer.
 		o.Retryer = retry.NewStandard(func(s *retry.StandardOptions) {

@@ -35,7 +35,7 @@ func CreateQueue(ctx context.Context, options Options) error {
 	if err != nil {
 		return err
 	}
-	client, err := newClient(ctx, address)
+	client, err := newClient(ctx, address, options.Observe)
 	if err != nil {
 		return err
 	}

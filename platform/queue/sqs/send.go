@@ -14,9 +14,11 @@ import (
 )
 
 const (
-	// senders is how many batches can be on their way at once. While one of them is idle a call leaves at once and
-	// alone; gathering begins when all of them wait for SQS.
-	senders = 8
+	// senders is how many batches can be on their way at once.
+	senders = 32
+	// eager is how many of them leave at once, however few messages they have. While so many are on their way, the next ones
+	// wait until they are full, or one has arrived: a lone message is never held back, and under load every request is full.
+	eager = 2
 	// maxEntries is SQS's limit of entries in a batch, for every batch call.
 	maxEntries = 10
 	// maxBatchBytes limits a batch's bodies together. SQS allowed 256 KiB for years, and some emulators still do.
@@ -56,40 +58,44 @@ func (q *Queue) Send(ctx context.Context, message queue.Message) error {
 	}
 }
 
-// sendAll sends what is in the outbox, batch after batch, until the queue is closed.
+// sendAll sends what comes into the outbox, until the queue is closed and all that was taken has been sent.
 func (q *Queue) sendAll(ctx context.Context) {
-	var first *outgoing
-	for {
-		if first == nil {
-			select {
-			case first = <-q.outbox:
-			case <-q.closing:
-				return
-			}
-		}
-		batch, next := q.gather(first)
-		q.sendBatch(ctx, batch)
-		first = next
+	var batch []*outgoing // not yet on its way
+	size := 0
+	arrived := make(chan struct{})
+	underway := 0
+	send := func() {
+		full := batch
+		batch, size = nil, 0
+		underway++
+		q.senders.Go(func() {
+			q.sendBatch(ctx, full)
+			arrived <- struct{}{}
+		})
 	}
-}
-
-// gather adds to first whatever else is waiting right now, and returns apart the message that did not fit any more.
-func (q *Queue) gather(first *outgoing) (batch []*outgoing, next *outgoing) {
-	batch = append(batch, first)
-	size := len(first.message.Body)
-	for len(batch) < maxEntries {
+	closing := q.closing
+	for closing != nil || underway > 0 || len(batch) > 0 {
+		outbox := q.outbox
+		if len(batch) == maxEntries || closing == nil {
+			outbox = nil
+		}
 		select {
-		case out := <-q.outbox:
-			size += len(out.message.Body)
-			if size > maxBatchBytes {
-				return batch, out
+		case out := <-outbox:
+			if size += len(out.message.Body); size > maxBatchBytes && len(batch) > 0 {
+				send() // one more than senders, rarely
+				size = len(out.message.Body)
 			}
 			batch = append(batch, out)
-		default:
-			return batch, nil
+		case <-arrived:
+			underway--
+		case <-closing:
+			closing = nil
+		}
+		full := len(batch) == maxEntries || closing == nil
+		if len(batch) > 0 && (underway < eager || full && underway < senders) {
+			send()
 		}
 	}
-	return batch, nil
 }
 
 // sendBatch sends a batch and gives every caller its answer.

@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/google/uuid"
@@ -233,6 +234,48 @@ func TestQueue_Send_BatchesKeepLimits(t *testing.T) {
 		sent += len(c.Entries)
 	}
 	require.GreaterOrEqual(t, sent, count)
+}
+
+// While two requests are on their way, what comes waits until it fills a third, or one has arrived; every request is observed.
+func TestQueue_Send_FillsBatchesUnderLoad(t *testing.T) {
+	release := make(chan struct{})
+	f := newFake(t, func(w http.ResponseWriter, c call, _ int) {
+		<-release
+		succeed(w, c)
+	})
+	var observed atomic.Int64
+	q := open(t, sqs.Options{URL: f.url, Observe: func(action string) {
+		if action == "SendMessageBatch" {
+			observed.Add(1)
+		}
+	}})
+	sizes := func() (sizes []int) {
+		for _, c := range f.received() {
+			sizes = append(sizes, len(c.Entries))
+		}
+		return sizes
+	}
+	var sending sync.WaitGroup
+	errs := make(chan error, 30)
+	send := func(count int) {
+		for range count {
+			sending.Go(func() { errs <- q.Send(t.Context(), message("body")) })
+		}
+	}
+	for i := range 2 {
+		send(1)
+		require.Eventually(t, func() bool { return len(sizes()) == i+1 }, patience, tick, "a lone message leaves at once")
+	}
+	send(23)
+	require.Eventually(t, func() bool { return len(sizes()) == 4 }, patience, tick)
+	require.ElementsMatch(t, []int{1, 1, 10, 10}, sizes())
+	close(release)
+	sending.Wait()
+	require.Equal(t, 3, sizes()[4], "the rest leaves when others have arrived")
+	require.EqualValues(t, 5, observed.Load())
+	for range 25 {
+		require.NoError(t, <-errs)
+	}
 }
 
 func TestQueue_Close_Drains(t *testing.T) {

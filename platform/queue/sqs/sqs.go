@@ -30,6 +30,8 @@ type Options struct {
 	// Visibility is for how long a received message stays hidden, in whole seconds (rounded up, at most 12 hours).
 	// Zero means [queue.DefaultVisibility].
 	Visibility time.Duration
+	// Observe, unless nil, is called with the action of each request to SQS, such as SendMessageBatch.
+	Observe func(action string)
 }
 
 // Queue is an open SQS queue. Make it with [Open].
@@ -52,7 +54,7 @@ var _ queue.Queue = (*Queue)(nil)
 func Check(ctx context.Context, options Options) error {
 	address, err := parseAddress(options.URL)
 	if err == nil {
-		_, err = newClient(ctx, address)
+		_, err = newClient(ctx, address, nil)
 	}
 	return err
 }
@@ -65,7 +67,7 @@ func Open(ctx context.Context, options Options) (*Queue, error) {
 	if err != nil {
 		return nil, err
 	}
-	client, err := newClient(ctx, address)
+	client, err := newClient(ctx, address, options.Observe)
 	if err != nil {
 		return nil, err
 	}
@@ -81,9 +83,7 @@ func Open(ctx context.Context, options Options) (*Queue, error) {
 		closing:    make(chan struct{}),
 		abort:      abort,
 	}
-	for range senders {
-		q.senders.Go(func() { q.sendAll(sending) })
-	}
+	q.senders.Go(func() { q.sendAll(sending) })
 	return q, nil
 }
 
