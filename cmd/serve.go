@@ -74,7 +74,11 @@ const lastWait = 3 * time.Second
 
 // listenAdmin opens the port for those who run the process.
 func (a *app) listenAdmin(ctx context.Context) (*httpserver.Server, error) {
-	return a.listen(ctx, "admin.addr", a.settings.Admin.Addr, health.Handler(a.log, a.metrics.registry, a.checks()...))
+	handler := health.Handler(a.log, a.metrics.registry, a.checks()...)
+	if a.settings.Admin.Pprof {
+		handler = health.WithProfiles(handler)
+	}
+	return a.listen(ctx, "admin.addr", a.settings.Admin.Addr, handler)
 }
 
 // listen opens the port that a setting names.

@@ -27,7 +27,10 @@ type Config struct {
 		Addr         string
 		MaxBodyBytes int64
 	}
-	Admin struct{ Addr string }
+	Admin struct {
+		Addr  string
+		Pprof bool
+	}
 	Write struct{ Wait time.Duration }
 	// Worker is how the queue's consumer works, in its own process or within serve.
 	Worker struct {

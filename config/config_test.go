@@ -103,15 +103,16 @@ func TestLoad_AllErrorsAtOnce(t *testing.T) {
 	t.Setenv("CONTACTS_DATABASE_URL", "mysql://u:hunter2@h/d")
 	t.Setenv("CONTACTS_QUEUE_URL", "https://sqs.eu-west-1.amazonaws.com/1/contacts")
 	t.Setenv("CONTACTS_CONTACT_DEFAULT_REGION", "Peru")
-	_, err := load(t, "--config", path, "--log-level", "loud", "--worker-batch", "0", "--http-addr", "8000")
+	_, err := load(t, "--config", path, "--log-level", "loud", "--worker-batch", "0", "--http-addr", "8000", "--admin-pprof", "yes")
 	var settings *config.Error
 	require.ErrorAs(t, err, &settings)
 	for _, key := range []string{
 		"http.adr", "write.wait", "cache.url", "database.url", "queue.url", "contact.default_region", "log.level", "worker.batch", "http.addr",
+		"admin.pprof",
 	} {
 		require.ErrorContains(t, err, key+": ")
 	}
-	require.Len(t, settings.Unwrap(), 9)
+	require.Len(t, settings.Unwrap(), 10)
 	require.NotContains(t, err.Error(), "hunter2")
 }
 

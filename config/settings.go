@@ -45,6 +45,7 @@ func settings(c *Config) []setting {
 		{"http.addr", "127.0.0.1:8000", "address of the API", false, address(&c.HTTP.Addr)},
 		{"http.max_body_bytes", "1048576", "largest accepted request body, in bytes", false, number(&c.HTTP.MaxBodyBytes, 1024, 16<<20)},
 		{"admin.addr", "127.0.0.1:9090", "address of /livez, /readyz and /metrics", false, address(&c.Admin.Addr)},
+		{"admin.pprof", "false", "serve profiles of the process under /debug/pprof/ of admin.addr", false, boolean(&c.Admin.Pprof)},
 		{"write.wait", "2s", "how long a write waits for its end before it is answered 202", false, duration(&c.Write.Wait, 0, 30*time.Second)},
 		{"worker.loops", "4", "how many batches a worker works on at the same time", false, number(&c.Worker.Loops, 1, 64)},
 		{"worker.batch", "100", "how many commands one transaction applies at the most; SQS hands out ten at a time", false, number(&c.Worker.Batch, 1, 500)},
@@ -122,6 +123,16 @@ func number[N int | int64](target *N, low, high N) func(string) error {
 			return fmt.Errorf("expected a whole number from %d to %d", low, high)
 		}
 		*target = N(n)
+		return nil
+	}
+}
+
+func boolean(target *bool) func(string) error {
+	return func(text string) error {
+		if text != "true" && text != "false" {
+			return errors.New("expected true or false")
+		}
+		*target = text == "true"
 		return nil
 	}
 }

@@ -105,3 +105,15 @@ func TestHandler_Metrics(t *testing.T) {
 	require.Equal(t, http.StatusOK, answer.Code)
 	require.Contains(t, answer.Body.String(), "apples_total 3")
 }
+
+func TestWithProfiles(t *testing.T) {
+	t.Parallel()
+	plain := health.Handler(slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	require.Equal(t, http.StatusNotFound, get(t, plain, "/debug/pprof/").Code, "not unless asked for")
+	profiled := health.WithProfiles(plain)
+	require.Equal(t, http.StatusOK, get(t, profiled, "/livez").Code)
+	require.Contains(t, get(t, profiled, "/debug/pprof/").Body.String(), "goroutine")
+	heap := get(t, profiled, "/debug/pprof/heap")
+	require.Equal(t, http.StatusOK, heap.Code)
+	require.Equal(t, []byte{0x1f, 0x8b}, heap.Body.Bytes()[:2], "a profile is gzipped")
+}
