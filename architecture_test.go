@@ -74,7 +74,7 @@ var rules = []rule{
 	{
 		because: "echo 4 has an end of support, and huma sits on it",
 		from:    []string{"contacts/..."},
-		except:  []string{"contacts/contacts/adapters/httpapi", "contacts/platform/httpserver"},
+		except:  []string{"contacts/contacts/adapters/httpapi", "contacts/platform/httpserver", "contacts/bench/speed"},
 		never:   []string{"github.com/labstack/echo/v4/...", "github.com/danielgtaylor/huma/v2/..."},
 		tests:   true,
 	},

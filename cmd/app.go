@@ -44,6 +44,7 @@ type app struct {
 	service  *contacts.Service
 	parking  contacts.Parking
 	consumer *commandqueue.Consumer
+	purger   *contacts.Purger
 	keeping  []func(context.Context) // what keeps a shared cache in step, nil where it is not shared
 
 	consumes bool           // whether this process is the one that works the embedded queue
@@ -93,7 +94,7 @@ func openApp(ctx context.Context, settings *config.Config, o options) (_ *app, e
 	cached := cachestore.New(store, a.cache, a.metrics.cacheLookup)
 	a.notices = cachestore.NewNotices(bus, log)
 	a.service = contacts.NewService(contacts.ServiceOptions{
-		Repository: cached, Queue: commandqueue.NewSender(a.queue), Outcomes: a.notices, Pending: cached,
+		Repository: cached, Queue: commandqueue.NewSender(a.queue), Outcomes: a.notices, Pending: cached, Changes: store,
 		Region: settings.Contact.DefaultRegion,
 	})
 	switch {
@@ -104,10 +105,11 @@ func openApp(ctx context.Context, settings *config.Config, o options) (_ *app, e
 		a.keeping = []func(context.Context){cached.Watch}
 	}
 	a.parking = store
+	a.purger = contacts.NewPurger(store, log, nil)
 	a.metrics.watchParked(a.parking)
 	a.consumer = commandqueue.NewConsumer(a.queue, contacts.NewProcessor(store, store, cached, a.notices, log, nil),
 		commandqueue.ConsumerOptions{
-			Loops: settings.Worker.Loops, Batch: settings.Worker.Batch, PollWait: settings.Queue.PollWait,
+			Pollers: a.pollers(), Loops: settings.Worker.Loops, Batch: settings.Worker.Batch, PollWait: settings.Queue.PollWait,
 			Visibility: a.visibility(), Log: log, Observe: a.metrics.batch,
 		})
 	return a, nil
@@ -202,7 +204,7 @@ func (a *app) openQueue(ctx context.Context, create bool) error {
 		a.closers = append(a.closers, closer(local.Close))
 		return nil
 	}
-	o := sqs.Options{URL: a.settings.Queue.URL, Visibility: a.visibility()}
+	o := sqs.Options{URL: a.settings.Queue.URL, Visibility: a.visibility(), Observe: a.metrics.sqsRequest}
 	if create {
 		if err := sqs.CreateQueue(ctx, o); err != nil {
 			return err
@@ -224,6 +226,15 @@ func (a *app) openQueue(ctx context.Context, create bool) error {
 // embeddedVisibility is how long, after a crash, the embedded queue takes to deliver again what was being applied. A live
 // worker extends it.
 const embeddedVisibility = 5 * time.Second
+
+// pollers is how many receives a worker has at the same time. SQS hands out ten messages at a time: with more receives than
+// batches, batches can grow beyond that.
+func (a *app) pollers() int {
+	if a.settings.Embedded() {
+		return a.settings.Worker.Loops
+	}
+	return 2 * a.settings.Worker.Loops
+}
 
 // visibility is the queue's visibility timeout.
 func (a *app) visibility() time.Duration {

@@ -1,6 +1,7 @@
 package cmd_test
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"database/sql"
@@ -69,6 +70,42 @@ func TestEndToEnd_ChallengePaths(t *testing.T) {
 			response, body := request(t, http.MethodGet, s.admin+path, "")
 			require.Equal(t, http.StatusOK, response.StatusCode, "%s: %s", path, body)
 		}
+	})
+}
+
+// Who follows the changes sees every write, also while it waits.
+func TestEndToEnd_Changes(t *testing.T) {
+	t.Parallel()
+	inBothModes(t, func(t *testing.T, s *system) {
+		s.start(t)
+		var page struct {
+			Items []struct {
+				Type    string    `json:"type"`
+				Contact uuid.UUID `json:"contact_id"`
+			} `json:"items"`
+			Next string `json:"next_cursor"`
+		}
+		follow := func(cursor string) {
+			response, body := request(t, http.MethodGet, s.url+"/v1/changes?wait=20&cursor="+cursor, "")
+			require.Equal(t, http.StatusOK, response.StatusCode, body)
+			page.Items = nil
+			require.NoError(t, json.Unmarshal([]byte(body), &page))
+		}
+		follow("now")
+		require.Empty(t, page.Items)
+		made, err := s.client().Create(t.Context(), contactstest.Jane(t), contacts.Write{})
+		require.NoError(t, err)
+		require.Equal(t, contacts.Pending, made.Status)
+		follow(page.Next)
+		require.Len(t, page.Items, 1)
+		require.Equal(t, "created", page.Items[0].Type)
+		_, err = s.client().Delete(t.Context(), page.Items[0].Contact, contacts.Write{})
+		require.NoError(t, err)
+		created := page.Items[0].Contact
+		follow(page.Next)
+		require.Len(t, page.Items, 1)
+		require.Equal(t, "deleted", page.Items[0].Type)
+		require.Equal(t, created, page.Items[0].Contact)
 	})
 }
 
@@ -157,18 +194,19 @@ func TestEndToEnd_StopsWaiting(t *testing.T) {
 func TestEndToEnd_WorkerStopsUnderLoad(t *testing.T) {
 	t.Parallel()
 	s := production(t)
+	s.env = append(s.env, "CONTACTS_QUEUE_VISIBILITY=60s") // what is left in flight stays so
 	s.start(t)
 	serve, worker := s.processes[0], s.processes[1]
 	var accepted []contacts.Operation
 	send := func() {
-		for range 50 {
+		for range 20 {
 			operation, err := s.client().Create(t.Context(), contactstest.Jane(t), contacts.Write{})
 			require.NoError(t, err)
 			accepted = append(accepted, operation)
 		}
 	}
 	q := openQueue(t, s.variable("CONTACTS_QUEUE_URL"))
-	for range 5 {
+	for range 50 {
 		send()
 		asked := time.Now()
 		require.Zero(t, worker.terminate(t))
@@ -186,6 +224,63 @@ func TestEndToEnd_WorkerStopsUnderLoad(t *testing.T) {
 		}, time.Minute, 20*time.Millisecond)
 	}
 	require.Zero(t, serve.terminate(t))
+}
+
+// A worker that stands still, until another one has done its work and more, changes nothing when it goes on.
+func TestEndToEnd_StalledWorker(t *testing.T) {
+	t.Parallel()
+	s := production(t)
+	s.start(t)
+	stalled := s.processes[1]
+	db, err := sql.Open("pgx", s.variable("CONTACTS_DATABASE_URL"))
+	require.NoError(t, err)
+	defer func() { require.NoError(t, db.Close()) }()
+	made, err := s.client().Create(t.Context(), contactstest.Jane(t), waiting())
+	require.NoError(t, err)
+
+	// It stops in mid-transaction: while it waits for the contact's row.
+	tx, err := db.BeginTx(t.Context(), nil)
+	require.NoError(t, err)
+	_, err = tx.ExecContext(t.Context(), "SELECT 1 FROM contacts WHERE id = $1 FOR UPDATE", made.Contact)
+	require.NoError(t, err)
+	first, err := s.client().Merge(t.Context(), made.Contact, contacts.Patch(`{"nickname":"first"}`), contacts.Write{})
+	require.NoError(t, err)
+	require.Eventually(t, func() bool {
+		var waiting int
+		err := db.QueryRowContext(t.Context(),
+			"SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'").Scan(&waiting)
+		return err == nil && waiting == 1
+	}, 30*time.Second, time.Millisecond)
+	require.NoError(t, stalled.command.Process.Signal(syscall.SIGSTOP))
+	start(t, s.folder, s.env, "worker")
+	require.NoError(t, tx.Rollback())
+
+	end := func(id uuid.UUID) (now contacts.Operation) {
+		t.Helper()
+		require.Eventually(t, func() bool {
+			now, err = s.client().Operation(t.Context(), id)
+			return err == nil && now.Status == contacts.Succeeded
+		}, time.Minute, 20*time.Millisecond)
+		return now
+	}
+	was := end(first.ID)
+	require.EqualValues(t, 2, was.Version)
+	second, err := s.client().Merge(t.Context(), made.Contact, contacts.Patch(`{"nickname":"second"}`), waiting())
+	require.NoError(t, err)
+	require.EqualValues(t, 3, second.Version)
+
+	require.NoError(t, stalled.command.Process.Signal(syscall.SIGCONT))
+	require.Zero(t, stalled.terminate(t), "it finishes what it has begun")
+	require.Equal(t, was, end(first.ID))
+	var changes int
+	require.NoError(t, db.QueryRowContext(t.Context(), "SELECT count(*) FROM contact_changes WHERE contact_id = $1", made.Contact).Scan(&changes))
+	require.Equal(t, 3, changes)
+	document, err := s.client().Get(t.Context(), made.Contact)
+	require.NoError(t, err)
+	require.EqualValues(t, 3, document.Version)
+	third, err := s.client().Merge(t.Context(), made.Contact, contacts.Patch(`{"nickname":"third"}`), waiting())
+	require.NoError(t, err)
+	require.EqualValues(t, 4, third.Version)
 }
 
 // openQueue opens one of the system's queues for the test itself.
@@ -228,18 +323,54 @@ func TestEndToEnd_WhereItIs(t *testing.T) {
 	}, 30*time.Second, 20*time.Millisecond, "the queue is empty afterwards")
 }
 
-// While Redis is frozen writes go on, and none of them is unseen once it has thawed, whichever process is asked.
-func TestEndToEnd_RedisFrozen(t *testing.T) {
+// While Redis is away writes go on, and none of them is unseen once it is back, whichever process is asked.
+func TestEndToEnd_RedisOutage(t *testing.T) {
 	t.Parallel()
+	for name, outage := range map[string]struct {
+		begin, end func(*testing.T, *servertest.Server) error
+	}{
+		"frozen": {
+			func(_ *testing.T, s *servertest.Server) error { return s.Freeze() },
+			func(_ *testing.T, s *servertest.Server) error { return s.Thaw() },
+		},
+		"killed": {
+			func(_ *testing.T, s *servertest.Server) error { return s.Kill() },
+			func(t *testing.T, s *servertest.Server) error { return s.Restart(t.Context()) },
+		},
+		"flushed": {flush, flush},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			testRedisOutage(t, outage.begin, outage.end)
+		})
+	}
+}
+
+// flush empties a Redis.
+func flush(t *testing.T, redis *servertest.Server) error {
+	conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", strings.TrimPrefix(redis.URL, "redis://"))
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	if _, err := conn.Write([]byte("FLUSHALL\r\n")); err != nil {
+		return err
+	}
+	answer, err := bufio.NewReader(conn).ReadString('\n')
+	require.Equal(t, "+OK\r\n", answer)
+	return err
+}
+
+func testRedisOutage(t *testing.T, begin, end func(*testing.T, *servertest.Server) error) {
 	s := production(t)
-	frozen, err := servertest.StartRedis(t.Context())
+	server, err := servertest.StartRedis(t.Context())
 	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, frozen.Stop()) })
-	s.env = append(s.env, "CONTACTS_CACHE_URL="+frozen.URL)
+	t.Cleanup(func() { require.NoError(t, server.Stop()) })
+	s.env = append(s.env, "CONTACTS_CACHE_URL="+server.URL)
 	s.start(t)
 	_, ready := start(t, s.folder, s.env, "serve")
 	clients := []contactstest.HTTP{s.client(), {URL: ready["api"].(string)}}
-	watched, err := redis.Open(redis.Options{URL: frozen.URL, KeyPrefix: "contacts:"})
+	watched, err := redis.Open(redis.Options{URL: server.URL, KeyPrefix: "contacts:"})
 	require.NoError(t, err)
 	defer watched.Close()
 	trusted := func() bool {
@@ -264,12 +395,12 @@ func TestEndToEnd_RedisFrozen(t *testing.T) {
 				}
 			}
 		}
-		require.NoError(t, syscall.Kill(frozen.Pid(), syscall.SIGSTOP))
+		require.NoError(t, begin(t, server))
 		for _, id := range ids { // of the first, Redis may hear when it has thawed; the others are not even sent to it
 			_, err := clients[0].Merge(t.Context(), id, contacts.Patch(`{"nickname":"N"}`), waiting())
 			require.NoError(t, err)
 		}
-		require.NoError(t, syscall.Kill(frozen.Pid(), syscall.SIGCONT))
+		require.NoError(t, end(t, server))
 		for deadline := time.Now().Add(30 * time.Second); !trusted(); read() {
 			require.True(t, time.Now().Before(deadline), "the cache is not trusted again")
 		}
@@ -338,13 +469,13 @@ func TestCommand_OldSchemaIsRefused(t *testing.T) {
 	t.Parallel()
 	s := production(t)
 	require.Zero(t, run(t, s.folder, s.env, "migrate", "down", "1").status)
-	require.Equal(t, "schema version 2 of 3\n", run(t, s.folder, s.env, "migrate", "status").stdout)
+	require.Equal(t, "schema version 6 of 7\n", run(t, s.folder, s.env, "migrate", "status").stdout)
 	for _, name := range []string{"serve", "worker", "seed"} {
 		got := run(t, s.folder, s.env, name)
 		require.Equal(t, 1, got.status, name)
 		require.Contains(t, got.stderr, "contacts migrate")
 	}
-	require.Equal(t, "schema version 3 of 3\n", run(t, s.folder, s.env, "migrate", "up").stdout)
+	require.Equal(t, "schema version 7 of 7\n", run(t, s.folder, s.env, "migrate", "up").stdout)
 }
 
 func TestCommand_WorkerHasNothingToDoWhenEmbedded(t *testing.T) {
@@ -518,7 +649,7 @@ func TestCommand_Seed(t *testing.T) {
 		if !s.worker {
 			s.start(t)
 		}
-		page, err := s.client().List(t.Context(), 500, "")
+		page, err := s.client().List(t.Context(), contacts.Filter{}, 500, "")
 		require.NoError(t, err)
 		require.Len(t, page.Items, 150)
 		for _, document := range page.Items {

@@ -18,6 +18,7 @@ type metrics struct {
 	registry *prometheus.Registry
 	lookups  *prometheus.CounterVec
 	tries    *prometheus.CounterVec
+	requests *prometheus.CounterVec
 	sizes    prometheus.Histogram
 	seconds  prometheus.Histogram
 	age      prometheus.Histogram
@@ -30,8 +31,11 @@ func newMetrics() *metrics {
 			Name: "contacts_cache_lookups_total", Help: "Look-ups of one contact in the cache, by result: hit, miss, pending (about to be written), doubted (nobody vouches for the cache) or error.",
 		}, []string{"result"}),
 		tries: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "contacts_commands_total", Help: "Tries of commands by the worker, by result: done or again.",
+			Name: "contacts_commands_total", Help: "Tries of commands by the worker, by result: done or again; and, counted beside that, those of commands that were redelivered.",
 		}, []string{"result"}),
+		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "contacts_sqs_requests_total", Help: "Requests to SQS, retries included, by action. Each is paid for.",
+		}, []string{"action"}),
 		sizes: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "contacts_batch_commands", Help: "Commands in a batch.", Buckets: prometheus.ExponentialBuckets(1, 2, 10),
 		}),
@@ -43,16 +47,19 @@ func newMetrics() *metrics {
 			Buckets: prometheus.ExponentialBuckets(0.001, 4, 12),
 		}),
 	}
-	m.registry.MustRegister(m.lookups, m.tries, m.sizes, m.seconds, m.age,
+	m.registry.MustRegister(m.lookups, m.tries, m.requests, m.sizes, m.seconds, m.age,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
 
 func (m *metrics) cacheLookup(result string) { m.lookups.WithLabelValues(result).Inc() }
 
+func (m *metrics) sqsRequest(action string) { m.requests.WithLabelValues(action).Inc() }
+
 func (m *metrics) batch(b commandqueue.Batch) {
 	m.tries.WithLabelValues("done").Add(float64(b.Done))
 	m.tries.WithLabelValues("again").Add(float64(b.Commands - b.Done))
+	m.tries.WithLabelValues("redelivered").Add(float64(b.Again))
 	m.sizes.Observe(float64(b.Commands))
 	m.seconds.Observe(b.Duration.Seconds())
 	m.age.Observe(b.Oldest.Seconds())

@@ -97,12 +97,15 @@ func (a *app) replay(ctx context.Context, id uuid.UUID) error {
 	if err != nil {
 		return err
 	}
-	if err := a.parking.Reopen(ctx, id); err != nil {
+	ended, err := a.parking.Reopen(ctx, id)
+	if err != nil {
 		return err
 	}
 	// A deduplication id of its own: the queue may still remember the first one.
 	err = a.queue.Send(ctx, queue.Message{Group: parked.Group, DeduplicationID: uuid.NewString(), Body: parked.Body})
 	if err != nil {
+		// The end that parking gave it comes back, unless it has got another one meanwhile.
+		err = errors.Join(err, a.parking.Park(ctx, parked, ended))
 		return fmt.Errorf("send it again; it is still parked: %w", err)
 	}
 	err = a.parking.Discard(ctx, id)

@@ -2,12 +2,11 @@ package cmd
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 
 	"contacts/platform/queue"
@@ -44,16 +43,21 @@ func redrive(ctx context.Context, from, to queue.Queue) (moved int, err error) {
 		if err != nil || len(deliveries) == 0 {
 			return moved, err
 		}
-		for _, delivery := range deliveries {
-			sum := sha256.Sum256(delivery.Body)
-			err := to.Send(ctx, queue.Message{
-				Group: delivery.Group, DeduplicationID: "redrive-" + hex.EncodeToString(sum[:16]), Body: delivery.Body,
-			})
+		for i, delivery := range deliveries {
+			// A deduplication id of its own: the queue may remember one that it was sent under before, and would drop it.
+			err := to.Send(ctx, queue.Message{Group: delivery.Group, DeduplicationID: uuid.NewString(), Body: delivery.Body})
 			if err == nil {
 				err = from.Delete(ctx, delivery.Receipt)
 			}
 			if err != nil {
-				return moved, fmt.Errorf("after %d messages: %w", moved, err)
+				var rest []string
+				for _, left := range deliveries[i:] {
+					rest = append(rest, left.Receipt)
+				}
+				ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeLimit)
+				defer cancel()
+				// Handed back, they are there for the next try at once.
+				return moved, fmt.Errorf("after %d messages: %w", moved, errors.Join(err, from.Extend(ctx, 0, rest...)))
 			}
 			moved++
 		}

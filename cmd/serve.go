@@ -90,8 +90,8 @@ func (a *app) listen(ctx context.Context, key, address string, handler http.Hand
 	return server, nil
 }
 
-// runBackground listens for notices, keeps a shared cache in step and, if asked to, consumes commands, until ctx ends or the
-// returned function is called, which waits for all to end.
+// runBackground listens for notices, keeps a shared cache in step and, if asked to, consumes commands and purges the past,
+// until ctx ends or the returned function is called, which waits for all to end.
 func (a *app) runBackground(ctx context.Context, consume bool) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	var running sync.WaitGroup
@@ -105,6 +105,7 @@ func (a *app) runBackground(ctx context.Context, consume bool) (stop func()) {
 	}
 	if consume {
 		running.Go(func() { a.consumer.Run(ctx) })
+		running.Go(func() { a.purger.Run(ctx) })
 	}
 	return func() { cancel(); running.Wait() }
 }

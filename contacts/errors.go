@@ -19,6 +19,7 @@ const (
 	KindStaleVersion        Kind = "stale-version"         // If-Match names another version than CurrentVersion
 	KindDuplicateExternalID Kind = "duplicate-external-id" // another live contact of the tenant has the external_id
 	KindKeyReused           Kind = "idempotency-key-reused"
+	KindExpired             Kind = "expired"     // a cursor after which changes are gone
 	KindParked              Kind = "parked"      // accepted, and could not be applied: somebody has to look at it
 	KindUnavailable         Kind = "unavailable" // nothing happened; try again
 	KindUncertain           Kind = "uncertain"   // it may have happened; try again with the same key, or ask for Operation
@@ -138,8 +139,9 @@ var (
 	// the same commands may pass when they are tried again.
 	ErrTransient = errors.New("transaction undone: try again")
 
-	// ErrDown says that the database cannot be reached: no command can pass before it is back.
-	ErrDown = errors.New("database is down")
+	// ErrDown says that no command can pass for now: the database cannot be reached, or it is not yet safe to write without
+	// the cache, which cannot be reached.
+	ErrDown = errors.New("database is down, or the cache and not yet given up")
 )
 
 // ErrCacheDown says that the cache cannot be reached, or not in time.

@@ -17,7 +17,11 @@ const (
 	// TrustTTL is how long a reader may trust the cache without seeing anew that somebody vouches for it.
 	TrustTTL = 750 * time.Millisecond
 	// TrustLimit is how long an outage has to be declared before anything is committed that the cache is not told of.
-	TrustLimit = vouchTTL + TrustTTL + keepEvery + 500*time.Millisecond
+	TrustLimit = vouchTTL + TrustTTL + lookLimit + 500*time.Millisecond
+	// OutageLinger is how long an outage goes on after TrustLimit, or after the last debt.
+	OutageLinger = 5 * time.Second
+	// lookLimit is how long a keeper waits for the database before it takes it for down.
+	lookLimit = 500 * time.Millisecond
 )
 
 // Keeper keeps a shared cache in step with the database. As long as no outage is declared it vouches for the cache; while
@@ -29,6 +33,8 @@ type Keeper struct {
 	cache      Cache
 	log        *slog.Logger
 	now        func() time.Time
+
+	clear time.Time // when no outage was declared, as far as is known; zero: never
 }
 
 // NewKeeper returns a keeper. repository must not answer from the cache. now is the clock; time.Now where nil.
@@ -36,7 +42,7 @@ func NewKeeper(debts Debts, repository Repository, cache Cache, log *slog.Logger
 	if now == nil {
 		now = time.Now
 	}
-	return &Keeper{debts, repository, cache, log, now}
+	return &Keeper{debts: debts, repository: repository, cache: cache, log: log, now: now}
 }
 
 // Run keeps the cache until ctx ends.
@@ -57,16 +63,26 @@ func (k *Keeper) Run(ctx context.Context) {
 // payAtOnce is how many debts are paid in one go.
 const payAtOnce = 500
 
-// Keep vouches for the cache, or pays a part of the debts.
+// Keep vouches for the cache, or pays a part of the debts. It is to be called by one goroutine.
 //
-// While the database cannot be asked, nothing can be committed either, so that what is cached stays true and is vouched
-// for. (The exception is a keeper that is cut off from a database that a worker still reaches, while that worker is cut off
-// from the cache.)
+// While the database cannot be asked, nothing can be committed either, so that what is cached stays true, if it was so
+// before, and is vouched for: by a keeper that has looked all the time, and last saw no outage. (The exception is a keeper
+// that is cut off from a database that a worker still reaches, while that worker is cut off from the cache.)
 func (k *Keeper) Keep(ctx context.Context) error {
 	asked := k.now()
-	outage, owed, err := k.debts.Owed(ctx, payAtOnce)
-	if err != nil || !outage {
+	looking, cancel := context.WithTimeout(ctx, lookLimit)
+	outage, owed, err := k.debts.Owed(looking, payAtOnce)
+	cancel()
+	switch {
+	case err == nil && outage:
+		k.clear = time.Time{}
+	case err == nil, asked.Sub(k.clear) < TrustLimit-lookLimit:
+		// Whoever declared an outage since has to wait for TrustLimit before it writes without the cache, and by then the
+		// database has either told of it or gone.
+		k.clear = asked
 		return k.cache.Vouch(ctx, asked.Add(vouchTTL))
+	default:
+		return err
 	}
 	documents := make([]Document, 0, len(owed))
 	for _, debt := range owed {
@@ -83,5 +99,5 @@ func (k *Keeper) Keep(ctx context.Context) error {
 	if err := k.cache.Vouch(ctx, asked.Add(-vouchTTL)); err != nil {
 		return err
 	}
-	return k.debts.Settle(ctx, owed)
+	return k.debts.Settle(ctx, owed, k.now())
 }

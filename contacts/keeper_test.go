@@ -28,7 +28,7 @@ func (w *ward) Owed(context.Context, int) (bool, []contacts.Document, error) {
 	return w.outage, w.owed, w.owedErr
 }
 
-func (w *ward) Settle(_ context.Context, owed []contacts.Document) error {
+func (w *ward) Settle(_ context.Context, owed []contacts.Document, _ time.Time) error {
 	w.settled = append(w.settled, owed...)
 	w.outage = false
 	return nil
@@ -61,6 +61,17 @@ func TestKeeper(t *testing.T) {
 	w.owedErr = errors.New("database down")
 	require.NoError(t, keeper.Keep(t.Context()))
 	require.True(t, w.vouched[1].After(now), "where nothing can be committed nothing gets stale")
+	for range 20 {
+		now = now.Add(time.Second)
+		require.NoError(t, keeper.Keep(t.Context()), "however long, if it looks all the time")
+	}
+	w.vouched = nil
+	now = now.Add(contacts.TrustLimit)
+	require.Error(t, keeper.Keep(t.Context()))
+	require.Empty(t, w.vouched, "it stood still: there may have been an outage before the database went")
+	w.owedErr = nil
+	require.NoError(t, keeper.Keep(t.Context()))
+	require.Len(t, w.vouched, 1)
 
 	w.owedErr, w.outage, w.owed, w.cacheErr = nil, true, []contacts.Document{{Tenant: create.Tenant, ID: create.Contact, Version: 1}}, errors.New("frozen")
 	w.vouched = nil
@@ -78,4 +89,7 @@ func TestKeeper(t *testing.T) {
 	for _, until := range w.vouched {
 		require.False(t, until.After(now), "and all that time it vouched for nothing")
 	}
+	w.vouched, w.owedErr = nil, errors.New("database down")
+	require.Error(t, keeper.Keep(t.Context()))
+	require.Empty(t, w.vouched, "nor when the database goes down during an outage")
 }

@@ -2,6 +2,7 @@ package contacts_test
 
 import (
 	"encoding/json"
+	"flag"
 	"fmt"
 	"log/slog"
 	"testing"
@@ -163,7 +164,7 @@ func (m *machine) check(t *rapid.T) {
 		require.NoError(t, json.Unmarshal(document.JSON, &got))
 		require.Equal(t, p.nickname, got.Nickname)
 	}
-	list, err := m.service.List(t.Context(), jane, contacts.MaxPage, "")
+	list, err := m.service.List(t.Context(), jane, contacts.Filter{}, contacts.MaxPage, "")
 	require.NoError(t, err)
 	require.Len(t, list.Items, live, "one contact for each key, whatever the retries")
 	for _, operation := range m.keys {
@@ -174,6 +175,9 @@ func (m *machine) check(t *rapid.T) {
 }
 
 func TestService_AgainstAPlainMap(t *testing.T) {
+	if checks := flag.Lookup("rapid.checks"); checks.Value.String() == checks.DefValue {
+		require.NoError(t, checks.Value.Set("2000"))
+	}
 	rapid.Check(t, func(t *rapid.T) {
 		m := newMachine()
 		t.Repeat(map[string]func(*rapid.T){"create": m.create, "change": m.change, "deliver": m.deliver, "": m.check})

@@ -32,15 +32,16 @@ type Parking interface {
 	// ParkedCommand returns one, or an [Error] of [KindNotFound].
 	ParkedCommand(ctx context.Context, id uuid.UUID) (ParkedCommand, error)
 
-	// Reopen takes back the end that parking gave the operation of a parked command, so that it can be applied after all.
-	Reopen(ctx context.Context, id uuid.UUID) error
+	// Reopen takes back the end that parking gave the operation of a parked command, so that it can be applied after all, and
+	// returns that end; nil if there is none to take back.
+	Reopen(ctx context.Context, id uuid.UUID) (ended *Operation, err error)
 
 	// Discard removes a parked command for good. Its operation stays as it is. It returns an [Error] of [KindNotFound].
 	Discard(ctx context.Context, id uuid.UUID) error
 }
 
-// Park sets a message aside. command is what it says, nil where it cannot be read; its operation then ends as failed, and
-// who waits for it is told.
+// Park sets a message aside. command is what can be told of it, its operation at least, which then ends as failed, and who
+// waits for it is told; nil where nothing can.
 func (p *Processor) Park(ctx context.Context, parked ParkedCommand, command *Command) error {
 	now := p.now().UTC().Truncate(time.Microsecond)
 	parked.ParkedAt = now

@@ -14,16 +14,10 @@ type Repository interface {
 	Document(ctx context.Context, tenant Tenant, id uuid.UUID) (Document, error)
 
 	// List returns up to query.Limit live contacts in the query's order, each once, from after query.After on.
-	List(ctx context.Context, tenant Tenant, query Query) ([]Document, error)
+	List(ctx context.Context, tenant Tenant, query Query) ([]Listed, error)
 
 	// Operation returns an ended operation, with its Document; found is false for one that has not ended.
 	Operation(ctx context.Context, tenant Tenant, id uuid.UUID) (operation Operation, found bool, err error)
-}
-
-// Query selects a page of contacts, ordered by id, which is the order of creation.
-type Query struct {
-	Limit int       // 1 or more
-	After uuid.UUID // the last contact of the page before; the zero UUID for the first page
 }
 
 // Ledger applies commands to the committed state.
@@ -35,7 +29,7 @@ type Ledger interface {
 	// With everything written, just before the commit, it calls announce, unless nil, with the documents that the commit
 	// will make, if any. If that returns [ErrCacheDown], the documents are noted as debts in the transaction itself; but
 	// unless the outage has been declared for [TrustLimit], so that nobody trusts the cache any more, it is declared instead,
-	// and the transaction undone with [ErrTransient]. Any other error of announce undoes the transaction and is returned.
+	// and the transaction undone with [ErrDown]. Any other error of announce undoes the transaction and is returned.
 	//
 	// Its error says how to go on: see [ErrTransient] and [ErrDown]. Any other error may be the fault of a single command,
 	// so that the others may pass without it.
@@ -48,8 +42,9 @@ type Debts interface {
 	// id and version.
 	Owed(ctx context.Context, limit int) (outage bool, owed []Document, err error)
 
-	// Settle strikes debts off, but not those that have grown a newer version since, and ends the outage if none is left.
-	Settle(ctx context.Context, owed []Document) error
+	// Settle strikes debts off, but not those that have grown a newer version since, and ends the outage if none is left and
+	// none has come for [OutageLinger]: a worker that alone cannot reach the cache needs that time to write at all.
+	Settle(ctx context.Context, owed []Document, now time.Time) error
 }
 
 // Announce is told what a transaction is about to commit.
@@ -102,6 +97,11 @@ type Outcomes interface {
 
 // PendingOperations remembers accepted operations that have not ended, for those who ask for them.
 type PendingOperations interface {
+	// Claim binds an operation to the request that its idempotency key was first used with, and returns that one's
+	// fingerprint: another than the caller's means that the key was used with another request. It returns an [Error] of
+	// [KindUnavailable] when that cannot be told.
+	Claim(ctx context.Context, tenant Tenant, operation uuid.UUID, fingerprint string) (holder string, err error)
+
 	// Note remembers a pending operation.
 	Note(ctx context.Context, operation Operation) error
 

@@ -3,7 +3,6 @@ package contacts
 import (
 	"context"
 	"crypto/sha256"
-	"encoding/base64"
 	"encoding/hex"
 	"fmt"
 	"sync"
@@ -22,6 +21,7 @@ type Service struct {
 	queue      Queue
 	outcomes   Outcomes
 	pending    PendingOperations
+	changes    ChangeLog
 	region     string
 	now        func() time.Time
 	hurried    chan struct{} // closed when nobody is to wait any more
@@ -34,6 +34,7 @@ type ServiceOptions struct {
 	Queue      Queue
 	Outcomes   Outcomes
 	Pending    PendingOperations
+	Changes    ChangeLog
 	Region     string           // how phone numbers without a country are read: ISO 3166-1 alpha-2, or "" not at all
 	Now        func() time.Time // the clock; time.Now where nil
 }
@@ -44,7 +45,8 @@ func NewService(o ServiceOptions) *Service {
 		o.Now = time.Now
 	}
 	return &Service{
-		repository: o.Repository, queue: o.Queue, outcomes: o.Outcomes, pending: o.Pending, region: o.Region, now: o.Now,
+		repository: o.Repository, queue: o.Queue, outcomes: o.Outcomes, pending: o.Pending, changes: o.Changes,
+		region: o.Region, now: o.Now,
 		hurried: make(chan struct{}),
 	}
 }
@@ -52,6 +54,9 @@ func NewService(o ServiceOptions) *Service {
 // StopWaiting ends the waits of all writes, present and future: what has not ended is answered as pending. It is for a
 // process that is about to end.
 func (s *Service) StopWaiting() { s.hurry.Do(func() { close(s.hurried) }) }
+
+// Stopping is closed when [Service.StopWaiting] has been called.
+func (s *Service) Stopping() <-chan struct{} { return s.hurried }
 
 // Write says how a write is to be made.
 type Write struct {
@@ -114,8 +119,8 @@ func (s *Service) submit(ctx context.Context, caller Caller, command Command, ta
 		if ended, found, err := s.repository.Operation(ctx, command.Tenant, command.Operation); err == nil && found {
 			return settle(command, ended)
 		}
-		if noted, found, err := s.pending.Pending(ctx, command.Tenant, command.Operation); err == nil && found &&
-			noted.Fingerprint != command.Fingerprint {
+		holder, err := s.pending.Claim(ctx, command.Tenant, command.Operation, command.Fingerprint)
+		if err == nil && holder != command.Fingerprint {
 			return Operation{}, keyReused()
 		}
 	}
@@ -262,43 +267,35 @@ type Page struct {
 	Next  string // the cursor of the next page; "" on the last one
 }
 
-// List returns a page of the caller's live contacts in the order of their creation: at most limit, from after the cursor
-// on, which is a Page's Next or "" to begin. A contact that is there the whole time appears once however many others come
-// and go meanwhile. It returns an [Error] of [KindInvalid] or [KindUnavailable].
-func (s *Service) List(ctx context.Context, caller Caller, limit int, cursor string) (Page, error) {
+// List returns a page of the caller's live contacts, those that the filter lets through in its order: at most limit, from
+// after the cursor on, which is a Page's Next or "" to begin. A contact that is there the whole time, and whose place in the
+// order does not change, appears once however many others come and go meanwhile. It returns an [Error] of [KindInvalid] or
+// [KindUnavailable].
+func (s *Service) List(ctx context.Context, caller Caller, filter Filter, limit int, cursor string) (Page, error) {
 	if limit < 1 || limit > MaxPage {
 		return Page{}, invalid(Violation{Pointer: "limit", Message: fmt.Sprintf("expected 1 to %d", MaxPage)})
 	}
-	after, err := decodeCursor(cursor)
+	query, err := filter.query(s.region)
 	if err != nil {
 		return Page{}, err
 	}
-	// One more than asked tells whether there is a next page.
-	items, err := s.repository.List(ctx, caller.Tenant, Query{Limit: limit + 1, After: after})
+	if query.After, err = decodeCursor(query.Sort, cursor); err != nil {
+		return Page{}, err
+	}
+	query.Limit = limit + 1 // one more than asked tells whether there is a next page
+	items, err := s.repository.List(ctx, caller.Tenant, query)
 	if err != nil {
 		return Page{}, err
 	}
-	if len(items) <= limit {
-		return Page{Items: items}, nil
-	}
-	return Page{Items: items[:limit], Next: encodeCursor(items[limit-1].ID)}, nil
-}
-
-// A keyset cursor names the last contact of its page. Clients take it as it is.
-func encodeCursor(last uuid.UUID) string {
-	return base64.RawURLEncoding.EncodeToString(last[:])
-}
-
-func decodeCursor(cursor string) (uuid.UUID, error) {
-	if cursor == "" {
-		return uuid.Nil, nil
-	}
-	raw, err := base64.RawURLEncoding.DecodeString(cursor)
-	if err == nil {
-		var id uuid.UUID
-		if id, err = uuid.FromBytes(raw); err == nil {
-			return id, nil
+	var page Page
+	if len(items) > limit {
+		items = items[:limit]
+		if page.Next, err = encodeCursor(query.Sort, items[limit-1].At); err != nil {
+			return Page{}, err
 		}
 	}
-	return uuid.Nil, invalid(Violation{Pointer: "cursor", Message: "expected a next_cursor of this list, or none to begin"})
+	for _, item := range items {
+		page.Items = append(page.Items, item.Document)
+	}
+	return page, nil
 }

@@ -180,6 +180,20 @@ func TestService_IdempotencyKey_WhilePending(t *testing.T) {
 	require.Len(t, d.Sent(), 2, "another request under the key is not sent")
 }
 
+// The second request comes while the first one is being sent.
+func TestService_IdempotencyKey_WhileBeingSent(t *testing.T) {
+	d, service := newDesk()
+	keyed := contacts.Write{IdempotencyKey: "k1"}
+	d.OnSend = func(contacts.Command) error {
+		_, err := service.Create(t.Context(), jane, contactstest.Full(t), keyed)
+		require.True(t, contacts.IsKind(err, contacts.KindKeyReused), "%v", err)
+		return nil
+	}
+	_, err := service.Create(t.Context(), jane, contactstest.Jane(t), keyed)
+	require.NoError(t, err)
+	require.Len(t, d.Sent(), 1)
+}
+
 func TestService_Uncertain(t *testing.T) {
 	d, service := newDesk()
 	d.OnSend = func(c contacts.Command) error { return contacts.Uncertain(c.Operation, errors.New("time-out")) }
@@ -225,24 +239,24 @@ func TestService_List(t *testing.T) {
 		require.NoError(t, err)
 		ids[i] = operation.Contact
 	}
-	first, err := service.List(t.Context(), jane, 2, "")
+	first, err := service.List(t.Context(), jane, contacts.Filter{}, 2, "")
 	require.NoError(t, err)
 	require.Len(t, first.Items, 2)
 	_, err = service.Delete(t.Context(), jane, ids[1], wait) // the one the cursor names
 	require.NoError(t, err)
 	_, err = service.Delete(t.Context(), jane, ids[2], wait)
 	require.NoError(t, err)
-	second, err := service.List(t.Context(), jane, 2, first.Next)
+	second, err := service.List(t.Context(), jane, contacts.Filter{}, 2, first.Next)
 	require.NoError(t, err)
 	require.Equal(t, []uuid.UUID{ids[3], ids[4]}, []uuid.UUID{second.Items[0].ID, second.Items[1].ID})
 	require.Empty(t, second.Next)
 
 	for _, cursor := range []string{"x", "AAAA", first.Next + "A"} {
-		_, err := service.List(t.Context(), jane, 2, cursor)
+		_, err := service.List(t.Context(), jane, contacts.Filter{}, 2, cursor)
 		require.Equal(t, []string{"cursor"}, violations(t, err))
 	}
 	for _, limit := range []int{0, contacts.MaxPage + 1} {
-		_, err := service.List(t.Context(), jane, limit, "")
+		_, err := service.List(t.Context(), jane, contacts.Filter{}, limit, "")
 		require.Equal(t, []string{"limit"}, violations(t, err))
 	}
 }

@@ -25,7 +25,7 @@ type Client interface {
 	Merge(ctx context.Context, id uuid.UUID, patch contacts.Patch, write contacts.Write) (contacts.Operation, error)
 	Delete(ctx context.Context, id uuid.UUID, write contacts.Write) (contacts.Operation, error)
 	Get(ctx context.Context, id uuid.UUID) (contacts.Document, error)
-	List(ctx context.Context, limit int, cursor string) (contacts.Page, error)
+	List(ctx context.Context, filter contacts.Filter, limit int, cursor string) (contacts.Page, error)
 	Operation(ctx context.Context, id uuid.UUID) (contacts.Operation, error)
 }
 
@@ -63,8 +63,8 @@ func (d Direct) Get(ctx context.Context, id uuid.UUID) (contacts.Document, error
 }
 
 // List implements [Client].
-func (d Direct) List(ctx context.Context, limit int, cursor string) (contacts.Page, error) {
-	return d.Service.List(ctx, d.Caller, limit, cursor)
+func (d Direct) List(ctx context.Context, filter contacts.Filter, limit int, cursor string) (contacts.Page, error) {
+	return d.Service.List(ctx, d.Caller, filter, limit, cursor)
 }
 
 // Operation implements [Client].
@@ -113,10 +113,19 @@ func (h HTTP) Get(ctx context.Context, id uuid.UUID) (contacts.Document, error) 
 }
 
 // List implements [Client].
-func (h HTTP) List(ctx context.Context, limit int, cursor string) (contacts.Page, error) {
-	_, body, err := h.do(ctx, http.MethodGet, "/v1/contacts?"+url.Values{
-		"limit": {strconv.Itoa(limit)}, "cursor": {cursor},
-	}.Encode(), nil, nil)
+func (h HTTP) List(ctx context.Context, filter contacts.Filter, limit int, cursor string) (contacts.Page, error) {
+	query := url.Values{"limit": {strconv.Itoa(limit)}, "cursor": {cursor}}
+	for name, value := range map[string]string{
+		"q": filter.Text, "email": filter.Email, "phone": filter.Phone, "label": filter.Label, "sort": string(filter.Sort),
+	} {
+		if value != "" {
+			query.Set(name, value)
+		}
+	}
+	if !filter.UpdatedSince.IsZero() {
+		query.Set("updated_since", filter.UpdatedSince.Format(time.RFC3339Nano))
+	}
+	_, body, err := h.do(ctx, http.MethodGet, "/v1/contacts?"+query.Encode(), nil, nil)
 	if err != nil {
 		return contacts.Page{}, err
 	}

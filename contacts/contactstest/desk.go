@@ -21,6 +21,7 @@ type Desk struct {
 	sent       []contacts.Command
 	waiting    map[key][]chan contacts.Operation
 	notes      map[key]contacts.Operation
+	claims     map[key]string
 	notesError error
 }
 
@@ -36,12 +37,13 @@ func NewDesk() *Desk {
 		Model:   NewModel(),
 		waiting: map[key][]chan contacts.Operation{},
 		notes:   map[key]contacts.Operation{},
+		claims:  map[key]string{},
 	}
 }
 
 // Options are those of a service at the desk. A test may put something before one of its ports.
 func (d *Desk) Options() contacts.ServiceOptions {
-	return contacts.ServiceOptions{Repository: d, Queue: d, Outcomes: d, Pending: d}
+	return contacts.ServiceOptions{Repository: d, Queue: d, Outcomes: d, Pending: d, Changes: d}
 }
 
 // Send implements [contacts.Queue].
@@ -93,11 +95,22 @@ func (d *Desk) Expect(tenant contacts.Tenant, operation uuid.UUID) (<-chan conta
 	return waiter, func() {}
 }
 
-// FailNotes makes Note and Pending return err from now on.
+// FailNotes makes Claim, Note and Pending return err from now on.
 func (d *Desk) FailNotes(err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.notesError = err
+}
+
+// Claim implements [contacts.PendingOperations].
+func (d *Desk) Claim(_ context.Context, tenant contacts.Tenant, operation uuid.UUID, fingerprint string) (string, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	at := key{tenant, operation}
+	if _, claimed := d.claims[at]; !claimed {
+		d.claims[at] = fingerprint
+	}
+	return d.claims[at], d.notesError
 }
 
 // Note implements [contacts.PendingOperations].

@@ -2,9 +2,11 @@ package contactstest
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -19,6 +21,13 @@ type Model struct {
 	mu         sync.Mutex
 	contacts   map[key]contacts.Contact
 	operations map[key]contacts.Operation
+	changes    []tenantChange
+}
+
+// tenantChange is a change of one of the tenants.
+type tenantChange struct {
+	tenant contacts.Tenant
+	contacts.Change
 }
 
 var _ Store = (*Model)(nil)
@@ -52,22 +61,76 @@ func (m *Model) document(at key) (contacts.Document, error) {
 }
 
 // List implements [contacts.Repository].
-func (m *Model) List(_ context.Context, tenant contacts.Tenant, query contacts.Query) ([]contacts.Document, error) {
+func (m *Model) List(_ context.Context, tenant contacts.Tenant, query contacts.Query) ([]contacts.Listed, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	var page []contacts.Document
+	sort, descending := query.Sort.Key()
+	var page []contacts.Listed
 	for at, contact := range m.contacts {
-		if at.tenant != tenant || contact.Deleted || bytes.Compare(at.id[:], query.After[:]) <= 0 {
+		if at.tenant != tenant || contact.Deleted || !selects(query, contact) {
 			continue
 		}
 		document, err := contact.Document()
 		if err != nil {
 			return nil, err
 		}
-		page = append(page, document)
+		item := contacts.Listed{Document: document, At: contacts.Position{ID: at.id}}
+		switch sort {
+		case contacts.SortName:
+			item.At.Name = contact.Index().Name
+		case contacts.SortUpdated:
+			item.At.Updated = contact.UpdatedAt
+		}
+		page = append(page, item)
 	}
-	slices.SortFunc(page, func(a, b contacts.Document) int { return bytes.Compare(a.ID[:], b.ID[:]) })
+	compare := func(a, b contacts.Position) int {
+		order := cmp.Or(cmp.Compare(a.Name, b.Name), a.Updated.Compare(b.Updated), bytes.Compare(a.ID[:], b.ID[:]))
+		if descending {
+			return -order
+		}
+		return order
+	}
+	slices.SortFunc(page, func(a, b contacts.Listed) int { return compare(a.At, b.At) })
+	if query.After != nil {
+		page = slices.DeleteFunc(page, func(item contacts.Listed) bool { return compare(item.At, *query.After) <= 0 })
+	}
 	return page[:min(len(page), query.Limit)], nil
+}
+
+// selects reports whether the query's filters let the contact through.
+func selects(query contacts.Query, contact contacts.Contact) bool {
+	ix := contact.Index()
+	for _, term := range query.Terms {
+		if !strings.Contains(ix.Text, term) {
+			return false
+		}
+	}
+	return (query.Email == "" || slices.Contains(ix.Emails, query.Email)) &&
+		(query.Label == "" || slices.Contains(ix.Labels, query.Label)) &&
+		(len(query.Phones) == 0 || slices.ContainsFunc(query.Phones, func(p string) bool { return slices.Contains(ix.Phones, p) })) &&
+		!contact.UpdatedAt.Before(query.UpdatedSince)
+}
+
+// Changes implements [contacts.ChangeLog].
+func (m *Model) Changes(
+	_ context.Context, tenant contacts.Tenant, after contacts.ChangePosition, limit int,
+) ([]contacts.Change, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var page []contacts.Change
+	for _, change := range m.changes[min(int(after.Sequence), len(m.changes)):] {
+		if change.tenant == tenant && len(page) < limit {
+			page = append(page, change.Change)
+		}
+	}
+	return page, nil
+}
+
+// LatestChange implements [contacts.ChangeLog].
+func (m *Model) LatestChange(context.Context) (contacts.ChangePosition, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return contacts.ChangePosition{Sequence: int64(len(m.changes))}, nil
 }
 
 // Operation implements [contacts.Repository].
@@ -87,7 +150,7 @@ func (m *Model) Apply(
 	if ctx.Err() != nil {
 		return nil, ctx.Err()
 	}
-	next := Model{contacts: maps.Clone(m.contacts), operations: maps.Clone(m.operations)}
+	next := Model{contacts: maps.Clone(m.contacts), operations: maps.Clone(m.operations), changes: slices.Clip(m.changes)}
 	outcomes := make([]contacts.Outcome, len(commands))
 	var made []contacts.Document
 	for i, command := range commands {
@@ -105,7 +168,7 @@ func (m *Model) Apply(
 			return nil, err
 		}
 	}
-	m.contacts, m.operations = next.contacts, next.operations
+	m.contacts, m.operations, m.changes = next.contacts, next.operations, next.changes
 	return outcomes, nil
 }
 
@@ -128,6 +191,11 @@ func (m *Model) apply(command contacts.Command, now time.Time) (contacts.Outcome
 				return contacts.Outcome{}, err
 			}
 			operation.Document = document.JSON
+			m.changes = append(m.changes, tenantChange{command.Tenant, contacts.Change{
+				At:      contacts.ChangePosition{Sequence: int64(len(m.changes)) + 1},
+				Contact: command.Contact, Version: made.Version, Operation: command.Operation, ChangedAt: operation.EndedAt,
+				Document: document.JSON,
+			}})
 			m.contacts[at] = made
 		}
 		m.operations[of] = operation

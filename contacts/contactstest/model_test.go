@@ -9,4 +9,7 @@ import (
 func TestModel_Contract(t *testing.T) {
 	model := contactstest.NewModel()
 	contactstest.RunStore(t, func(*testing.T) contactstest.Store { return model })
+	t.Run("Changes", func(t *testing.T) {
+		contactstest.RunChanges(t, 5000, func(*testing.T) contactstest.ChangingStore { return model })
+	})
 }

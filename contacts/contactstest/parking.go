@@ -53,9 +53,19 @@ func RunParking(t *testing.T, open func(t *testing.T) ParkingStore) {
 	require.NoError(t, err)
 	require.Equal(t, parked[2], one)
 
-	for range 2 {
+	for i := range 2 {
 		for _, p := range parked {
-			require.NoError(t, store.Reopen(t.Context(), p.ID))
+			ended, err := store.Reopen(t.Context(), p.ID)
+			require.NoError(t, err)
+			if p.ID != first.Operation || i > 0 {
+				require.Nil(t, ended)
+				continue
+			}
+			require.Equal(t, contacts.KindParked, ended.Problem.Kind)
+			require.NoError(t, store.Park(t.Context(), p, ended), "what was taken back can be given again")
+			require.Equal(t, *ended, l.operation(p.ID))
+			_, err = store.Reopen(t.Context(), p.ID)
+			require.NoError(t, err)
 		}
 	}
 	require.Equal(t, contacts.Succeeded, l.operation(done.Operation).Status)
@@ -65,7 +75,8 @@ func RunParking(t *testing.T, open func(t *testing.T) ParkingStore) {
 		requireKind(t, contacts.KindNotFound, store.Discard(t.Context(), p.ID))
 		_, err := store.ParkedCommand(t.Context(), p.ID)
 		requireKind(t, contacts.KindNotFound, err)
-		requireKind(t, contacts.KindNotFound, store.Reopen(t.Context(), p.ID))
+		_, err = store.Reopen(t.Context(), p.ID)
+		requireKind(t, contacts.KindNotFound, err)
 	}
 	require.Equal(t, contacts.Succeeded, l.operation(first.Operation).Status)
 }

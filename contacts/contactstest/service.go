@@ -33,6 +33,7 @@ func RunService(t *testing.T, client Client) {
 		"ConcurrentMergesBothCount": concurrentMerges,
 		"ExternalID":                externalID,
 		"ListIsComplete":            listIsComplete,
+		"Search":                    search,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, client) })
 	}
@@ -160,7 +161,7 @@ func invalidInput(t *testing.T, client Client) {
 	id := must(t)(client.Create(t.Context(), contacts.Fields{FirstName: "Jane"}, waiting())).Contact
 	_, err = client.Merge(t.Context(), id, contacts.Patch(`{"first_name":null}`), waiting())
 	requireKind(t, contacts.KindInvalid, err)
-	_, err = client.List(t.Context(), 10, "no cursor")
+	_, err = client.List(t.Context(), contacts.Filter{}, 10, "no cursor")
 	require.Equal(t, "cursor", problemOf(t, contacts.KindInvalid, err).Violations[0].Pointer)
 }
 
@@ -303,7 +304,7 @@ func listIsComplete(t *testing.T, client Client) {
 	var got []uuid.UUID
 	cursor := ""
 	for {
-		page, err := client.List(t.Context(), 2, cursor)
+		page, err := client.List(t.Context(), contacts.Filter{}, 2, cursor)
 		require.NoError(t, err)
 		for _, document := range page.Items {
 			got = append(got, document.ID)
@@ -322,5 +323,42 @@ func listIsComplete(t *testing.T, client Client) {
 	for _, id := range got {
 		require.False(t, seen[id], "and nothing twice")
 		seen[id] = true
+	}
+}
+
+func search(t *testing.T, client Client) {
+	mark := uuid.NewString()[:8] // of this run's contacts
+	create := func(fields contacts.Fields) uuid.UUID {
+		fields.Organization = mark
+		return must(t)(client.Create(t.Context(), fields, waiting())).Contact
+	}
+	zoe := create(contacts.Fields{FirstName: "Zoë", LastName: "Müller", Email: mark + "@Example.com", Labels: []string{mark + "Ä"}})
+	bob := create(contacts.Fields{FirstName: "Bob", Phone: "+51 1 555 2671", Labels: []string{mark + "ä"}})
+	for name, c := range map[string]struct {
+		filter contacts.Filter
+		want   []uuid.UUID
+	}{
+		"created":      {contacts.Filter{Text: mark}, []uuid.UUID{zoe, bob}},
+		"latest first": {contacts.Filter{Text: mark, Sort: "-updated_at"}, []uuid.UUID{bob, zoe}},
+		"by name":      {contacts.Filter{Text: mark, Sort: contacts.SortName}, []uuid.UUID{bob, zoe}},
+		"part":         {contacts.Filter{Text: "mull " + mark}, []uuid.UUID{zoe}},
+		"email":        {contacts.Filter{Email: mark + "@EXAMPLE.com"}, []uuid.UUID{zoe}},
+		"phone":        {contacts.Filter{Text: mark, Phone: "+5115552671"}, []uuid.UUID{bob}},
+		"label":        {contacts.Filter{Label: mark + "A"}, []uuid.UUID{zoe, bob}},
+		"future":       {contacts.Filter{Text: mark, UpdatedSince: time.Now().Add(time.Hour)}, nil},
+	} {
+		var got []uuid.UUID
+		cursor := ""
+		for {
+			page, err := client.List(t.Context(), c.filter, 1, cursor)
+			require.NoError(t, err, name)
+			for _, document := range page.Items {
+				got = append(got, document.ID)
+			}
+			if cursor = page.Next; cursor == "" {
+				break
+			}
+		}
+		require.Equal(t, c.want, got, name)
 	}
 }

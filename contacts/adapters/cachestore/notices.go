@@ -52,18 +52,20 @@ func (n *Notices) Listen(ctx context.Context) error {
 }
 
 func (n *Notices) receive(body []byte) {
-	var ended contacts.Operation
-	if err := json.Unmarshal(body, &ended); err != nil {
+	var batch []contacts.Operation
+	if err := json.Unmarshal(body, &batch); err != nil {
 		n.log.Error("unreadable notice dropped; the database is asked instead")
 		return
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	key := operation{ended.Tenant, ended.ID}
-	for _, waiter := range n.waiting[key] {
-		waiter <- ended // has room for the one
+	for _, ended := range batch {
+		key := operation{ended.Tenant, ended.ID}
+		for _, waiter := range n.waiting[key] {
+			waiter <- ended // has room for the one
+		}
+		delete(n.waiting, key)
 	}
-	delete(n.waiting, key)
 }
 
 // Address implements [contacts.Outcomes].
@@ -90,18 +92,22 @@ func (n *Notices) Expect(tenant contacts.Tenant, id uuid.UUID) (<-chan contacts.
 	}
 }
 
-// Notify implements [contacts.Notices].
+// Notify implements [contacts.Notices]. What goes to one address goes in one message.
 func (n *Notices) Notify(ctx context.Context, notices []contacts.Notice) error {
 	if len(notices) == 0 {
 		return nil
 	}
-	bodies := make([]cache.Notice, len(notices))
-	for i, notice := range notices {
-		body, err := contacts.Encode(notice.Operation)
+	batches := map[string][]contacts.Operation{}
+	for _, notice := range notices {
+		batches[notice.Address] = append(batches[notice.Address], notice.Operation)
+	}
+	var bodies []cache.Notice
+	for address, batch := range batches {
+		body, err := contacts.Encode(batch)
 		if err != nil {
-			return fmt.Errorf("encode operation %s: %w", notice.Operation.ID, err)
+			return fmt.Errorf("encode the ends of %d operations: %w", len(batch), err)
 		}
-		bodies[i] = cache.Notice{Address: notice.Address, Body: body}
+		bodies = append(bodies, cache.Notice{Address: address, Body: body})
 	}
 	if err := n.bus.Publish(ctx, bodies...); err != nil {
 		return fmt.Errorf("notify waiting callers: %w", err)

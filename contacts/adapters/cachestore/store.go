@@ -183,6 +183,25 @@ func newItem(document contacts.Document) cache.Item {
 	return item
 }
 
+// Claim implements [contacts.PendingOperations]. Of equal versions the first stays.
+func (s *Store) Claim(ctx context.Context, tenant contacts.Tenant, operation uuid.UUID, fingerprint string) (string, error) {
+	key := "claim:" + string(tenant) + ":" + operation.String()
+	err := s.cache.Put(ctx, cache.Item{
+		Key: key, Entry: cache.Entry{Version: 1, State: cache.Live, Body: []byte(fingerprint)}, TTL: pendingTTL,
+	})
+	entry, found := cache.Entry{}, false
+	if err == nil {
+		entry, found, _, err = s.cache.Get(ctx, key)
+	}
+	if err != nil {
+		return "", contacts.Unavailable("it cannot be told now whether this Idempotency-Key was used before: try again", err)
+	}
+	if !found { // it has vanished already
+		return fingerprint, nil
+	}
+	return string(entry.Body), nil
+}
+
 // Note implements [contacts.PendingOperations].
 func (s *Store) Note(ctx context.Context, operation contacts.Operation) error {
 	body, err := contacts.Encode(operation)

@@ -18,6 +18,7 @@ type Consumer struct {
 	queue     queue.Queue
 	processor Processor
 	options   ConsumerOptions
+	holding   holding
 }
 
 // Processor is what a consumer needs of [contacts.Processor].
@@ -28,8 +29,9 @@ type Processor interface {
 
 // ConsumerOptions are the settings of a [Consumer]. All are required.
 type ConsumerOptions struct {
+	Pollers    int           // how many receives there are at the same time
 	Loops      int           // how many batches are worked on at the same time
-	Batch      int           // how many messages a batch has at the most
+	Batch      int           // how many messages a batch has, at the most but for the last that were received
 	PollWait   time.Duration // how long one receive waits for messages
 	Visibility time.Duration // the queue's visibility timeout, which is extended while a batch is worked on
 	Log        *slog.Logger
@@ -43,23 +45,44 @@ type Batch struct {
 	Done     int           // how many of them need no other try
 	Duration time.Duration // of the try
 	Oldest   time.Duration // how long ago the oldest one was accepted by the queue
+	Again    int           // how many had been delivered before
 }
 
 // NewConsumer returns a consumer of q that has commands processed by processor.
 func NewConsumer(q queue.Queue, processor Processor, o ConsumerOptions) *Consumer {
-	return &Consumer{queue: q, processor: processor, options: o}
+	return &Consumer{queue: q, processor: processor, options: o, holding: holding{receipts: map[string]time.Time{}}}
 }
 
 // Run consumes until ctx ends. It then finishes what is being applied, hands back what is not, and returns.
+//
+// Pollers receive, and hand what they got over to the loops, which apply it. A loop takes whatever has been received by then,
+// up to a batch: a lone command is applied at once, and under load, while all loops are at work, batches grow. As long as no
+// loop is free, as when the database is down, pollers wait with what they have and receive no more.
 func (c *Consumer) Run(ctx context.Context) {
-	var loops sync.WaitGroup
-	for range c.options.Loops {
-		loops.Go(func() { c.loop(ctx) })
+	received := make(chan []queue.Delivery)
+	stop := c.keepInvisible(ctx)
+	var running sync.WaitGroup
+	for range c.options.Pollers {
+		running.Go(func() { c.poll(ctx, received) })
 	}
-	loops.Wait()
+	for range c.options.Loops {
+		running.Go(func() {
+			for {
+				select {
+				case deliveries := <-received:
+					c.handle(ctx, c.gather(deliveries, received))
+				case <-ctx.Done():
+					return
+				}
+			}
+		})
+	}
+	running.Wait()
+	stop()
 }
 
-func (c *Consumer) loop(ctx context.Context) {
+// poll receives messages and hands them over, or back if ctx ends before that.
+func (c *Consumer) poll(ctx context.Context, received chan<- []queue.Delivery) {
 	failures := 0
 	for ctx.Err() == nil {
 		deliveries, err := c.queue.Receive(ctx, c.options.Batch, c.options.PollWait)
@@ -70,15 +93,38 @@ func (c *Consumer) loop(ctx context.Context) {
 			continue
 		}
 		failures = 0
-		if len(deliveries) > 0 {
-			c.handle(ctx, deliveries)
+		if len(deliveries) == 0 {
+			continue
+		}
+		c.holding.add(deliveries)
+		select {
+		case received <- deliveries:
+		case <-ctx.Done():
+			items := make([]item, len(deliveries))
+			for i, delivery := range deliveries {
+				items[i].delivery = delivery
+			}
+			c.giveUp(ctx, items)
 		}
 	}
 }
 
+// gather adds to the deliveries what else has been received by now.
+func (c *Consumer) gather(deliveries []queue.Delivery, received <-chan []queue.Delivery) []queue.Delivery {
+	for len(deliveries) < c.options.Batch {
+		select {
+		case more := <-received:
+			deliveries = append(deliveries, more...)
+		default:
+			return deliveries
+		}
+	}
+	return deliveries
+}
+
 // item is a received command, what holds it, and why it is not done.
 type item struct {
-	command  *contacts.Command // nil where the message cannot be read
+	command  *contacts.Command // what can be told of it; nil where nothing can
 	delivery queue.Delivery
 	err      error
 }
@@ -88,23 +134,21 @@ func (i item) blamed() bool {
 	return !errors.Is(i.err, contacts.ErrDown) && !errors.Is(i.err, contacts.ErrTransient) && !errors.Is(i.err, contacts.ErrBlocked)
 }
 
-// handle works on a batch until every command is done, or ctx has ended, or what is left has failed too often. It keeps
-// the batch invisible to others meanwhile. While the database is down that is as long as it takes: an outage is waited for
-// here, and costs no message one of its deliveries.
+// handle works on a batch until every command is done, or ctx has ended, or what is left has failed too often. While the
+// database is down that is as long as it takes: an outage is waited for here, and costs no message one of its deliveries.
 func (c *Consumer) handle(ctx context.Context, deliveries []queue.Delivery) {
-	held, unreadable := c.read(deliveries)
+	left, unreadable := c.read(deliveries)
 	c.giveUp(ctx, unreadable)
-	stop := c.keepInvisible(ctx, held)
-	for try := 0; len(held.items()) > 0 && ctx.Err() == nil; try++ {
+	for try := 0; len(left) > 0 && ctx.Err() == nil; try++ {
 		if try > 0 {
 			sleep(ctx, backoff(try-1))
 		}
-		if down := c.attempt(ctx, held); !down && try+1 >= maxTries {
+		var down bool
+		if left, down = c.attempt(ctx, left); !down && try+1 >= maxTries {
 			break
 		}
 	}
-	stop()
-	c.giveUp(ctx, held.items())
+	c.giveUp(ctx, left)
 }
 
 const (
@@ -114,6 +158,9 @@ const (
 	tryLimit = 15 * time.Second
 	// parkAfter is how many deliveries a message gets that is itself to blame.
 	parkAfter = 5
+	// parkAnyway is how many any other gets. The dead-letter queue, which takes messages after a few more, would let the
+	// later ones of the contact go on as well, but tell nobody how the operation ended.
+	parkAnyway = 18
 )
 
 // giveUp parts with what is not done. A message that is itself to blame, in its last delivery, is parked, so that those
@@ -124,7 +171,12 @@ func (c *Consumer) giveUp(ctx context.Context, left []item) {
 	for _, it := range left {
 		pause := time.Duration(0)
 		if ctx.Err() == nil {
-			if it.blamed() && it.delivery.Attempt >= parkAfter && c.park(ctx, it) {
+			limit := parkAnyway
+			if it.blamed() {
+				limit = parkAfter
+			}
+			tried := !errors.Is(it.err, contacts.ErrBlocked)
+			if tried && it.delivery.Attempt >= limit && c.park(ctx, it) {
 				continue
 			}
 			pause = min(time.Second<<min(it.delivery.Attempt-1, 10), c.options.Visibility)
@@ -132,6 +184,7 @@ func (c *Consumer) giveUp(ctx context.Context, left []item) {
 		pauses[pause] = append(pauses[pause], it.delivery.Receipt)
 	}
 	for pause, receipts := range pauses {
+		c.holding.remove(receipts...)
 		c.report(ctx, "hand back", len(receipts), c.queue.Extend(context.WithoutCancel(ctx), pause, receipts...))
 	}
 }
@@ -141,21 +194,26 @@ func (c *Consumer) park(ctx context.Context, it item) bool {
 	parked := contacts.ParkedCommand{
 		Group: it.delivery.Group, Body: it.delivery.Body, Reason: it.err.Error(), Attempts: it.delivery.Attempt,
 	}
-	if err := c.processor.Park(ctx, parked, it.command); err != nil {
+	limited, cancel := context.WithTimeout(ctx, tryLimit)
+	defer cancel()
+	if err := c.processor.Park(limited, parked, it.command); err != nil {
 		c.options.Log.ErrorContext(ctx, "message not parked; it is handed back", "group", it.delivery.Group, "error", err)
 		return false
 	}
 	c.options.Log.ErrorContext(ctx, "message parked: see `contacts worker parked`", "group", it.delivery.Group, "reason", it.err)
+	c.holding.remove(it.delivery.Receipt)
 	c.report(ctx, "delete", 1, c.queue.Delete(ctx, it.delivery.Receipt))
 	return true
 }
 
-// attempt processes what is held, once, and reports whether the database was found down.
-func (c *Consumer) attempt(ctx context.Context, held *batch) (down bool) {
-	items := held.items()
+// attempt processes the commands, once, and returns those that are not done, and whether the database was found down.
+func (c *Consumer) attempt(ctx context.Context, items []item) (left []item, down bool) {
 	commands := make([]contacts.Command, len(items))
-	oldest := items[0].delivery.SentAt
+	oldest, again := items[0].delivery.SentAt, 0
 	for i, it := range items {
+		if it.delivery.Attempt > 1 {
+			again++
+		}
 		commands[i] = *it.command
 		if it.delivery.SentAt.Before(oldest) {
 			oldest = it.delivery.SentAt
@@ -166,7 +224,6 @@ func (c *Consumer) attempt(ctx context.Context, held *batch) (down bool) {
 	trying, cancel := context.WithTimeout(context.WithoutCancel(ctx), tryLimit)
 	defer cancel()
 	errs := c.processor.Process(trying, commands)
-	var left []item
 	var done []string
 	for i, it := range items {
 		if errs[i] == nil {
@@ -179,40 +236,38 @@ func (c *Consumer) attempt(ctx context.Context, held *batch) (down bool) {
 		c.options.Log.WarnContext(ctx, "command not applied; trying again",
 			"operation", it.command.Operation, "attempt", it.delivery.Attempt, "error", errs[i])
 	}
-	held.keep(left)
 	if len(done) > 0 {
-		c.report(ctx, "delete", len(done),
-			c.queue.Delete(context.WithoutCancel(ctx), done...))
+		c.holding.remove(done...)
+		c.report(ctx, "delete", len(done), c.queue.Delete(context.WithoutCancel(ctx), done...))
 	}
 	if c.options.Observe != nil {
 		c.options.Observe(Batch{
-			Commands: len(items), Done: len(done), Duration: time.Since(started), Oldest: started.Sub(oldest),
+			Commands: len(items), Done: len(done), Duration: time.Since(started), Oldest: started.Sub(oldest), Again: again,
 		})
 	}
-	return down
+	return left, down
 }
 
 // read decodes the deliveries. Those behind an unreadable one in its group must not overtake it.
-func (c *Consumer) read(deliveries []queue.Delivery) (held *batch, unreadable []item) {
-	held = &batch{}
+func (c *Consumer) read(deliveries []queue.Delivery) (readable, unreadable []item) {
 	behind := map[string]bool{}
 	for _, delivery := range deliveries {
 		command, err := decode(delivery.Body)
 		switch {
 		case behind[delivery.Group]:
-			unreadable = append(unreadable, item{&command, delivery, contacts.ErrBlocked})
+			unreadable = append(unreadable, item{command, delivery, contacts.ErrBlocked})
 		case err != nil:
 			behind[delivery.Group] = true
-			unreadable = append(unreadable, item{nil, delivery, err})
+			unreadable = append(unreadable, item{command, delivery, err})
 		default:
-			held.left = append(held.left, item{&command, delivery, nil})
+			readable = append(readable, item{command, delivery, nil})
 		}
 	}
-	return held, unreadable
+	return readable, unreadable
 }
 
 // keepInvisible extends the visibility of all that is held, together, until the returned function is called.
-func (c *Consumer) keepInvisible(ctx context.Context, held *batch) (stop func()) {
+func (c *Consumer) keepInvisible(ctx context.Context) (stop func()) {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	var beating sync.WaitGroup
 	beating.Go(func() {
@@ -222,9 +277,10 @@ func (c *Consumer) keepInvisible(ctx context.Context, held *batch) (stop func())
 			select {
 			case <-ctx.Done():
 				return
-			case <-ticker.C:
-				receipts := held.receipts()
-				c.report(ctx, "extend visibility", len(receipts), c.queue.Extend(ctx, c.options.Visibility, receipts...))
+			case now := <-ticker.C:
+				if receipts := c.holding.since(now.Add(-c.options.Visibility / 6)); len(receipts) > 0 {
+					c.report(ctx, "extend visibility", len(receipts), c.queue.Extend(ctx, c.options.Visibility, receipts...))
+				}
 			}
 		}
 	})
@@ -239,36 +295,46 @@ func (c *Consumer) report(ctx context.Context, call string, messages int, err er
 	}
 }
 
-// batch is what one loop holds, shared with its heartbeat.
-type batch struct {
-	mu   sync.Mutex
-	left []item
+// holding is the receipts of all messages that the consumer has, with the time when it got them.
+type holding struct {
+	mu       sync.Mutex
+	receipts map[string]time.Time
 }
 
-func (b *batch) items() []item {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.left
+func (h *holding) add(deliveries []queue.Delivery) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	now := time.Now()
+	for _, delivery := range deliveries {
+		h.receipts[delivery.Receipt] = now
+	}
 }
 
-func (b *batch) keep(left []item) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.left = left
+func (h *holding) remove(receipts ...string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, receipt := range receipts {
+		delete(h.receipts, receipt)
+	}
 }
 
-func (b *batch) receipts() []string {
+// since returns the receipts that have been held since before the given time.
+func (h *holding) since(before time.Time) []string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
 	var receipts []string
-	for _, it := range b.items() {
-		receipts = append(receipts, it.delivery.Receipt)
+	for receipt, got := range h.receipts {
+		if got.Before(before) {
+			receipts = append(receipts, receipt)
+		}
 	}
 	return receipts
 }
 
-// backoff is a pause that doubles with each failure up to five seconds, less a random part, so that workers that failed
+// backoff is a pause that doubles with each failure up to two seconds, less a random part, so that workers that failed
 // together do not come back together.
 func backoff(failures int) time.Duration {
-	pause := min(50*time.Millisecond<<min(failures, 10), 5*time.Second)
+	pause := min(50*time.Millisecond<<min(failures, 10), 2*time.Second)
 	return pause/2 + rand.N(pause/2)
 }
 

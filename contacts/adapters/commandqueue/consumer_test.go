@@ -55,7 +55,7 @@ func newBench(t *testing.T, process func(contacts.Command) error) *bench {
 // run starts the consumer; it stops with the test or when stop is called.
 func (b *bench) run() {
 	consumer := commandqueue.NewConsumer(b.queue, b, commandqueue.ConsumerOptions{
-		Loops: 3, Batch: 10, PollWait: 100 * time.Millisecond, Visibility: visibility, Log: slog.New(slog.DiscardHandler),
+		Pollers: 4, Loops: 3, Batch: 10, PollWait: 100 * time.Millisecond, Visibility: visibility, Log: slog.New(slog.DiscardHandler),
 		Observe: func(batch commandqueue.Batch) {
 			b.mu.Lock()
 			defer b.mu.Unlock()
@@ -287,7 +287,7 @@ func TestConsumer_SeveralMessagesOfAGroup(t *testing.T) {
 	script := &scripted{deliveries: make(chan []queue.Delivery, 1), extended: map[string]time.Duration{}}
 	script.deliveries <- deliveries
 	consumer := commandqueue.NewConsumer(script, b, commandqueue.ConsumerOptions{
-		Loops: 1, Batch: 10, PollWait: time.Second, Visibility: time.Minute, Log: slog.New(slog.DiscardHandler),
+		Pollers: 1, Loops: 1, Batch: 10, PollWait: time.Second, Visibility: time.Minute, Log: slog.New(slog.DiscardHandler),
 	})
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
@@ -319,7 +319,7 @@ func TestConsumer_Parks(t *testing.T) {
 	script := &scripted{deliveries: make(chan []queue.Delivery, 2), extended: map[string]time.Duration{}}
 	script.deliveries <- deliveries
 	consumer := commandqueue.NewConsumer(script, b, commandqueue.ConsumerOptions{
-		Loops: 1, Batch: 10, PollWait: time.Second, Visibility: time.Minute, Log: slog.New(slog.DiscardHandler),
+		Pollers: 1, Loops: 1, Batch: 10, PollWait: time.Second, Visibility: time.Minute, Log: slog.New(slog.DiscardHandler),
 	})
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
@@ -346,6 +346,65 @@ func TestConsumer_Parks(t *testing.T) {
 	require.Equal(t, "bad", b.parked[1].Reason)
 	require.Equal(t, []contacts.Command{bad[0], bad[2]}, b.processed(bad[0].Contact))
 	require.Equal(t, unreadable[1:], b.processed(unreadable[0].Contact))
+}
+
+// What circumstances keep from being applied is set aside only before the dead-letter queue takes it.
+func TestConsumer_Parks_BeforeTheDeadLetterQueueDoes(t *testing.T) {
+	t.Parallel()
+	for attempt, parked := range map[int]int{17: 0, 18: 1} {
+		b := newBench(t, func(contacts.Command) error { return contacts.ErrTransient })
+		commands := story(t, 2)
+		script := &scripted{deliveries: make(chan []queue.Delivery, 1), extended: map[string]time.Duration{}}
+		script.deliveries <- b.deliver(attempt, nil, commands...)
+		consumer := commandqueue.NewConsumer(script, b, commandqueue.ConsumerOptions{
+			Pollers: 1, Loops: 1, Batch: 10, PollWait: time.Second, Visibility: time.Minute, Log: slog.New(slog.DiscardHandler),
+		})
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		go consumer.Run(ctx)
+		require.Eventually(t, func() bool {
+			script.mu.Lock()
+			defer script.mu.Unlock()
+			return len(script.extended) == len(commands)-parked
+		}, 30*time.Second, 5*time.Millisecond)
+		require.Len(t, b.parked, parked, "the first, and not the one behind it, which has not been tried")
+	}
+}
+
+// While a batch is worked on others are received, and make up the next one together.
+func TestConsumer_BatchesGrow(t *testing.T) {
+	t.Parallel()
+	begun, finish := make(chan struct{}, 10), make(chan struct{})
+	b := newBench(t, func(contacts.Command) error {
+		begun <- struct{}{}
+		<-finish
+		return nil
+	})
+	var sizes []int
+	script := &scripted{deliveries: make(chan []queue.Delivery), extended: map[string]time.Duration{}}
+	consumer := commandqueue.NewConsumer(script, b, commandqueue.ConsumerOptions{
+		Pollers: 5, Loops: 1, Batch: 6, PollWait: time.Second, Visibility: time.Minute, Log: slog.New(slog.DiscardHandler),
+		Observe: func(batch commandqueue.Batch) { sizes = append(sizes, batch.Commands) }, // by the one loop
+	})
+	ctx, cancel := context.WithCancel(t.Context())
+	var running sync.WaitGroup
+	running.Go(func() { consumer.Run(ctx) })
+	deliver := func(count int) { script.deliveries <- b.deliver(1, nil, story(t, count-1)...) }
+	deliver(1)
+	<-begun // a lone command is not held back
+	for range 5 {
+		deliver(2) // to a poller each, which then waits
+	}
+	close(finish)
+	require.Eventually(t, func() bool {
+		script.mu.Lock()
+		defer script.mu.Unlock()
+		return len(script.deleted) == 11
+	}, 30*time.Second, time.Millisecond)
+	cancel()
+	running.Wait()
+	require.Equal(t, 1, sizes[0])
+	require.Equal(t, 6, sizes[1], "as many as there are, up to a batch")
 }
 
 func TestConsumer_KeepsALongBatchInvisible(t *testing.T) {

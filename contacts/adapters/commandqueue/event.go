@@ -92,36 +92,40 @@ func escape(body []byte) []byte {
 func outsideTransport(r rune) bool { return r >= 0xFFFE }
 
 // decode reads a command. It refuses members of data that it does not know: a newer version wrote them, and applying the
-// command without them would lose a part of the write. Its errors hold none of the data.
-func decode(body []byte) (contacts.Command, error) {
+// command without them would lose a part of the write. Its errors hold none of the data. With an error it returns what can
+// be told of the command, so that its operation can be ended; nil if not even its operation is known.
+func decode(body []byte) (*contacts.Command, error) {
 	var e event
 	if err := json.Unmarshal(body, &e); err != nil {
-		return contacts.Command{}, errors.New("message is not a CloudEvent in JSON")
+		return nil, errors.New("message is not a CloudEvent in JSON")
+	}
+	if e.ID == uuid.Nil || e.Subject == uuid.Nil || e.Tenant == "" {
+		return nil, fmt.Errorf("message %s lacks its id, its subject or its tenant", e.ID)
+	}
+	command := contacts.Command{
+		Operation: e.ID, Tenant: e.Tenant, Contact: e.Subject, AcceptedAt: e.Time, Fingerprint: e.Fingerprint,
+		ReplyTo: e.ReplyTo, TraceParent: e.TraceParent,
 	}
 	kind := contacts.CommandKind(strings.TrimSuffix(strings.TrimPrefix(e.Type, typePrefix), typeSuffix))
 	if e.SpecVersion != specVersion || e.Type != typePrefix+string(kind)+typeSuffix {
-		return contacts.Command{}, fmt.Errorf("message %s is of an unknown type or CloudEvents version", e.ID)
+		return &command, fmt.Errorf("message %s is of an unknown type or CloudEvents version", e.ID)
 	}
+	command.Kind = kind
 	var d data
 	decoder := json.NewDecoder(bytes.NewReader(e.Data))
 	decoder.DisallowUnknownFields()
 	if err := decoder.Decode(&d); err != nil {
-		return contacts.Command{}, fmt.Errorf("message %s has data that this version does not know", e.ID)
-	}
-	command := contacts.Command{
-		Operation: e.ID, Tenant: e.Tenant, Contact: e.Subject, Kind: kind, AcceptedAt: e.Time, Patch: d.Patch,
-		IfMatch: d.IfMatch, Region: d.Region, Fingerprint: e.Fingerprint, ReplyTo: e.ReplyTo, TraceParent: e.TraceParent,
+		return &command, fmt.Errorf("message %s has data that this version does not know", e.ID)
 	}
 	needsFields := kind == contacts.Create || kind == contacts.Replace
 	switch {
-	case e.ID == uuid.Nil || e.Subject == uuid.Nil || e.Tenant == "":
-		return contacts.Command{}, fmt.Errorf("message %s lacks its id, its subject or its tenant", e.ID)
 	case needsFields != (d.Fields != nil) || (kind == contacts.Merge) != (d.Patch != nil):
-		return contacts.Command{}, fmt.Errorf("message %s has not the data of its type", e.ID)
+		return &command, fmt.Errorf("message %s has not the data of its type", e.ID)
 	case !needsFields && kind != contacts.Merge && kind != contacts.Delete:
-		return contacts.Command{}, fmt.Errorf("message %s is of an unknown type", e.ID)
+		return &command, fmt.Errorf("message %s is of an unknown type", e.ID)
 	case needsFields:
 		command.Fields = *d.Fields
 	}
-	return command, nil
+	command.Patch, command.IfMatch, command.Region = d.Patch, d.IfMatch, d.Region
+	return &command, nil
 }

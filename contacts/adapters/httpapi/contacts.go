@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/google/uuid"
@@ -133,18 +134,48 @@ func (a *api) remove(ctx context.Context, in *contactRequest) (*huma.StreamRespo
 type listRequest struct {
 	request
 
-	Limit  int    `query:"limit" default:"50" minimum:"1" maximum:"500" doc:"How many contacts to return at most."`
-	Cursor string `query:"cursor" doc:"The next_cursor of the page before; none begins with the first contact."`
+	Text         string `query:"q" maxLength:"200" doc:"Parts of a contact's names, organization, emails, phone numbers or addresses, in any case, with or without accents. All of them have to be found. What looks like a phone number is one part: its digits." example:"jos per"`
+	Email        string `query:"email" maxLength:"200" doc:"One of the contact's email addresses, in any case." example:"jane@example.com"`
+	Phone        string `query:"phone" maxLength:"200" doc:"One of the contact's phone numbers, in any notation." example:"+51 987 654 321"`
+	Label        string `query:"label" maxLength:"200" doc:"One of the contact's labels, in any case." example:"friends"`
+	UpdatedSince string `query:"updated_since" format:"date-time" doc:"Contacts that have not changed since then are left out." example:"2026-01-31T00:00:00Z"`
+	Sort         string `query:"sort" default:"created_at" enum:"created_at,-created_at,updated_at,-updated_at,name,-name" doc:"The order; with - before it, descending. name is display_name, without case and accents."`
+	Limit        int    `query:"limit" default:"50" minimum:"1" maximum:"500" doc:"How many contacts to return at most."`
+	Cursor       string `query:"cursor" doc:"The next_cursor of the page before, with the same filters and order; none begins with the first contact."`
+}
+
+// filter returns the filter that the request asks for, and its query's parameters.
+func (in *listRequest) filter() (contacts.Filter, url.Values, error) {
+	filter := contacts.Filter{Text: in.Text, Email: in.Email, Phone: in.Phone, Label: in.Label, Sort: contacts.Sort(in.Sort)}
+	if in.UpdatedSince != "" {
+		var err error
+		if filter.UpdatedSince, err = time.Parse(time.RFC3339, in.UpdatedSince); err != nil {
+			return filter, nil, invalid(fault{Parameter: "updated_since", Detail: "expected a time such as 2026-01-31T00:00:00Z"})
+		}
+	}
+	query := url.Values{"limit": {strconv.Itoa(in.Limit)}}
+	for name, value := range map[string]string{
+		"q": in.Text, "email": in.Email, "phone": in.Phone, "label": in.Label, "updated_since": in.UpdatedSince, "sort": in.Sort,
+	} {
+		if value != "" {
+			query.Set(name, value)
+		}
+	}
+	return filter, query, nil
 }
 
 func (a *api) list(ctx context.Context, in *listRequest) (*huma.StreamResponse, error) {
-	page, err := a.service.List(ctx, a.caller(in.echo.Request()), in.Limit, in.Cursor)
+	filter, query, err := in.filter()
+	if err != nil {
+		return nil, err
+	}
+	page, err := a.service.List(ctx, a.caller(in.echo.Request()), filter, in.Limit, in.Cursor)
 	if err != nil {
 		return nil, err
 	}
 	headers := []string{"Cache-Control", cacheControl}
 	if page.Next != "" {
-		query := url.Values{"cursor": {page.Next}, "limit": {strconv.Itoa(in.Limit)}}
+		query.Set("cursor", page.Next)
 		headers = append(headers, "Link", "<"+contactsPath+"?"+query.Encode()+`>; rel="next"`)
 	}
 	return respond(http.StatusOK, encodePage(page), headers...), nil

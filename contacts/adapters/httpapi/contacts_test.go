@@ -179,11 +179,43 @@ func TestAPI_List(t *testing.T) {
 			require.Empty(t, page.Header.Get("Link"))
 			break
 		}
-		path = "/v1/contacts?cursor=" + url.QueryEscape(next) + "&limit=2"
+		path = "/v1/contacts?cursor=" + url.QueryEscape(next) + "&limit=2&sort=created_at"
 		require.Equal(t, "<"+path+`>; rel="next"`, page.Header.Get("Link"))
 	}
 	require.Empty(t, path, "two pages have all")
 	require.Equal(t, want, got)
+}
+
+func TestAPI_List_Filters(t *testing.T) {
+	t.Parallel()
+	c := newClient(t)
+	c.create(jane)
+	for range 2 {
+		c.create(`{"first_name":"José","labels":["Amigos"],"phone":"+51 1 555 2671"}`)
+	}
+	query := url.Values{
+		"q": {"jos"}, "phone": {"+51 (1) 555-2671"}, "label": {"amigos"}, "updated_since": {"2020-01-31T00:00:00-05:00"}, "sort": {"-name"},
+	}
+	page := c.do(http.MethodGet, "/v1/contacts?limit=1&"+query.Encode(), "")
+	require.Equal(t, http.StatusOK, page.StatusCode, page.body)
+	require.Len(t, page.json(t)["items"], 1)
+	link, _, _ := strings.Cut(strings.TrimPrefix(page.Header.Get("Link"), "<"), ">")
+	next, err := url.Parse(link)
+	require.NoError(t, err)
+	for name, values := range query {
+		require.Equal(t, values, next.Query()[name], "the next page is of the same list")
+	}
+	last := c.do(http.MethodGet, link, "")
+	require.Len(t, last.json(t)["items"], 1)
+	require.Empty(t, last.Header.Get("Link"))
+	require.JSONEq(t, `{"items":[]}`, c.do(http.MethodGet, "/v1/contacts?email=jose@example.com", "").body)
+
+	for _, query := range []string{"sort=age", "updated_since=yesterday", "phone=none", "cursor=x", "limit=0", "q=" + strings.Repeat("x", 201)} {
+		bad := c.do(http.MethodGet, "/v1/contacts?"+query, "")
+		require.Equal(t, http.StatusUnprocessableEntity, bad.StatusCode, query)
+		name, _, _ := strings.Cut(query, "=")
+		require.Contains(t, bad.body, `"parameter":"`+name+`"`)
+	}
 }
 
 // The service's contract, through HTTP.

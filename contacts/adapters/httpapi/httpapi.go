@@ -66,6 +66,7 @@ func New(service *contacts.Service, o Options) http.Handler {
 	a.huma = humaecho.New(e, a.config(cmp.Or(o.Version, "dev")))
 	a.registerContacts()
 	a.registerOperations()
+	a.registerChanges()
 	serveProblemTypes(e)
 	serveReference(e, a.huma.OpenAPI())
 	return e

@@ -25,6 +25,7 @@ func (a *api) config(version string) huma.Config {
 			Tags: []*huma.Tag{
 				{Name: contactsTag, Description: "People and how to reach them."},
 				{Name: operationsTag, Description: "What became of accepted writes."},
+				{Name: changesTag, Description: "What has changed, for those who keep a copy."},
 			},
 			Components: &huma.Components{Schemas: a.schemas.registry},
 		},
@@ -37,6 +38,7 @@ func (a *api) config(version string) huma.Config {
 const (
 	contactsTag   = "contacts"
 	operationsTag = "operations"
+	changesTag    = "changes"
 )
 
 // registerContacts adds the operations on contacts.
@@ -54,8 +56,8 @@ func (a *api) registerContacts() {
 	}, a.create)
 	register(a, huma.Operation{
 		OperationID: "list-contacts", Method: http.MethodGet, Path: contactsPath, Tags: []string{contactsTag},
-		Summary:     "List contacts",
-		Description: "In the order of their creation. A contact that is there the whole time appears once on the pages, however many others come and go.",
+		Summary:     "List and search contacts",
+		Description: "All that is asked for has to be met. A contact that is there the whole time, and keeps its place in the order, appears once on the pages, however many others come and go.",
 		Responses: answers(
 			answer(http.StatusOK, "A page of contacts.", a.schemas.list, "Link", "Cache-Control"), a.problems(422, 500, 503)),
 	}, a.list)
@@ -109,6 +111,24 @@ func (a *api) registerOperations() {
 			answer(http.StatusOK, "How far the operation has come.", a.schemas.operation, "Retry-After", "Cache-Control"),
 			a.problems(404, 422, 500, 503)),
 	}, a.operation)
+}
+
+// registerChanges adds the feed of changes.
+func (a *api) registerChanges() {
+	ok := answer(http.StatusOK, "The changes after the cursor, none if there are none yet; or a stream of them.", a.schemas.changes, "Cache-Control")
+	ok["200"].Content[eventStream] = &huma.MediaType{Schema: &huma.Schema{Type: huma.TypeString}}
+	register(a, huma.Operation{
+		OperationID: "list-changes", Method: http.MethodGet, Path: changesPath, Tags: []string{changesTag},
+		Summary: "Follow the changes",
+		Description: "Every version of every contact, deletions included, in the order of the commits; none is missed, however many are being made. " +
+			"Changes are kept for 90 days. To begin with a copy, ask with cursor=now, list all contacts, and go on from the next_cursor. " +
+			"With Accept: text/event-stream the changes are sent as they come, as server-sent events of the type change, whose ids are cursors.",
+		Parameters: []*huma.Param{
+			headerParam("Accept", "text/event-stream for a stream.", eventStream),
+			headerParam("Last-Event-ID", "With a stream: the cursor, which is sent by clients that connect again. It wins over the parameter.", ""),
+		},
+		Responses: answers(ok, a.problems(410, 422, 500, 503)),
+	}, a.changes)
 }
 
 // headerTexts describe the headers of answers. It is never changed.

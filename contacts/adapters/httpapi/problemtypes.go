@@ -55,6 +55,10 @@ var problemTypes = map[contacts.Kind]problemType{
 		http.StatusUnprocessableEntity, "The Idempotency-Key is taken",
 		"The key was used with another request. Use a new key for each new request, and the same only to repeat one.",
 	},
+	contacts.KindExpired: {
+		http.StatusGone, "The cursor has expired",
+		"Changes after it may be gone. Ask for the changes from now on (cursor=now), list all contacts, and then go on from the next_cursor.",
+	},
 	contacts.KindParked: {
 		http.StatusInternalServerError, "The write was set aside",
 		"The write was accepted and could not be applied. Those who run the service are told, and may apply it later.",

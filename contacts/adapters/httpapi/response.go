@@ -14,6 +14,7 @@ import (
 const (
 	contactsPath   = "/v1/contacts"
 	operationsPath = "/v1/operations"
+	changesPath    = "/v1/changes"
 )
 
 // cacheControl lets the caller's own cache keep a contact, and ask by its ETag whether it is still the same.

@@ -19,6 +19,7 @@ type schemas struct {
 	contact     *huma.Schema // what comes out
 	list        *huma.Schema
 	operation   *huma.Schema
+	changes     *huma.Schema
 	problem     *huma.Schema
 	input       *huma.Schema // of POST and PATCH
 	replacement *huma.Schema // of PUT, which also takes what GET gave
@@ -33,6 +34,7 @@ func newSchemas() schemas {
 		registry:    out,
 		contact:     out.Schema(reflect.TypeFor[contacts.Representation](), true, ""),
 		operation:   out.Schema(reflect.TypeFor[operation](), true, ""),
+		changes:     out.Schema(reflect.TypeFor[changeList](), true, ""),
 		problem:     out.Schema(reflect.TypeFor[problem](), true, ""),
 		input:       in.Schema(reflect.TypeFor[contacts.Fields](), true, ""),
 		replacement: in.Schema(reflect.TypeFor[contacts.Representation](), true, ""),
@@ -52,6 +54,8 @@ func newSchemas() schemas {
 		types.Enum = append(types.Enum, problemsPath+"/"+string(kind))
 	}
 	s.list = d.list(s.contact)
+	was := out.Map()["Change"].Properties["contact"]
+	out.Map()["Change"].Properties["contact"] = &huma.Schema{AllOf: []*huma.Schema{s.contact}, Description: was.Description}
 	return s
 }
 

@@ -17,8 +17,10 @@ var _ contacts.Debts = (*Store)(nil)
 
 // outageRow is the row of the table cache_outage.
 type outageRow struct {
-	ID    int `gorm:"primaryKey;autoIncrement:false"`
-	Since time.Time
+	ID         int `gorm:"primaryKey;autoIncrement:false"`
+	Token      string
+	KnownSince *time.Time
+	LastDebt   *time.Time
 }
 
 // TableName implements gorm's Tabler.
@@ -35,18 +37,20 @@ type debtRow struct {
 func (debtRow) TableName() string { return "cache_debts" }
 
 // owe notes in the transaction that the cache misses the documents. It refuses as long as somebody may still trust the
-// cache; undeclared tells that nobody has even been warned. The outage's row is locked, so that it cannot be ended before
-// the transaction is.
+// cache; undeclared tells that it is not even known since when everybody can know of the outage. The outage's row is locked,
+// so that it cannot be ended before the transaction is.
 func owe(tx *gorm.DB, documents []contacts.Document, now time.Time) (undeclared bool, err error) {
 	var outage outageRow
 	err = tx.Clauses(clause.Locking{Strength: clause.LockingStrengthShare}).Take(&outage).Error
 	switch {
 	case errors.Is(err, gorm.ErrRecordNotFound):
-		return true, fmt.Errorf("%w: the cache has just been found down", contacts.ErrTransient)
+		return true, fmt.Errorf("%w: the cache has just been found down", contacts.ErrDown)
 	case err != nil:
 		return false, fmt.Errorf("look for an outage of the cache: %w", err)
-	case now.Sub(outage.Since) < contacts.TrustLimit:
-		return false, fmt.Errorf("%w: the cache is down, and may be trusted for some time yet", contacts.ErrTransient)
+	case outage.KnownSince == nil:
+		return true, fmt.Errorf("%w: the cache has been found down by another worker", contacts.ErrDown)
+	case now.Sub(*outage.KnownSince) < contacts.TrustLimit:
+		return false, fmt.Errorf("%w: the cache is down, and may be trusted for some time yet", contacts.ErrDown)
 	}
 	debts := make([]debtRow, len(documents))
 	for i, document := range documents {
@@ -58,11 +62,25 @@ func owe(tx *gorm.DB, documents []contacts.Document, now time.Time) (undeclared 
 	return false, nil
 }
 
-// declareOutage warns every keeper that the cache misses writes from now on.
-func declareOutage(db *gorm.DB, now time.Time) error {
-	err := db.Clauses(clause.OnConflict{DoNothing: true}).Create(&outageRow{ID: 1, Since: now.UTC()}).Error
+// declareOutage warns every keeper that the cache misses writes from now on, and notes since when they can know.
+//
+// That is not when the declaration was asked for, but when it was seen committed: a worker may stand still between any two
+// steps, and nobody may count from a time before the warning. The token ties the time to the declaration that was seen.
+func declareOutage(db *gorm.DB) error {
+	err := db.Clauses(clause.OnConflict{DoNothing: true}).Create(&outageRow{ID: 1, Token: uuid.NewString()}).Error
 	if err != nil {
 		return fmt.Errorf("declare an outage of the cache: %w", err)
+	}
+	var seen []outageRow
+	if err := db.Find(&seen).Error; err != nil {
+		return fmt.Errorf("look for the declared outage of the cache: %w", err)
+	}
+	now := time.Now().UTC()
+	for _, outage := range seen {
+		err := db.Model(&outageRow{}).Where("token = ? AND known_since IS NULL", outage.Token).Update("known_since", now).Error
+		if err != nil {
+			return fmt.Errorf("note since when the outage of the cache is known: %w", err)
+		}
 	}
 	return nil
 }
@@ -90,12 +108,17 @@ func (s *Store) Owed(ctx context.Context, limit int) (bool, []contacts.Document,
 }
 
 // Settle implements [contacts.Debts].
-func (s *Store) Settle(ctx context.Context, owed []contacts.Document) error {
+func (s *Store) Settle(ctx context.Context, owed []contacts.Document, now time.Time) error {
+	ctx, cancel := context.WithTimeout(ctx, writeLimit)
+	defer cancel()
 	err := s.db.Write.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
 		// Waits for the transactions that are noting debts, and keeps others from beginning to.
 		var outage []outageRow
 		if err := tx.Clauses(clause.Locking{Strength: clause.LockingStrengthUpdate}).Find(&outage).Error; err != nil {
 			return err
+		}
+		if len(outage) > 0 && outage[0].KnownSince == nil { // whoever declared it has died since
+			return tx.Model(&outageRow{}).Where("id = 1").Update("known_since", time.Now().UTC()).Error
 		}
 		for _, debt := range owed {
 			paid := debtRow{TenantID: string(debt.Tenant), ContactID: debt.ID}
@@ -103,7 +126,12 @@ func (s *Store) Settle(ctx context.Context, owed []contacts.Document) error {
 				return err
 			}
 		}
-		return tx.Where("NOT EXISTS (SELECT 1 FROM cache_debts)").Delete(&outageRow{}).Error
+		if len(owed) > 0 {
+			return tx.Model(&outageRow{}).Where("id = 1").Update("last_debt", now.UTC()).Error
+		}
+		return tx.Where("NOT EXISTS (SELECT 1 FROM cache_debts)").
+			Where("known_since < ?", now.Add(-contacts.TrustLimit-contacts.OutageLinger).UTC()).
+			Where("last_debt IS NULL OR last_debt < ?", now.Add(-contacts.OutageLinger).UTC()).Delete(&outageRow{}).Error
 	})
 	if err != nil {
 		return fmt.Errorf("settle the cache's debts: %w", err)

@@ -2,8 +2,13 @@ package sqlstore
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -22,8 +27,8 @@ type key struct {
 
 // Apply implements [contacts.Ledger].
 //
-// The rows of the batch's contacts are locked in key order, so that two workers cannot deadlock; what the domain decides
-// on them cannot change before the commit. Two workers that apply one operation at the same time meet at the primary key
+// The batch's contacts are locked in key order, so that two workers cannot deadlock; what the domain decides on them cannot
+// change before the commit. Two workers that apply one operation at the same time meet at the primary key
 // of operations, and the later one is undone.
 func (s *Store) Apply(
 	ctx context.Context, commands []contacts.Command, now time.Time, announce contacts.Announce,
@@ -47,7 +52,7 @@ func (s *Store) Apply(
 		return err
 	})
 	if undeclared {
-		err = errors.Join(err, declareOutage(s.db.Write.WithContext(ctx), now))
+		err = errors.Join(err, declareOutage(s.db.Write.WithContext(ctx)))
 	}
 	if err != nil {
 		return nil, applyError(err)
@@ -75,6 +80,8 @@ type batch struct {
 
 	operations []operationRow
 	made       []contactRow
+	keys       []keyRow                        // of what was made, where they are others than before
+	rekeyed    map[contacts.Tenant][]uuid.UUID // the contacts that had others
 	changes    []changeRow
 	documents  []contacts.Document // what made holds
 }
@@ -93,6 +100,7 @@ func load(tx *gorm.DB, commands []contacts.Command) (*batch, error) {
 		contacts: make(map[key]contacts.Contact, len(commands)),
 		ended:    map[key]contacts.Operation{},
 		owners:   map[externalKey]uuid.UUID{},
+		rekeyed:  map[contacts.Tenant][]uuid.UUID{},
 	}
 	tenants := map[string]bool{}
 	ids := make([]uuid.UUID, len(commands))
@@ -101,15 +109,16 @@ func load(tx *gorm.DB, commands []contacts.Command) (*batch, error) {
 		tenants[string(c.Tenant)] = true
 		ids[i], operations[i] = c.Contact, c.Operation
 	}
+	if err := lock(tx, commands); err != nil {
+		return nil, err
+	}
 	inTenants := make([]string, 0, len(tenants))
 	for tenant := range tenants {
 		inTenants = append(inTenants, tenant)
 	}
 	var rows []contactRow
-	err := tx.Clauses(clause.Locking{Strength: clause.LockingStrengthUpdate}).
-		Where("tenant_id IN ? AND id IN ?", inTenants, ids).Order("tenant_id, id").Find(&rows).Error
-	if err != nil {
-		return nil, fmt.Errorf("lock the batch's contacts: %w", err)
+	if err := tx.Where("tenant_id IN ? AND id IN ?", inTenants, ids).Find(&rows).Error; err != nil {
+		return nil, fmt.Errorf("read the batch's contacts: %w", err)
 	}
 	for _, row := range rows {
 		c := row.contact()
@@ -125,6 +134,31 @@ func load(tx *gorm.DB, commands []contacts.Command) (*batch, error) {
 		b.ended[key{o.Tenant, o.ID}] = o
 	}
 	return b, b.loadOwners(tx, inTenants)
+}
+
+// lock takes the locks of the commands' contacts, in order. They are advisory, and not those of the rows, because whoever
+// locks a row on PostgreSQL is given its transaction's id, and the later of two transactions of a contact is to have the
+// higher one; see [Store.Changes].
+func lock(tx *gorm.DB, commands []contacts.Command) error {
+	if tx.Name() != "postgres" {
+		return nil // one transaction at a time writes
+	}
+	keys := make([]int64, len(commands))
+	for i, c := range commands {
+		sum := sha256.Sum256([]byte(string(c.Tenant) + "\x00" + c.Contact.String()))
+		keys[i] = int64(binary.BigEndian.Uint64(sum[:]))
+	}
+	slices.Sort(keys)
+	text := make([]string, len(keys))
+	for i, key := range keys {
+		text[i] = strconv.FormatInt(key, 10)
+	}
+	err := tx.Exec("SELECT pg_advisory_xact_lock(key) FROM unnest(string_to_array(?, ',')::bigint[]) AS key",
+		strings.Join(text, ",")).Error
+	if err != nil {
+		return fmt.Errorf("lock the batch's contacts: %w", err)
+	}
+	return nil
 }
 
 // loadOwners reads which live contacts hold the external ids that the batch's commands may claim.
@@ -165,6 +199,7 @@ func (b *batch) decide(now time.Time) ([]contacts.Outcome, error) {
 			made, problem := b.next(command, before, now)
 			operation = command.End(made, problem, now)
 			if problem == nil {
+				b.rekey(before, made)
 				before = &made
 				b.made = append(b.made, newContactRow(made))
 			}
@@ -186,6 +221,21 @@ func (b *batch) decide(now time.Time) ([]contacts.Outcome, error) {
 		outcomes[i] = contacts.Outcome{Operation: operation, Current: current}
 	}
 	return outcomes, nil
+}
+
+// rekey notes the keys by which a contact is found, where they change.
+func (b *batch) rekey(before *contacts.Contact, made contacts.Contact) {
+	keys := newKeyRows(made)
+	if before != nil {
+		old := newKeyRows(*before)
+		if slices.Equal(old, keys) {
+			return
+		}
+		if len(old) > 0 {
+			b.rekeyed[made.Tenant] = append(b.rekeyed[made.Tenant], made.ID)
+		}
+	}
+	b.keys = append(b.keys, keys...)
 }
 
 // next is what the command makes of its contact, if nothing else of the tenant is in the way.
@@ -229,6 +279,22 @@ func (b *batch) save(tx *gorm.DB) error {
 	}
 	if err := tx.Create(&b.changes).Error; err != nil {
 		return fmt.Errorf("write the batch's changes: %w", err)
+	}
+	return b.saveKeys(tx)
+}
+
+// saveKeys writes by what the batch's contacts are found now.
+func (b *batch) saveKeys(tx *gorm.DB) error {
+	for tenant, ids := range b.rekeyed {
+		if err := tx.Where("tenant_id = ? AND contact_id IN ?", string(tenant), ids).Delete(&keyRow{}).Error; err != nil {
+			return fmt.Errorf("remove the keys that the batch's contacts had: %w", err)
+		}
+	}
+	if len(b.keys) == 0 {
+		return nil
+	}
+	if err := tx.Create(&b.keys).Error; err != nil {
+		return fmt.Errorf("write the keys of the batch's contacts: %w", err)
 	}
 	return nil
 }

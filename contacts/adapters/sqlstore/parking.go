@@ -85,10 +85,10 @@ func (s *Store) ParkedCommand(ctx context.Context, id uuid.UUID) (contacts.Parke
 }
 
 // Reopen implements [contacts.Parking].
-func (s *Store) Reopen(ctx context.Context, id uuid.UUID) error {
+func (s *Store) Reopen(ctx context.Context, id uuid.UUID) (ended *contacts.Operation, err error) {
 	parked, err := s.ParkedCommand(ctx, id)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	err = s.db.Write.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
 		var rows []operationRow
@@ -97,12 +97,13 @@ func (s *Store) Reopen(ctx context.Context, id uuid.UUID) error {
 		if err != nil || len(rows) == 0 || rows[0].Problem == nil || rows[0].Problem.Kind != contacts.KindParked {
 			return err // it has another end, or none
 		}
+		ended = new(rows[0].operation())
 		return tx.Delete(&operationRow{TenantID: string(parked.Tenant), ID: id}).Error
 	})
 	if err != nil {
-		return fmt.Errorf("reopen operation %s: %w", id, err)
+		return nil, fmt.Errorf("reopen operation %s: %w", id, err)
 	}
-	return nil
+	return ended, nil
 }
 
 // Discard implements [contacts.Parking].

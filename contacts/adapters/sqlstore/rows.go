@@ -41,13 +41,16 @@ type contactRow struct {
 	URLs         []string                 `gorm:"column:urls;serializer:json"`
 	Labels       []string                 `gorm:"serializer:json"`
 	CustomFields map[string]string        `gorm:"serializer:json"`
+
+	SearchText string
+	SearchName string
 }
 
 // TableName implements gorm's Tabler.
 func (contactRow) TableName() string { return "contacts" }
 
 func newContactRow(c contacts.Contact) contactRow {
-	f := c.Fields
+	f, ix := c.Fields, c.Index()
 	row := contactRow{
 		TenantID: string(c.Tenant), ID: c.ID, Version: c.Version, CreatedAt: c.CreatedAt, UpdatedAt: c.UpdatedAt,
 		FirstName: f.FirstName, MiddleName: f.MiddleName, LastName: f.LastName, NamePrefix: f.NamePrefix,
@@ -55,6 +58,7 @@ func newContactRow(c contacts.Contact) contactRow {
 		Organization: f.Organization, Department: f.Department, JobTitle: f.JobTitle, Birthday: f.Birthday,
 		Notes: f.Notes, ExternalID: f.ExternalID, Emails: f.Emails, Phones: f.Phones, Addresses: f.Addresses,
 		URLs: f.URLs, Labels: f.Labels, CustomFields: f.CustomFields,
+		SearchText: ix.Text, SearchName: ix.Name,
 	}
 	if c.Deleted {
 		row.DeletedAt = &c.UpdatedAt
@@ -74,6 +78,39 @@ func (r contactRow) contact() contacts.Contact {
 			URLs: r.URLs, Labels: r.Labels, CustomFields: r.CustomFields,
 		},
 	}
+}
+
+// keyRow is a row of the table contact_keys.
+type keyRow struct {
+	TenantID  string
+	Kind      string
+	Value     string
+	ContactID uuid.UUID
+}
+
+// The kinds of keys.
+const (
+	emailKey = "email"
+	phoneKey = "phone"
+	labelKey = "label"
+)
+
+// TableName implements gorm's Tabler.
+func (keyRow) TableName() string { return "contact_keys" }
+
+// newKeyRows returns the keys of a contact, in their order.
+func newKeyRows(c contacts.Contact) []keyRow {
+	ix := c.Index()
+	var rows []keyRow
+	for _, keys := range []struct {
+		kind   string
+		values []string
+	}{{emailKey, ix.Emails}, {phoneKey, ix.Phones}, {labelKey, ix.Labels}} {
+		for _, value := range keys.values {
+			rows = append(rows, keyRow{string(c.Tenant), keys.kind, value, c.ID})
+		}
+	}
+	return rows
 }
 
 // operationRow is a row of the table operations.

@@ -30,6 +30,9 @@ func New(db *database.DB) *Store { return &Store{db: db} }
 // readLimit bounds a read on this side too: a server that is frozen or cut off keeps no limits of its own.
 const readLimit = 10 * time.Second
 
+// writeLimit does the same for what is written in the background.
+const writeLimit = 15 * time.Second
+
 // reading returns the handle to read with, and what releases it.
 func (s *Store) reading(ctx context.Context) (*gorm.DB, context.CancelFunc) {
 	ctx, cancel := context.WithTimeout(ctx, readLimit)
@@ -49,26 +52,6 @@ func (s *Store) Document(ctx context.Context, tenant contacts.Tenant, id uuid.UU
 		return contacts.Document{}, readError(ctx, "read a contact", err)
 	}
 	return documentOf(row.contact())
-}
-
-// List implements [contacts.Repository].
-func (s *Store) List(ctx context.Context, tenant contacts.Tenant, query contacts.Query) ([]contacts.Document, error) {
-	db, done := s.reading(ctx)
-	defer done()
-	var rows []contactRow
-	err := db.
-		Where("tenant_id = ? AND id > ? AND deleted_at IS NULL", string(tenant), query.After).
-		Order("id").Limit(query.Limit).Find(&rows).Error
-	if err != nil {
-		return nil, readError(ctx, "list contacts", err)
-	}
-	documents := make([]contacts.Document, len(rows))
-	for i, row := range rows {
-		if documents[i], err = documentOf(row.contact()); err != nil {
-			return nil, err
-		}
-	}
-	return documents, nil
 }
 
 // Operation implements [contacts.Repository].

@@ -1,0 +1,136 @@
+package httpapi
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/google/uuid"
+
+	"contacts/contacts"
+)
+
+// change is the JSON form of a [contacts.Change].
+type change struct {
+	Cursor    string          `json:"cursor" doc:"To go on from after this change."`
+	Type      string          `json:"type" enum:"created,updated,deleted" doc:"What happened."`
+	ContactID uuid.UUID       `json:"contact_id" format:"uuid" doc:"The contact."`
+	Version   int64           `json:"version" minimum:"1" doc:"The contact's version that the change made."`
+	ChangedAt time.Time       `json:"changed_at" doc:"When it was made."`
+	Operation uuid.UUID       `json:"operation_id" format:"uuid" doc:"The operation that made it."`
+	Contact   json.RawMessage `json:"contact,omitempty" doc:"The contact as it was then; none if it was deleted."`
+}
+
+// changeList is a page of changes.
+type changeList struct {
+	Items []change `json:"items" nullable:"false" doc:"The changes, in the order of their commits."`
+	Next  string   `json:"next_cursor" doc:"To go on from, also where there are no items."`
+}
+
+func describeChange(c contacts.Change) change {
+	described := change{
+		Cursor: c.Cursor, Type: "updated", ContactID: c.Contact, Version: c.Version, ChangedAt: c.ChangedAt, Operation: c.Operation,
+		Contact: c.Document,
+	}
+	switch {
+	case c.Document == nil:
+		described.Type = "deleted"
+	case c.Version == 1:
+		described.Type = "created"
+	}
+	return described
+}
+
+// The numbers in the tags are contacts.DefaultPage, contacts.MaxPage and contacts.MaxChangesWait; a test compares them.
+type changesRequest struct {
+	request
+
+	Cursor string `query:"cursor" doc:"The next_cursor of the page before, or a change's; now for the changes that come; none for all that are kept."`
+	Limit  int    `query:"limit" default:"50" minimum:"1" maximum:"500" doc:"How many changes to return at most; not with a stream."`
+	Wait   int    `query:"wait" default:"0" minimum:"0" maximum:"50" doc:"How many seconds to wait for a change if there is none; not with a stream."`
+}
+
+func (a *api) changes(ctx context.Context, in *changesRequest) (*huma.StreamResponse, error) {
+	caller := a.caller(in.echo.Request())
+	if strings.Contains(in.header().Get("Accept"), eventStream) {
+		cursor := cmp.Or(in.header().Get("Last-Event-ID"), in.Cursor)
+		first, err := a.service.Changes(ctx, caller, cursor, contacts.DefaultPage, 0)
+		if err != nil {
+			return nil, err
+		}
+		return &huma.StreamResponse{Body: func(answer huma.Context) { a.stream(answer, caller, first) }}, nil
+	}
+	page, err := a.service.Changes(ctx, caller, in.Cursor, in.Limit, time.Duration(in.Wait)*time.Second)
+	if err != nil {
+		return nil, err
+	}
+	list := changeList{Items: make([]change, len(page.Items)), Next: page.Next}
+	for i, item := range page.Items {
+		list.Items[i] = describeChange(item)
+	}
+	body, err := contacts.Encode(list)
+	return respond(http.StatusOK, body, "Cache-Control", "no-store"), err
+}
+
+// eventStream is the media type of server-sent events (HTML Standard, 9.2).
+const eventStream = "text/event-stream"
+
+const (
+	// heartbeat is how often a stream says something when there is nothing to say, so that nobody takes it for dead.
+	heartbeat = 15 * time.Second
+	// streamTimeout is how long the other side may take to receive what is sent.
+	streamTimeout = 30 * time.Second
+)
+
+// stream sends changes as they come, until the caller has gone, or the process is about to end, or the database cannot be
+// asked: the caller then connects again, and goes on from the last event that it was sent.
+func (a *api) stream(answer huma.Context, caller contacts.Caller, page contacts.ChangePage) {
+	answer.SetHeader("Content-Type", eventStream)
+	answer.SetHeader("Cache-Control", "no-store")
+	answer.SetHeader("X-Accel-Buffering", "no") // of proxies that collect answers
+	answer.SetStatus(http.StatusOK)
+	writer, _ := answer.BodyWriter().(http.ResponseWriter)
+	controller := http.NewResponseController(writer)
+	ctx := answer.Context()
+	for {
+		_ = controller.SetWriteDeadline(time.Now().Add(streamTimeout)) // where it is not to be had the server's counts
+		if err := writeEvents(writer, page); err != nil || controller.Flush() != nil {
+			return // the caller has gone
+		}
+		select {
+		case <-a.service.Stopping():
+			return
+		case <-ctx.Done():
+			return
+		default:
+		}
+		var err error
+		if page, err = a.service.Changes(ctx, caller, page.Next, contacts.DefaultPage, heartbeat); err != nil {
+			a.log.WarnContext(ctx, "stream of changes ended", "error", err, "request_id", requestOf(ctx))
+			return
+		}
+	}
+}
+
+func writeEvents(w io.Writer, page contacts.ChangePage) error {
+	if len(page.Items) == 0 {
+		_, err := io.WriteString(w, ": nothing new\n\n")
+		return err
+	}
+	for _, item := range page.Items {
+		data, err := contacts.Encode(describeChange(item)) // on one line, as JSON's strings have no line ends
+		if err == nil {
+			_, err = fmt.Fprintf(w, "id: %s\nevent: change\ndata: %s\n\n", item.Cursor, data)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,88 @@
+package sqlstore
+
+import (
+	"context"
+	"encoding/json"
+	"math"
+	"strconv"
+	"time"
+
+	"github.com/google/uuid"
+
+	"contacts/contacts"
+	"contacts/platform/database"
+)
+
+var _ contacts.ChangeLog = (*Store)(nil)
+
+// How the order of commits is kept.
+//
+// A number drawn within a transaction says little about the order of commits: a later one can be committed first. SQLite has
+// one writer, so there seq is the order. On PostgreSQL a change carries its transaction's id, and readers stay behind the
+// oldest transaction that still runs: what has a lower id has ended, and nothing can be committed there any more. Within
+// these bounds (xid, seq) is an order that never gets a change in its middle. Since [Store.Apply] holds the locks of its
+// contacts before it is given an id, the changes of one contact follow its versions.
+const (
+	postgresChanges = `SELECT xid::text::bigint AS commit, seq, contact_id, version, operation_id, changed_at, document
+		FROM contact_changes
+		WHERE tenant_id = ? AND (xid, seq) > (?::text::xid8, ?) AND xid < pg_snapshot_xmin(pg_current_snapshot())
+		ORDER BY xid, seq LIMIT ?`
+	sqliteChanges = `SELECT seq, contact_id, version, operation_id, changed_at, document
+		FROM contact_changes WHERE tenant_id = ? AND seq > ? ORDER BY seq LIMIT ?`
+
+	postgresLatest = `SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint - 1`
+	sqliteLatest   = `SELECT coalesce(max(seq), 0) FROM contact_changes`
+)
+
+// Changes implements [contacts.ChangeLog].
+func (s *Store) Changes(
+	ctx context.Context, tenant contacts.Tenant, after contacts.ChangePosition, limit int,
+) ([]contacts.Change, error) {
+	db, done := s.reading(ctx)
+	defer done()
+	query := db.Raw(sqliteChanges, string(tenant), after.Sequence, limit)
+	if s.db.Engine == database.Postgres {
+		query = db.Raw(postgresChanges, string(tenant), strconv.FormatUint(after.Commit, 10), after.Sequence, limit)
+	}
+	var rows []struct {
+		Commit      uint64
+		Seq         int64
+		ContactID   uuid.UUID
+		Version     int64
+		OperationID uuid.UUID
+		ChangedAt   time.Time
+		Document    *string
+	}
+	if err := query.Scan(&rows).Error; err != nil {
+		return nil, readError(ctx, "read changes", err)
+	}
+	changes := make([]contacts.Change, len(rows))
+	for i, row := range rows {
+		changes[i] = contacts.Change{
+			At:      contacts.ChangePosition{Commit: row.Commit, Sequence: row.Seq},
+			Contact: row.ContactID, Version: row.Version, Operation: row.OperationID, ChangedAt: row.ChangedAt.UTC(),
+		}
+		if row.Document != nil {
+			changes[i].Document = json.RawMessage(*row.Document)
+		}
+	}
+	return changes, nil
+}
+
+// LatestChange implements [contacts.ChangeLog].
+func (s *Store) LatestChange(ctx context.Context) (contacts.ChangePosition, error) {
+	db, done := s.reading(ctx)
+	defer done()
+	var at contacts.ChangePosition
+	var err error
+	if s.db.Engine == database.Postgres {
+		at.Sequence = math.MaxInt64
+		err = db.Raw(postgresLatest).Scan(&at.Commit).Error
+	} else {
+		err = db.Raw(sqliteLatest).Scan(&at.Sequence).Error
+	}
+	if err != nil {
+		return contacts.ChangePosition{}, readError(ctx, "read the latest change", err)
+	}
+	return at, nil
+}

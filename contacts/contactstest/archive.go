@@ -1,0 +1,55 @@
+package contactstest
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"contacts/contacts"
+)
+
+// ArchiveStore is a store whose past can be purged.
+type ArchiveStore interface {
+	Store
+	contacts.Archive
+}
+
+// RunArchive is the contract of [contacts.Archive]. It purges the whole store, so that open has to return a new one.
+func RunArchive(t *testing.T, open func(t *testing.T) ArchiveStore) {
+	store := open(t)
+	l := &ledger{t: t, Store: store, tenant: NewTenant()}
+	purge := func(now time.Time, limit int) int64 {
+		t.Helper()
+		removed, err := store.Purge(t.Context(), now, limit)
+		require.NoError(t, err)
+		return removed
+	}
+	began := time.Now()
+	kept, gone := l.create(Jane(t)), l.create(Jane(t))
+	deletion := NewCommand(t, contacts.Delete, l.tenant, gone.Contact)
+	l.apply(deletion)
+	refused := l.apply(MergeCommand(t, l.tenant, gone.Contact, `{"nickname":"J"}`)).Operation
+	require.Equal(t, contacts.Failed, refused.Status)
+
+	require.Zero(t, purge(began, 10))
+	require.Zero(t, purge(began.Add(contacts.OperationsKept-time.Second), 10))
+	l.operation(deletion.Operation)
+
+	later := began.Add(contacts.OperationsKept + time.Hour)
+	require.EqualValues(t, 3, purge(later, 3), "no more than asked for")
+	require.EqualValues(t, 1, purge(later, 3))
+	require.Zero(t, purge(later, 3))
+	_, found, err := store.Operation(t.Context(), l.tenant, deletion.Operation)
+	require.NoError(t, err)
+	require.False(t, found)
+	require.Equal(t, contacts.Live, l.document(kept.Contact).State)
+	require.Equal(t, contacts.Gone, l.document(gone.Contact).State, "the tombstone is kept longer")
+
+	later = began.Add(contacts.TombstonesKept + time.Hour)
+	require.EqualValues(t, 4, purge(later, 10), "three changes and a tombstone")
+	require.Equal(t, contacts.Absent, l.document(gone.Contact).State)
+	require.Equal(t, contacts.Live, l.document(kept.Contact).State, "a contact that lives stays, however old it is")
+	merged := l.apply(MergeCommand(t, l.tenant, kept.Contact, `{"nickname":"J"}`))
+	require.EqualValues(t, 2, merged.Operation.Version, "and goes on from its version")
+}

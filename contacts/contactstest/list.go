@@ -1,0 +1,159 @@
+package contactstest
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+
+	"contacts/contacts"
+)
+
+// listAll returns the ids of all that a query selects, page by page.
+func (l *ledger) listAll(query contacts.Query) []uuid.UUID {
+	l.t.Helper()
+	var got []uuid.UUID
+	for {
+		page, err := l.List(l.t.Context(), l.tenant, query)
+		require.NoError(l.t, err)
+		require.LessOrEqual(l.t, len(page), query.Limit)
+		for _, item := range page {
+			require.Equal(l.t, l.document(item.ID), item.Document)
+			require.Equal(l.t, item.ID, item.At.ID)
+			got = append(got, item.ID)
+		}
+		if len(page) < query.Limit {
+			return got
+		}
+		query.After = &page[len(page)-1].At
+	}
+}
+
+func testList(t *testing.T, l *ledger) {
+	var want []uuid.UUID
+	for i := range 7 {
+		create := l.create(Jane(t))
+		if i == 3 {
+			l.apply(NewCommand(t, contacts.Delete, l.tenant, create.Contact))
+			continue
+		}
+		want = append(want, create.Contact)
+	}
+	require.Equal(t, want, l.listAll(contacts.Query{Sort: contacts.SortCreated, Limit: 4}))
+}
+
+// Each order, in both directions and with ties, is that of the model, whatever the pages' length.
+func testListOrders(t *testing.T, l *ledger) {
+	model := NewModel()
+	began := time.Now()
+	for i, name := range []string{"Émile", "emil", "Zoe", "adam", "Ångström", "", "Adam", "ÉMILE", "adam"} {
+		create := CreateCommand(t, l.tenant, Normalize(t, contacts.Fields{DisplayName: name, Email: "x@example.com"}))
+		merge := MergeCommand(t, l.tenant, create.Contact, `{"nickname":"N"}`)
+		for k, command := range []contacts.Command{create, merge} {
+			at := began.Add(time.Duration(k*10-i/2) * time.Second) // in another order than they were created; two at a time
+			for _, ledger := range []contacts.Ledger{l, model} {
+				_, err := ledger.Apply(t.Context(), []contacts.Command{command}, at, nil)
+				require.NoError(t, err)
+			}
+		}
+	}
+	for _, sort := range contacts.Sorts() {
+		for _, limit := range []int{1, 2, 4, 20} {
+			query := contacts.Query{Sort: sort, Limit: limit}
+			same := &ledger{t: t, Store: model, tenant: l.tenant}
+			require.Equal(t, same.listAll(query), l.listAll(query), "%s, %d at a time", sort, limit)
+		}
+		require.Len(t, l.listAll(contacts.Query{Sort: sort, Limit: 3}), 9, sort)
+	}
+}
+
+func testListFilters(t *testing.T, l *ledger) {
+	began := time.Now().Truncate(time.Microsecond)
+	make := func(fields contacts.Fields, at time.Time) uuid.UUID {
+		create := CreateCommand(t, l.tenant, Normalize(t, fields))
+		_, err := l.Apply(t.Context(), []contacts.Command{create}, at, nil)
+		require.NoError(t, err)
+		return create.Contact
+	}
+	jose := make(contacts.Fields{
+		FirstName: "José", LastName: "Pérez", Emails: []contacts.EmailAddress{{Address: "Jose@Example.com"}, {Address: "jp@work.example"}},
+		Phones: []contacts.PhoneNumber{{Number: "+51 (1) 987-6543"}}, Labels: []string{"Amigos"},
+		Addresses: []contacts.PostalAddress{{Street: "Straße 5_b", City: "São Paulo"}},
+	}, began)
+	ann := make(contacts.Fields{DisplayName: "Ann 100%", Organization: "ACME", Labels: []string{"amigos", "Work"}}, began.Add(time.Second))
+	gone := make(contacts.Fields{FirstName: "José", Email: "jose@example.com", Labels: []string{"amigos"}, Phone: "+5119876543"}, began)
+	l.apply(NewCommand(t, contacts.Delete, l.tenant, gone))
+
+	for _, c := range []struct {
+		name  string
+		query contacts.Query
+		want  []uuid.UUID
+	}{
+		{"all", contacts.Query{}, []uuid.UUID{jose, ann}},
+		{"a part of a name", contacts.Query{Terms: []string{"ere"}}, []uuid.UUID{jose}},
+		{"two parts", contacts.Query{Terms: []string{"jos", "perez"}}, []uuid.UUID{jose}},
+		{"one of two parts", contacts.Query{Terms: []string{"jose", "acme"}}, nil},
+		{"two letters", contacts.Query{Terms: []string{"nn"}}, []uuid.UUID{ann}},
+		{"one letter and a part", contacts.Query{Terms: []string{"p", "jose"}}, []uuid.UUID{jose}},
+		{"an address", contacts.Query{Terms: []string{"strasse", "sao"}}, []uuid.UUID{jose}},
+		{"digits of a number", contacts.Query{Terms: []string{"19876"}}, []uuid.UUID{jose}},
+		{"a wildcard of LIKE", contacts.Query{Terms: []string{"100%"}}, []uuid.UUID{ann}},
+		{"a wildcard of LIKE that is none", contacts.Query{Terms: []string{"a%n"}}, nil},
+		{"another wildcard of LIKE", contacts.Query{Terms: []string{"5_b"}}, []uuid.UUID{jose}},
+		{"another wildcard that is none", contacts.Query{Terms: []string{"5__"}}, nil},
+		{"a backslash", contacts.Query{Terms: []string{`\`}}, nil},
+		{"quotes", contacts.Query{Terms: []string{`"ann"`}}, nil},
+		{"a word of a query language", contacts.Query{Terms: []string{"or", "not"}}, nil},
+		{"an email", contacts.Query{Email: "jose@example.com"}, []uuid.UUID{jose}},
+		{"another email", contacts.Query{Email: "jp@work.example"}, []uuid.UUID{jose}},
+		{"a part of an email", contacts.Query{Email: "jose@example"}, nil},
+		{"a number", contacts.Query{Phones: []string{"1", "5119876543"}}, []uuid.UUID{jose}},
+		{"a part of a number", contacts.Query{Phones: []string{"9876543"}}, nil},
+		{"a label", contacts.Query{Label: "amigos"}, []uuid.UUID{jose, ann}},
+		{"a label and a part", contacts.Query{Label: "amigos", Terms: []string{"acme"}}, []uuid.UUID{ann}},
+		{"updated since", contacts.Query{UpdatedSince: began.Add(time.Second)}, []uuid.UUID{ann}},
+		{"updated since long", contacts.Query{UpdatedSince: began}, []uuid.UUID{jose, ann}},
+	} {
+		for _, sort := range []contacts.Sort{contacts.SortCreated, "-" + contacts.SortName} { // here the same
+			c.query.Sort, c.query.Limit = sort, 1
+			require.Equal(t, c.want, l.listAll(c.query), "%s by %s", c.name, sort)
+		}
+	}
+	stranger, err := l.List(t.Context(), NewTenant(), contacts.Query{Terms: []string{"jose"}, Sort: contacts.SortName, Limit: 9})
+	require.NoError(t, err)
+	require.Empty(t, stranger)
+
+	// What a contact is found by follows its changes.
+	l.apply(MergeCommand(t, l.tenant, ann, `{"display_name":"Bob","labels":["work","new"],"email":"bob@example.com"}`))
+	for _, c := range []struct {
+		query contacts.Query
+		want  []uuid.UUID
+	}{
+		{contacts.Query{Terms: []string{"ann"}}, nil},
+		{contacts.Query{Terms: []string{"bob"}}, []uuid.UUID{ann}},
+		{contacts.Query{Label: "amigos"}, []uuid.UUID{jose}},
+		{contacts.Query{Label: "work"}, []uuid.UUID{ann}},
+		{contacts.Query{Label: "new"}, []uuid.UUID{ann}},
+		{contacts.Query{Email: "bob@example.com"}, []uuid.UUID{ann}},
+	} {
+		c.query.Sort, c.query.Limit = contacts.SortCreated, 9
+		require.Equal(t, c.want, l.listAll(c.query), "%+v", c.query)
+	}
+}
+
+// A contact as large as it may be can be stored, found and ordered.
+func testListLargest(t *testing.T, l *ledger) {
+	fields := contacts.Fields{DisplayName: strings.Repeat("ǅ", 1000), Notes: strings.Repeat("n", 20000)}
+	for i := range 50 {
+		fields.Emails = append(fields.Emails, contacts.EmailAddress{Address: fmt.Sprintf("%s%d@example.com", strings.Repeat("e", 200), i)})
+		fields.Phones = append(fields.Phones, contacts.PhoneNumber{Number: fmt.Sprintf("+51 1 98765%02d", i)})
+	}
+	fields.Labels = []string{strings.Repeat("ﷺ", 100)} // which takes 18 characters each without the ligature
+	create := l.create(Normalize(t, fields))
+	for _, sort := range contacts.Sorts() {
+		require.Equal(t, []uuid.UUID{create.Contact}, l.listAll(contacts.Query{Terms: []string{"9876549"}, Sort: sort, Limit: 1}), sort)
+	}
+}

@@ -1,0 +1,261 @@
+package contacts
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/google/uuid"
+	"github.com/nyaruka/phonenumbers"
+	"golang.org/x/text/cases"
+	"golang.org/x/text/unicode/norm"
+)
+
+// Sort is the order of a list: by one of the keys, ascending, or descending with a "-" before it. The order is total: what
+// is equal by the key is ordered by id, in the same direction.
+type Sort string
+
+// The keys of a [Sort]. The order of creation is that of the ids, which are UUIDv7.
+const (
+	SortCreated Sort = "created_at"
+	SortUpdated Sort = "updated_at"
+	SortName    Sort = "name" // of display_name, without case and accents
+)
+
+// Sorts returns all orders there are.
+func Sorts() []Sort {
+	var all []Sort
+	for _, key := range []Sort{SortCreated, SortUpdated, SortName} {
+		all = append(all, key, "-"+key)
+	}
+	return all
+}
+
+// Key returns what the order is by, and whether it is descending.
+func (s Sort) Key() (key Sort, descending bool) {
+	name, descending := strings.CutPrefix(string(s), "-")
+	return Sort(name), descending
+}
+
+// Query selects a page of live contacts. The zero values of Terms to UpdatedSince select all.
+type Query struct {
+	Terms        []string  // each has to be a part of [Index.Text]
+	Email        string    // has to be one of [Index.Emails]
+	Phones       []string  // one of them has to be one of [Index.Phones]
+	Label        string    // has to be one of [Index.Labels]
+	UpdatedSince time.Time // has to be no later than the contact's UpdatedAt
+	Sort         Sort
+	Limit        int       // 1 or more
+	After        *Position // the last contact of the page before; nil for the first page
+}
+
+// Position is a place in a list: that of a contact which is, or was, there.
+type Position struct {
+	ID      uuid.UUID
+	Name    string    // [Index.Name]; with SortName
+	Updated time.Time // with SortUpdated
+}
+
+// Listed is a contact in a list, with its place.
+type Listed struct {
+	Document
+
+	At Position
+}
+
+// Index is what contacts are found and ordered by: folded, so that case, accents and the notation of numbers do not count.
+type Index struct {
+	Text   string // of names, organization, emails, numbers' digits and addresses, a line each
+	Name   string
+	Emails []string
+	Phones []string // digits
+	Labels []string
+}
+
+// How much of a name counts for its order, and of a value by which contacts are found as a whole, in characters. Databases
+// index no longer ones.
+const (
+	maxSortName = 100
+	maxKey      = 254
+)
+
+// Index returns what the contact is found and ordered by.
+func (c Contact) Index() Index {
+	f := c.Fields
+	ix := Index{Name: truncate(fold(f.DisplayName), maxSortName)}
+	lines := []string{
+		f.DisplayName, strings.Join([]string{f.FirstName, f.MiddleName, f.LastName}, " "), f.Nickname, f.NamePrefix, f.NameSuffix,
+		f.Organization, f.Department, f.JobTitle, f.ExternalID,
+	}
+	for _, e := range f.Emails {
+		ix.Emails = append(ix.Emails, key(e.Address))
+	}
+	for _, p := range f.Phones {
+		for _, number := range []string{digits(p.Number), digits(p.E164)} {
+			if number != "" && !slices.Contains(ix.Phones, number) {
+				ix.Phones = append(ix.Phones, number)
+			}
+		}
+	}
+	for _, a := range f.Addresses {
+		lines = append(lines, a.Street, a.City, a.Region, a.PostalCode, a.Country)
+	}
+	for _, label := range f.Labels {
+		ix.Labels = append(ix.Labels, key(label))
+	}
+	var text []string
+	for _, line := range lines {
+		if line = strings.Join(strings.Fields(fold(line)), " "); line != "" && !slices.Contains(text, line) {
+			text = append(text, line)
+		}
+	}
+	ix.Emails, ix.Labels = distinct(ix.Emails), distinct(ix.Labels)
+	ix.Text = strings.Join(slices.Concat(text, ix.Emails, ix.Phones), "\n")
+	return ix
+}
+
+func distinct(values []string) []string {
+	slices.Sort(values)
+	return slices.Compact(values)
+}
+
+// key folds a value by which contacts are found as a whole.
+func key(value string) string { return truncate(fold(cleanText(value)), maxKey) }
+
+func truncate(text string, limit int) string {
+	if utf8.RuneCountInString(text) <= limit {
+		return text
+	}
+	return string([]rune(text)[:limit])
+}
+
+// fold takes case and accents away (Unicode's full case folding, and compatibility decomposition without its marks).
+func fold(text string) string {
+	plain := true
+	for i := 0; i < len(text) && plain; i++ {
+		plain = text[i] < utf8.RuneSelf
+	}
+	if plain {
+		return strings.ToLower(text)
+	}
+	folded := norm.NFKD.String(cases.Fold().String(norm.NFKD.String(text)))
+	folded = strings.Map(func(r rune) rune {
+		if unicode.Is(unicode.Mn, r) {
+			return -1
+		}
+		return r
+	}, folded)
+	return unaccented.Replace(folded)
+}
+
+// unaccented are the letters whose stroke or ligature Unicode does not take for an accent.
+var unaccented = strings.NewReplacer("ø", "o", "ł", "l", "đ", "d", "ħ", "h", "ı", "i", "æ", "ae", "œ", "oe", "þ", "th", "ð", "d")
+
+// digits are the decimal digits in a text, as ASCII.
+func digits(text string) string {
+	return strings.Map(func(r rune) rune {
+		if '0' <= r && r <= '9' {
+			return r
+		}
+		return -1
+	}, norm.NFKD.String(text))
+}
+
+// terms splits what people search for into parts that all have to be found. What looks like a phone number, in whatever
+// notation, is one part: its digits.
+func terms(q string) []string {
+	q = fold(q)
+	if strings.Trim(q, "0123456789 +-./()\u00a0") == "" {
+		if number := digits(q); number != "" {
+			return []string{number}
+		}
+	}
+	return strings.Fields(q)
+}
+
+// phoneKeys are the digits that the number may be kept under: as it is written, and as it is dialled from abroad.
+func phoneKeys(number, region string) []string {
+	keys := []string{digits(number)}
+	if parsed, err := phonenumbers.Parse(number, region); err == nil && phonenumbers.IsValidNumber(parsed) {
+		if dialled := digits(phonenumbers.Format(parsed, phonenumbers.E164)); dialled != keys[0] {
+			keys = append(keys, dialled)
+		}
+	}
+	return keys
+}
+
+// Filter says which contacts to list, in the caller's words. The zero value lists all, in the order of their creation.
+type Filter struct {
+	Text         string // any parts of a contact's names, organization, emails, numbers and addresses, in any case
+	Email        string // the whole address
+	Phone        string // the whole number, in any notation
+	Label        string // the whole label
+	UpdatedSince time.Time
+	Sort         Sort
+}
+
+// maxQuery is how long a filter's texts may be, in characters.
+const maxQuery = 200
+
+// query turns the filter into a query without a position, or returns an [Error] of [KindInvalid].
+func (f Filter) query(region string) (Query, error) {
+	q := Query{Terms: terms(f.Text), Email: key(f.Email), Label: key(f.Label), UpdatedSince: f.UpdatedSince, Sort: f.Sort}
+	var violations []Violation
+	for _, text := range []struct{ name, value string }{{"q", f.Text}, {"email", f.Email}, {"phone", f.Phone}, {"label", f.Label}} {
+		if utf8.RuneCountInString(text.value) > maxQuery {
+			violations = append(violations, Violation{text.name, fmt.Sprintf("expected at most %d characters", maxQuery)})
+		}
+	}
+	if f.Phone != "" {
+		if q.Phones = phoneKeys(f.Phone, region); q.Phones[0] == "" {
+			violations = append(violations, Violation{"phone", "expected a phone number such as +1 415 555 2671"})
+		}
+	}
+	if q.Sort == "" {
+		q.Sort = SortCreated
+	}
+	if !slices.Contains(Sorts(), q.Sort) {
+		violations = append(violations, Violation{"sort", fmt.Sprintf("expected one of %q", Sorts())})
+	}
+	if len(violations) > 0 {
+		return Query{}, invalid(violations...)
+	}
+	return q, nil
+}
+
+// cursor is the JSON form of a keyset cursor, which clients take as it is: the place of the last contact of its page.
+type cursor struct {
+	Sort    Sort      `json:"s"`
+	ID      uuid.UUID `json:"i"`
+	Name    string    `json:"n,omitempty"`
+	Updated time.Time `json:"u,omitzero"`
+}
+
+func encodeCursor(sort Sort, at Position) (string, error) {
+	raw, err := Encode(cursor{sort, at.ID, at.Name, at.Updated})
+	if err != nil {
+		return "", fmt.Errorf("encode a cursor: %w", err)
+	}
+	return base64.RawURLEncoding.EncodeToString(raw), nil
+}
+
+// decodeCursor returns the position in a list of that order, nil for "".
+func decodeCursor(sort Sort, text string) (*Position, error) {
+	if text == "" {
+		return nil, nil //nolint:nilnil // the beginning has no position
+	}
+	var c cursor
+	raw, err := base64.RawURLEncoding.DecodeString(text)
+	if err == nil {
+		err = json.Unmarshal(raw, &c)
+	}
+	if err != nil || c.Sort != sort || c.ID == uuid.Nil {
+		return nil, invalid(Violation{Pointer: "cursor", Message: "expected a next_cursor of this list, in the same order, or none to begin"})
+	}
+	return &Position{ID: c.ID, Name: c.Name, Updated: c.Updated}, nil
+}

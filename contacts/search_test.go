@@ -1,0 +1,94 @@
+package contacts_test
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"contacts/contacts"
+	"contacts/contacts/contactstest"
+)
+
+func TestContact_Index(t *testing.T) {
+	fields := contactstest.Normalize(t, contacts.Fields{
+		FirstName: "JOSÉ  María", LastName: "Łukasz-Großmann", DisplayName: "Ｊｏｓé ﬁ", Organization: "Ægir & Ørsted",
+		Emails:    []contacts.EmailAddress{{Address: "Jose@EXAMPLE.com"}, {Address: "jose@example.com", Label: "again"}},
+		Phones:    []contacts.PhoneNumber{{Number: "(01) 555-2671"}, {Number: "+1 415 555 2671"}, {Number: "٠١٢"}},
+		Addresses: []contacts.PostalAddress{{Street: "Çırağan 5", City: "İstanbul"}},
+		Labels:    []string{"FAMÍLIA", "família"}, Notes: "not searched", ExternalID: "CRM-7",
+	})
+	ix := contacts.Contact{Fields: fields}.Index()
+	require.Equal(t, strings.Join([]string{
+		"jose fi", "jose maria lukasz-grossmann", "aegir & orsted", "crm-7", "ciragan 5", "istanbul",
+		"jose@example.com", "015552671", "14155552671",
+	}, "\n"), ix.Text)
+	require.Equal(t, "jose fi", ix.Name)
+	require.Equal(t, []string{"jose@example.com"}, ix.Emails)
+	require.Equal(t, []string{"015552671", "14155552671"}, ix.Phones)
+	require.Equal(t, []string{"familia"}, ix.Labels)
+	require.Zero(t, contacts.Contact{Deleted: true}.Index(), "a tombstone is not found")
+}
+
+// queries is a repository that keeps the queries it is asked.
+type queries struct {
+	contacts.Repository
+	asked []contacts.Query
+}
+
+func (q *queries) List(_ context.Context, _ contacts.Tenant, query contacts.Query) ([]contacts.Listed, error) {
+	q.asked = append(q.asked, query)
+	return nil, nil
+}
+
+func TestService_List_Filters(t *testing.T) {
+	asked := &queries{}
+	service := contacts.NewService(contacts.ServiceOptions{Repository: asked, Region: "PE"})
+	since := time.Now()
+	for _, c := range []struct {
+		filter contacts.Filter
+		want   contacts.Query
+	}{
+		{contacts.Filter{}, contacts.Query{Sort: contacts.SortCreated}},
+		{contacts.Filter{Text: "  José\tPÉREZ "}, contacts.Query{Terms: []string{"jose", "perez"}, Sort: contacts.SortCreated}},
+		{contacts.Filter{Text: "(01) 987-65.43"}, contacts.Query{Terms: []string{"019876543"}, Sort: contacts.SortCreated}},
+		{contacts.Filter{Text: "+51 98"}, contacts.Query{Terms: []string{"5198"}, Sort: contacts.SortCreated}},
+		{contacts.Filter{Text: "- +"}, contacts.Query{Terms: []string{"-", "+"}, Sort: contacts.SortCreated}},
+		{contacts.Filter{Text: "jose 98 76"}, contacts.Query{Terms: []string{"jose", "98", "76"}, Sort: contacts.SortCreated}},
+		{contacts.Filter{Email: " JANE@example.com"}, contacts.Query{Email: "jane@example.com", Sort: contacts.SortCreated}},
+		{contacts.Filter{Phone: "01 555 2671"}, contacts.Query{Phones: []string{"015552671", "5115552671"}, Sort: contacts.SortCreated}},
+		{contacts.Filter{Phone: "+51 (1) 555-2671"}, contacts.Query{Phones: []string{"5115552671"}, Sort: contacts.SortCreated}},
+		{contacts.Filter{Label: "Família"}, contacts.Query{Label: "familia", Sort: contacts.SortCreated}},
+		{contacts.Filter{UpdatedSince: since, Sort: "-name"}, contacts.Query{UpdatedSince: since, Sort: "-name"}},
+	} {
+		_, err := service.List(t.Context(), jane, c.filter, 10, "")
+		require.NoError(t, err)
+		got := asked.asked[len(asked.asked)-1]
+		require.Equal(t, 11, got.Limit)
+		got.Limit = 0
+		if len(got.Terms) == 0 {
+			got.Terms = nil
+		}
+		require.Equal(t, c.want, got, "%+v", c.filter)
+	}
+	long := strings.Repeat("x", 201)
+	_, err := service.List(t.Context(), jane, contacts.Filter{Text: long, Email: long, Phone: "none", Label: long, Sort: "age"}, 10, "")
+	require.Equal(t, []string{"q", "email", "label", "phone", "sort"}, violations(t, err))
+}
+
+func TestService_List_CursorOfAnotherOrder(t *testing.T) {
+	_, service := newDesk()
+	for range 3 {
+		_, err := service.Create(t.Context(), jane, contacts.Fields{FirstName: "Jane"}, wait)
+		require.NoError(t, err)
+	}
+	page, err := service.List(t.Context(), jane, contacts.Filter{Sort: contacts.SortName}, 2, "")
+	require.NoError(t, err)
+	_, err = service.List(t.Context(), jane, contacts.Filter{Sort: "-" + contacts.SortName}, 2, page.Next)
+	require.Equal(t, []string{"cursor"}, violations(t, err))
+	rest, err := service.List(t.Context(), jane, contacts.Filter{Sort: contacts.SortName}, 2, page.Next)
+	require.NoError(t, err)
+	require.Len(t, rest.Items, 1)
+}

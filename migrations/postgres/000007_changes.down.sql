@@ -1,0 +1,2 @@
+DROP INDEX contact_changes_order;
+ALTER TABLE contact_changes DROP COLUMN xid;

@@ -1,0 +1,1 @@
+DROP INDEX contact_changes_order;

@@ -1,0 +1,1 @@
+CREATE INDEX contact_changes_order ON contact_changes (tenant_id, seq);
