@@ -9,7 +9,7 @@ GOLANGCI := $(shell golangci-lint version 2>/dev/null | grep -q 'version v\{0,1\
 	command -v golangci-lint || echo bin/golangci-lint-$(GOLANGCI_VERSION)/golangci-lint)
 
 .DEFAULT_GOAL := help
-.PHONY: help run production build test bench lint fmt tidy-check
+.PHONY: help run production build test bench crash lint fmt tidy-check
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-12s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -29,8 +29,13 @@ test: ## run all tests against real servers; PKG=./contacts/... TESTFLAGS='-run 
 bench: ## run the benchmarks against real servers
 	@go run ./platform/servertest/run -- go test -run '^$$' -bench . -benchmem $(TESTFLAGS) $(PKG)
 
+crash: ## kill and freeze everything under load, and check that nothing is lost; KILLS=200 WRITES=100000 MODE=embedded SEED=1
+	@go run ./bench/crash $(if $(MODE),-mode $(MODE)) $(if $(KILLS),-kills $(KILLS)) $(if $(WRITES),-writes $(WRITES)) \
+		$(if $(SEED),-seed $(SEED)) $(if $(DURATION),-duration $(DURATION)) $(if $(SCRIPT),-script '$(SCRIPT)')
+
 lint: $(GOLANGCI) ## check the code's rules and its format
 	$(GOLANGCI) run
+	go vet -tags sabotage ./...
 	$(GOLANGCI) fmt --diff
 
 fmt: $(GOLANGCI) ## format the code

@@ -88,6 +88,9 @@ func openApp(ctx context.Context, settings *config.Config, o options) (_ *app, e
 	if err := a.openQueue(ctx, o.createQueue); err != nil {
 		return nil, fmt.Errorf("open queue.url: %w", err)
 	}
+	if err := a.sabotage(); err != nil {
+		return nil, err
+	}
 	a.metrics.watchQueue(a.queue)
 
 	store := sqlstore.New(a.db)

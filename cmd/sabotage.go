@@ -1,0 +1,105 @@
+//go:build sabotage
+
+package cmd
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"contacts/contacts/adapters/sqlstore"
+	"contacts/platform/cache"
+	"contacts/platform/cache/redis"
+	"contacts/platform/queue"
+)
+
+// sabotage turns off what CONTACTS_SABOTAGE names, separated by commas:
+//
+//   - fence: an operation that was applied before is applied again
+//   - guard: a contact is written over whatever another worker has made of it meanwhile
+//   - lease: what was read after a miss is cached, whatever was written meanwhile
+//   - fifo: messages have no order
+//
+// and, so that it soon shows, makes more of what the service has to put up with anyway:
+//
+//   - redeliver: some acknowledged messages are delivered again
+//   - late: entries of the cache vanish soon, and what was read after a miss is cached late
+func (a *app) sabotage() error {
+	off := map[string]bool{}
+	for _, name := range strings.Split(os.Getenv("CONTACTS_SABOTAGE"), ",") {
+		off[name] = true
+	}
+	sqlstore.Sabotage(a.db, off["fence"], off["guard"])
+	a.queue = brokenQueue{Queue: a.queue, disordered: off["fifo"], forgetful: off["redeliver"]}
+	client, shared := a.cache.(*redis.Client)
+	if !shared && (off["lease"] || off["late"]) {
+		return fmt.Errorf("CONTACTS_SABOTAGE: expected cache.url to name a Redis")
+	}
+	a.cache = brokenCache{Cache: a.cache, client: client, blind: off["lease"], late: off["late"]}
+	return nil
+}
+
+// brokenQueue loses the order of messages, or now and then an acknowledgement.
+type brokenQueue struct {
+	queue.Queue
+	disordered, forgetful bool
+}
+
+func (q brokenQueue) Send(ctx context.Context, message queue.Message) error {
+	if q.disordered {
+		message.Group = uuid.NewString()
+	}
+	return q.Queue.Send(ctx, message)
+}
+
+func (q brokenQueue) Receive(ctx context.Context, limit int, wait time.Duration) ([]queue.Delivery, error) {
+	deliveries, err := q.Queue.Receive(ctx, limit, wait)
+	if q.disordered { // and who has received first may come last
+		time.Sleep(rand.N(100 * time.Millisecond))
+	}
+	return deliveries, err
+}
+
+func (q brokenQueue) Delete(ctx context.Context, receipts ...string) error {
+	var kept []string
+	for _, receipt := range receipts {
+		if !q.forgetful || rand.Float64() > 0.03 {
+			kept = append(kept, receipt)
+		}
+	}
+	if len(kept) == 0 {
+		return nil
+	}
+	return q.Queue.Delete(ctx, kept...)
+}
+
+// brokenCache forgets soon and fills late, or fills blindly.
+type brokenCache struct {
+	cache.Cache
+	client      *redis.Client
+	blind, late bool
+}
+
+func (c brokenCache) Put(ctx context.Context, items ...cache.Item) error {
+	for i := range items {
+		if c.late && items[i].Entry.State != cache.Pending {
+			items[i].TTL = 100 * time.Millisecond
+		}
+	}
+	return c.Cache.Put(ctx, items...)
+}
+
+func (c brokenCache) Fill(ctx context.Context, lease cache.Lease, item cache.Item) (bool, error) {
+	if c.late {
+		time.Sleep(rand.N(200 * time.Millisecond))
+	}
+	if c.blind {
+		return true, c.client.FillBlindly(ctx, item)
+	}
+	return c.Cache.Fill(ctx, lease, item)
+}
