@@ -9,7 +9,7 @@ GOLANGCI := $(shell golangci-lint version 2>/dev/null | grep -q 'version v\{0,1\
 	command -v golangci-lint || echo bin/golangci-lint-$(GOLANGCI_VERSION)/golangci-lint)
 
 .DEFAULT_GOAL := help
-.PHONY: help run production build test bench crash lint fmt tidy-check
+.PHONY: help run production build test bench microbench crash lint fmt tidy-check
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-12s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -26,7 +26,10 @@ build: ## build the binary bin/contacts
 test: ## run all tests against real servers; PKG=./contacts/... TESTFLAGS='-run Name -v'
 	@go run ./platform/servertest/run -- go test -race $(TESTFLAGS) $(PKG)
 
-bench: ## run the benchmarks against real servers
+bench: ## measure the service beside the limits of the machine; ROWS=1000000 MODE=embedded JSON=figures.json
+	@go run ./bench/speed $(if $(MODE),-mode $(MODE)) $(if $(ROWS),-rows $(ROWS)) $(if $(JSON),-json $(JSON))
+
+microbench: ## run the packages' benchmarks against real servers; PKG= TESTFLAGS=
 	@go run ./platform/servertest/run -- go test -run '^$$' -bench . -benchmem $(TESTFLAGS) $(PKG)
 
 crash: ## kill and freeze everything under load, and check that nothing is lost; KILLS=200 WRITES=100000 MODE=embedded SEED=1
