@@ -79,15 +79,7 @@ func (s *Service) Changes(ctx context.Context, caller Caller, cursor string, lim
 			return ChangePage{}, err
 		}
 		if len(items) > 0 || over {
-			page := ChangePage{Items: items}
-			for i := range items {
-				after = items[i].At
-				if items[i].Cursor, err = encodeChangeCursor(after, asked); err != nil {
-					return ChangePage{}, err
-				}
-			}
-			page.Next, err = encodeChangeCursor(after, asked)
-			return page, err
+			return changePage(items, after, asked, len(items) < limit)
 		}
 		select {
 		case <-poll.C:
@@ -101,23 +93,55 @@ func (s *Service) Changes(ctx context.Context, caller Caller, cursor string, lim
 	}
 }
 
-// changeCursor is the JSON form of a cursor. It is good for as long as what has been committed since it was given is kept.
+// changePage gives the changes that were asked for, after a position, their cursors. all says that there were no others.
+func changePage(items []Change, after ChangePosition, asked time.Time, all bool) (page ChangePage, err error) {
+	page.Items = items
+	complete := asked // as far as it is known, all changes after the page's last one are younger than this
+	for i := range items {
+		after = items[i].At
+		since := items[i].ChangedAt
+		if all && i == len(items)-1 {
+			since = asked
+		}
+		// Who reads from the beginning is given the time to ask for the next page, also where this one is about to be purged.
+		since = latest(since, asked.Add(cursorMargin+nextPage-ChangesKept))
+		if items[i].Cursor, err = encodeChangeCursor(after, since); err != nil {
+			return ChangePage{}, err
+		}
+		complete = since
+	}
+	page.Next, err = encodeChangeCursor(after, complete)
+	return page, err
+}
+
+func latest(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+// changeCursor is the JSON form of a cursor. It is good for as long as all changes after it are kept.
 type changeCursor struct {
 	Commit   uint64 `json:"c,omitempty"`
 	Sequence int64  `json:"s"`
-	Given    int64  `json:"t"` // seconds since 1970
+	Since    int64  `json:"t"` // seconds since 1970: no change after the cursor is older, but for some clocks' difference
 }
 
-func encodeChangeCursor(at ChangePosition, given time.Time) (string, error) {
-	raw, err := Encode(changeCursor{at.Commit, at.Sequence, given.Unix()})
+func encodeChangeCursor(at ChangePosition, since time.Time) (string, error) {
+	raw, err := Encode(changeCursor{at.Commit, at.Sequence, since.Unix()})
 	if err != nil {
 		return "", fmt.Errorf("encode a cursor: %w", err)
 	}
 	return base64.RawURLEncoding.EncodeToString(raw), nil
 }
 
-// purgeMargin is how much earlier than its purging a change counts as gone: transactions take time, and clocks differ.
-const purgeMargin = time.Hour
+const (
+	// cursorMargin is how much earlier than its purging a change counts as gone: transactions take time, and clocks differ.
+	cursorMargin = time.Hour
+	// nextPage is how long every cursor is good at least.
+	nextPage = 10 * time.Minute
+)
 
 func (s *Service) changePosition(ctx context.Context, cursor string) (ChangePosition, error) {
 	switch cursor {
@@ -131,12 +155,12 @@ func (s *Service) changePosition(ctx context.Context, cursor string) (ChangePosi
 	if err == nil {
 		err = json.Unmarshal(raw, &c)
 	}
-	if err != nil || c.Sequence < 0 || c.Given <= 0 || c.Commit > math.MaxInt64 {
+	if err != nil || c.Sequence < 0 || c.Since <= 0 || c.Commit > math.MaxInt64 {
 		return ChangePosition{}, invalid(Violation{
 			Pointer: "cursor", Message: `expected a next_cursor of the changes, "now" for those that come, or none for all that are kept`,
 		})
 	}
-	if time.Unix(c.Given, 0).Before(s.now().Add(purgeMargin - ChangesKept)) {
+	if time.Unix(c.Since, 0).Before(s.now().Add(cursorMargin - ChangesKept)) {
 		return ChangePosition{}, &Error{
 			Kind: KindExpired,
 			Detail: "changes after this cursor may be gone: start over by asking for the changes from now on (cursor=now), list all contacts, " +

@@ -93,3 +93,31 @@ func TestService_Changes_BadCursors(t *testing.T) {
 		require.NoError(t, err, "whoever has looked lately has missed nothing, even if nothing had changed")
 	})
 }
+
+// A cursor within a backlog is as old as what comes after it, however lately it was given.
+func TestService_Changes_CursorWithinABacklog(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, service := newDesk()
+		for range 3 {
+			_, err := service.Create(t.Context(), jane, contactstest.Jane(t), wait)
+			require.NoError(t, err)
+		}
+		time.Sleep(80 * 24 * time.Hour)
+		page, err := service.Changes(t.Context(), jane, contacts.FromTheBeginning, 2, 0)
+		require.NoError(t, err)
+		caughtUp, err := service.Changes(t.Context(), jane, page.Next, 10, 0)
+		require.NoError(t, err)
+		time.Sleep(10 * 24 * time.Hour)
+		_, err = service.Changes(t.Context(), jane, page.Next, 10, 0)
+		require.True(t, contacts.IsKind(err, contacts.KindExpired), "the third change may be gone: %v", err)
+		_, err = service.Changes(t.Context(), jane, caughtUp.Items[0].Cursor, 10, 0)
+		require.NoError(t, err, "nothing has changed since")
+
+		// Who reads from the beginning goes on, although what it has read is about to be purged.
+		first, err := service.Changes(t.Context(), jane, contacts.FromTheBeginning, 1, 0)
+		require.NoError(t, err)
+		rest, err := service.Changes(t.Context(), jane, first.Next, 10, 0)
+		require.NoError(t, err)
+		require.Len(t, rest.Items, 2)
+	})
+}

@@ -58,7 +58,7 @@ type changesRequest struct {
 
 func (a *api) changes(ctx context.Context, in *changesRequest) (*huma.StreamResponse, error) {
 	caller := a.caller(in.echo.Request())
-	if strings.Contains(in.header().Get("Accept"), eventStream) {
+	if in.echo.Request().Method == http.MethodGet && strings.Contains(in.header().Get("Accept"), eventStream) {
 		cursor := cmp.Or(in.header().Get("Last-Event-ID"), in.Cursor)
 		first, err := a.service.Changes(ctx, caller, cursor, contacts.DefaultPage, 0)
 		if err != nil {
@@ -112,6 +112,9 @@ func (a *api) stream(answer huma.Context, caller contacts.Caller, page contacts.
 		}
 		var err error
 		if page, err = a.service.Changes(ctx, caller, page.Next, contacts.DefaultPage, heartbeat); err != nil {
+			if ctx.Err() != nil {
+				return // the caller has gone
+			}
 			a.log.WarnContext(ctx, "stream of changes ended", "error", err, "request_id", requestOf(ctx))
 			return
 		}
@@ -120,7 +123,8 @@ func (a *api) stream(answer huma.Context, caller contacts.Caller, page contacts.
 
 func writeEvents(w io.Writer, page contacts.ChangePage) error {
 	if len(page.Items) == 0 {
-		_, err := io.WriteString(w, ": nothing new\n\n")
+		// Without data it is no event, but the caller goes on from here if the stream breaks off.
+		_, err := fmt.Fprintf(w, "id: %s\n\n", page.Next)
 		return err
 	}
 	for _, item := range page.Items {

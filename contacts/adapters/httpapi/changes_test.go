@@ -134,10 +134,30 @@ func TestAPI_Changes_Stream(t *testing.T) {
 	require.NoError(t, err)
 	require.Contains(t, next()["data"], `"type":"updated"`, "as it comes")
 
+	_, quiet := open("now", "")
+	begun := quiet()
+	require.NotContains(t, begun, "data", "no event, and yet a place to go on from")
+	_, resumed := open("now", begun["id"])
+	_, err = client.Merge(t.Context(), made.Contact, contacts.Patch(`{"nickname":"J"}`), write)
+	require.NoError(t, err)
+	require.Contains(t, quiet()["data"], `"nickname":"J"`)
+	require.Equal(t, begun["id"], resumed()["id"])
+	require.Contains(t, resumed()["data"], `"nickname":"J"`)
+
 	_, again := open("now", first["id"])
 	require.Contains(t, again()["data"], `"type":"updated"`, "it goes on from the last event")
+	require.Contains(t, again()["data"], `"nickname":"J"`)
 	service.StopWaiting()
-	require.Nil(t, again(), "a process that is about to end ends its streams")
+	for last := again(); last != nil; last = again() { // a process that is about to end ends its streams
+		require.NotContains(t, last, "data")
+	}
+
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodHead, server.URL+"/v1/changes", nil)
+	require.NoError(t, err)
+	request.Header.Set("Accept", "text/event-stream")
+	head, err := http.DefaultClient.Do(request)
+	require.NoError(t, err)
+	require.Equal(t, "application/json", head.Header.Get("Content-Type"), "there is no stream without a body")
 
 	refused, _ := open("x", "")
 	require.Equal(t, http.StatusUnprocessableEntity, refused.StatusCode)
