@@ -17,6 +17,7 @@ import (
 	"os/signal"
 	"runtime"
 	"syscall"
+	"time"
 
 	"contacts/bench/system"
 	"contacts/platform/servertest"
@@ -34,8 +35,10 @@ func run(ctx context.Context, args []string) error {
 	flags := flag.NewFlagSet("speed", flag.ContinueOnError)
 	bare := flags.String("bare", "", "internal: serve the body of -answer from a bare handler at this address, and nothing else")
 	answer := flags.String("answer", "", "internal: see -bare")
-	rows := flags.Int("rows", 1_000_000, "how many contacts the largest table has that pages are read from; 10000 and 100000 are measured as well")
-	writes := flags.Int("writes", 20_000, "how many contacts are written end to end")
+	var o sizes
+	flags.IntVar(&o.rows, "rows", 1_000_000, "how many contacts the largest table has that pages are read from; 10000 and 100000 are measured as well")
+	flags.IntVar(&o.writes, "writes", 20_000, "how many contacts are written end to end")
+	flags.DurationVar(&o.soak, "soak", time.Minute, "how long memory is watched under full load")
 	only := flags.String("mode", "", "production or embedded; both where it is not given")
 	file := flags.String("json", "", "a file for the figures as JSON")
 	if err := flags.Parse(args); err != nil {
@@ -57,7 +60,7 @@ func run(ctx context.Context, args []string) error {
 		if *only != "" && *only != string(mode) {
 			continue
 		}
-		t, err := measure(ctx, mode, *rows, *writes)
+		t, err := measure(ctx, mode, o)
 		if err != nil {
 			return fmt.Errorf("%s: %w", mode, err)
 		}

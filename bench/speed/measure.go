@@ -2,15 +2,18 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
 
 	"contacts/bench/system"
+	"contacts/contacts"
 	"contacts/platform/database"
 )
 
@@ -29,17 +32,24 @@ const (
 	settleAfterLoad = 2 * time.Minute
 )
 
+// sizes say how much is measured.
+type sizes struct {
+	rows   int           // of the largest table that pages are read from
+	writes int           // that are made end to end
+	soak   time.Duration // of the full load under which memory is watched
+}
+
 // bench is one mode under measurement.
 type bench struct {
 	*system.System
+	sizes
 	table   table
-	writes  int
 	created atomic.Int64 // numbers made-up people
 	db      *database.DB
 }
 
 // measure measures one mode.
-func measure(ctx context.Context, mode system.Mode, rows, writes int) (t table, err error) {
+func measure(ctx context.Context, mode system.Mode, o sizes) (t table, err error) {
 	folder, err := os.MkdirTemp("", "contacts-speed-")
 	if err != nil {
 		return t, err
@@ -53,7 +63,7 @@ func measure(ctx context.Context, mode system.Mode, rows, writes int) (t table, 
 	if err != nil {
 		return t, err
 	}
-	b := &bench{System: s, table: table{Mode: mode}, writes: writes}
+	b := &bench{System: s, table: table{Mode: mode}, sizes: o}
 	if b.db, err = database.Open(ctx, s.Database); err != nil {
 		return t, err
 	}
@@ -68,7 +78,7 @@ func measure(ctx context.Context, mode system.Mode, rows, writes int) (t table, 
 		{"durable", b.durable},
 		{"drain", b.drain},
 		{"memory", b.memory},
-		{"pages", func(ctx context.Context) error { return b.pages(ctx, rows) }},
+		{"pages", func(ctx context.Context) error { return b.pages(ctx, o.rows) }},
 		{"start", b.start},
 	} {
 		fmt.Fprintf(os.Stderr, "speed: %s: %s\n", mode, step.name)
@@ -110,6 +120,39 @@ func (b *bench) latency(ctx context.Context) error {
 	}
 	b.table.duration("POST answered 201, one caller, p50", o.percentile(0.5), "under 8 ms")
 	b.table.duration("POST answered 201, one caller, p99", o.percentile(0.99), "under 21 ms")
+	return b.visible(ctx)
+}
+
+// visible has one caller write without waiting for the end, and ask until the contact is there.
+func (b *bench) visible(ctx context.Context) error {
+	var o outcome
+	for range 300 {
+		began := time.Now()
+		sent, err := load(ctx, b.api(), 1, 202, times(1, b.create(respondAsync)))
+		if err != nil {
+			return err
+		}
+		var operation struct {
+			Status    contacts.Status `json:"status"`
+			ContactID string          `json:"contact_id"`
+		}
+		for operation.Status != contacts.Succeeded {
+			body, err := system.Fetch(ctx, b.HTTP, b.api()+sent.headers[0])
+			if err == nil {
+				err = json.Unmarshal(body, &operation)
+			}
+			if err != nil {
+				return err
+			}
+		}
+		if _, err := system.Fetch(ctx, b.HTTP, b.api()+"/v1/contacts/"+operation.ContactID); err != nil {
+			return err
+		}
+		o.latency = append(o.latency, time.Since(began))
+	}
+	slices.Sort(o.latency)
+	b.table.duration("from POST to visible, one caller, p50", o.percentile(0.5), "")
+	b.table.duration("from POST to visible, one caller, p99", o.percentile(0.99), "")
 	return nil
 }
 
@@ -145,35 +188,37 @@ func (b *bench) reads(ctx context.Context) error {
 	b.table.rate("cached read, 64 connections", cached)
 	b.table.compare(djangoReads, "Django", "15 (measured where bare echo did 71,000/s)")
 
-	// Each of these contacts is read for the first time after the cache has forgotten it.
-	if b.Cache != "" {
-		if _, err := load(ctx, b.api(), connections, 202, times(b.writes/connections/2, b.create(respondAsync))); err != nil {
-			return err
-		}
-		if err := b.quiet(ctx); err != nil {
-			return err
-		}
-		paths, err := b.paths(ctx, 10_000)
-		if err != nil {
-			return err
-		}
-		if err := b.forget(ctx); err != nil {
-			return err
-		}
-		var next atomic.Int64
-		uncached, err := load(ctx, b.api(), connections, 200, func(int, int) (request, bool) {
-			i := int(next.Add(1)) - 1
-			if i >= len(paths) {
-				return request{}, false
-			}
-			return request{method: "GET", path: paths[i]}, true
-		})
-		if err != nil {
-			return err
-		}
-		b.table.rate("uncached read, 64 connections", uncached)
-		b.table.compare(bareRate, "the bare handler", "")
+	return b.uncached(ctx, bareRate)
+}
+
+// uncached measures reads of contacts that the cache has forgotten, each once.
+func (b *bench) uncached(ctx context.Context, bareRate float64) error {
+	if _, err := load(ctx, b.api(), connections, 202, times(b.writes/connections/2, b.create(respondAsync))); err != nil {
+		return err
 	}
+	if err := b.quiet(ctx); err != nil {
+		return err
+	}
+	paths, err := b.paths(ctx, b.writes/2)
+	if err != nil {
+		return err
+	}
+	if err := b.forget(ctx); err != nil {
+		return err
+	}
+	var next atomic.Int64
+	o, err := load(ctx, b.api(), connections, 200, func(int, int) (request, bool) {
+		i := int(next.Add(1)) - 1
+		if i >= len(paths) {
+			return request{}, false
+		}
+		return request{method: "GET", path: paths[i]}, true
+	})
+	if err != nil {
+		return err
+	}
+	b.table.rate("uncached read, 64 connections", o)
+	b.table.compare(bareRate, "the bare handler", "")
 	return nil
 }
 
@@ -222,12 +267,41 @@ func (b *bench) throughput(ctx context.Context) error {
 	return b.quiet(ctx)
 }
 
+// applied waits until so many contacts more have been committed than before. What it asks for again and again costs little at
+// any size; only then are the rows counted.
+func (b *bench) applied(ctx context.Context, before progress, more int) error {
+	for {
+		now, err := b.progress(ctx, before.last+int64(more))
+		if err != nil {
+			return err
+		}
+		if now.contacts >= before.contacts+int64(more) {
+			return nil
+		}
+		if err := pause(ctx, 5*time.Millisecond); err != nil {
+			return err
+		}
+	}
+}
+
+// progress is how far the worker has come.
+type progress struct {
+	contacts int64
+	last     int64 // the number of the latest change, which is drawn before it is committed
+}
+
+// progress reads the number of the latest change and, unless it is below from, counts the contacts.
+func (b *bench) progress(ctx context.Context, from int64) (p progress, err error) {
+	db := b.db.Read.WithContext(ctx)
+	if err := db.Raw("SELECT coalesce(max(seq), 0) FROM contact_changes").Scan(&p.last).Error; err != nil || p.last < from {
+		return p, err
+	}
+	return p, db.Raw("SELECT count(*) FROM contacts").Scan(&p.contacts).Error
+}
+
 // durable measures writes from the first request until the last row is committed, beside the same rows written by hand.
 func (b *bench) durable(ctx context.Context) error {
-	count := func() (n int64, err error) {
-		return n, b.db.Read.WithContext(ctx).Raw("SELECT count(*) FROM contacts").Scan(&n).Error
-	}
-	before, err := count()
+	before, err := b.progress(ctx, 0)
 	if err != nil {
 		return err
 	}
@@ -236,17 +310,8 @@ func (b *bench) durable(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for {
-		n, err := count()
-		if err != nil {
-			return err
-		}
-		if n >= before+int64(sent.calls) {
-			break
-		}
-		if err := pause(ctx, 5*time.Millisecond); err != nil {
-			return err
-		}
+	if err := b.applied(ctx, before, sent.calls); err != nil {
+		return err
 	}
 	o := outcome{calls: sent.calls, took: time.Since(started)}
 	b.table.rate("durable contacts, end to end", o)
@@ -277,66 +342,25 @@ func (b *bench) drain(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	done := func() (n int64, err error) {
-		return n, b.db.Read.WithContext(ctx).Raw("SELECT count(*) FROM operations").Scan(&n).Error
-	}
-	before, err := done()
+	before, err := b.progress(ctx, 0)
 	if err != nil {
 		return err
 	}
 	if err := worker.Restart(ctx); err != nil {
 		return err
 	}
-	first, err := done()
+	begun, err := b.progress(ctx, 0) // it has drained a part by now
 	if err != nil {
 		return err
 	}
 	started := time.Now()
-	for now := first; now < before+int64(sent.calls); {
-		if err := pause(ctx, 5*time.Millisecond); err != nil {
-			return err
-		}
-		if now, err = done(); err != nil {
-			return err
-		}
+	if err := b.applied(ctx, before, sent.calls); err != nil {
+		return err
 	}
-	b.table.rate("worker drains a filled queue", outcome{calls: int(before + int64(sent.calls) - first), took: time.Since(started)})
+	drained := int(before.contacts + int64(sent.calls) - begun.contacts)
+	b.table.rate("worker drains a filled queue", outcome{calls: drained, took: time.Since(started)})
 	b.table.compare(celeryDrain, "Celery", "20")
 	return b.quiet(ctx)
-}
-
-// memory reads what the processes hold after all that.
-func (b *bench) memory(context.Context) error {
-	for _, t := range b.Targets {
-		if t.Admin == "" {
-			continue
-		}
-		status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", t.Pid()))
-		if err != nil {
-			return err
-		}
-		for line := range strings.Lines(string(status)) {
-			var kib float64
-			if n, _ := fmt.Sscanf(line, "VmHWM: %f kB", &kib); n == 1 {
-				b.table.add(figure{Name: "most memory, " + t.Kind, Value: kib / 1024, Unit: "MiB", Goal: "under 150"})
-			}
-		}
-	}
-	return nil
-}
-
-// start measures how long a serve takes from its start to its first answer.
-func (b *bench) start(ctx context.Context) error {
-	serve := b.Replicas[0]
-	if _, err := serve.Terminate(); err != nil {
-		return err
-	}
-	began := time.Now()
-	if err := serve.Restart(ctx); err != nil {
-		return err
-	}
-	b.table.duration("start of serve", time.Since(began), "")
-	return nil
 }
 
 // costs counts what has been asked of each part so far.
