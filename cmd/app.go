@@ -41,11 +41,11 @@ type app struct {
 	queue   queue.Queue
 	notices *cachestore.Notices
 
-	service  *contacts.Service
-	parking  contacts.Parking
-	consumer *commandqueue.Consumer
-	purger   *contacts.Purger
-	keeping  []func(context.Context) // what keeps a shared cache in step, nil where it is not shared
+	service     *contacts.Service
+	parking     contacts.Parking
+	consumer    *commandqueue.Consumer
+	housekeeper *contacts.Housekeeper
+	keeping     []func(context.Context) // what keeps a shared cache in step, nil where it is not shared
 
 	consumes bool           // whether this process is the one that works the embedded queue
 	closers  []func() error // in the order of opening
@@ -108,7 +108,7 @@ func openApp(ctx context.Context, settings *config.Config, o options) (_ *app, e
 		a.keeping = []func(context.Context){cached.Watch}
 	}
 	a.parking = store
-	a.purger = contacts.NewPurger(store, log, nil)
+	a.housekeeper = contacts.NewHousekeeper(store, log, nil)
 	a.metrics.watchParked(a.parking)
 	a.consumer = commandqueue.NewConsumer(a.queue, contacts.NewProcessor(store, store, cached, a.notices, log, nil),
 		commandqueue.ConsumerOptions{

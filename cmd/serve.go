@@ -90,7 +90,7 @@ func (a *app) listen(ctx context.Context, key, address string, handler http.Hand
 	return server, nil
 }
 
-// runBackground listens for notices, keeps a shared cache in step and, if asked to, consumes commands and purges the past,
+// runBackground listens for notices, keeps a shared cache in step and, if asked to, consumes commands and keeps house,
 // until ctx ends or the returned function is called, which waits for all to end.
 func (a *app) runBackground(ctx context.Context, consume bool) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
@@ -105,7 +105,7 @@ func (a *app) runBackground(ctx context.Context, consume bool) (stop func()) {
 	}
 	if consume {
 		running.Go(func() { a.consumer.Run(ctx) })
-		running.Go(func() { a.purger.Run(ctx) })
+		running.Go(func() { a.housekeeper.Run(ctx) })
 	}
 	return func() { cancel(); running.Wait() }
 }

@@ -32,7 +32,8 @@ type ChangePosition struct {
 // change once and misses none, however many are being committed meanwhile; those of one contact come in the order of its
 // versions. Errors are as those of a [Repository].
 type ChangeLog interface {
-	// Changes returns up to limit of the tenant's changes after the position.
+	// Changes returns up to limit of the tenant's changes after the position. It returns an [Error] of [KindExpired] for a
+	// position that the log has not come to: that of another database, or of this one before it was restored.
 	Changes(ctx context.Context, tenant Tenant, after ChangePosition, limit int) ([]Change, error)
 
 	// LatestChange returns a position after which come all changes that are committed from now on, and few others.
@@ -161,11 +162,16 @@ func (s *Service) changePosition(ctx context.Context, cursor string) (ChangePosi
 		})
 	}
 	if time.Unix(c.Since, 0).Before(s.now().Add(cursorMargin - ChangesKept)) {
-		return ChangePosition{}, &Error{
-			Kind: KindExpired,
-			Detail: "changes after this cursor may be gone: start over by asking for the changes from now on (cursor=now), list all contacts, " +
-				"and then go on from the next_cursor",
-		}
+		return ChangePosition{}, CursorExpired()
 	}
 	return ChangePosition{Commit: c.Commit, Sequence: c.Sequence}, nil
+}
+
+// CursorExpired is the error of changes that are asked for after a position from which they cannot be told any more.
+func CursorExpired() *Error {
+	return &Error{
+		Kind: KindExpired,
+		Detail: "changes after this cursor may be gone: start over by asking for the changes from now on (cursor=now), list all contacts, " +
+			"and then go on from the next_cursor",
+	}
 }

@@ -44,11 +44,11 @@ func (s Sort) Key() (key Sort, descending bool) {
 
 // Query selects a page of live contacts. The zero values of Terms to UpdatedSince select all.
 type Query struct {
-	Terms        []string  // each has to be a part of [Index.Text]
-	Email        string    // has to be one of [Index.Emails]
-	Phones       []string  // one of them has to be one of [Index.Phones]
-	Label        string    // has to be one of [Index.Labels]
-	UpdatedSince time.Time // has to be no later than the contact's UpdatedAt
+	Terms        [][]string // of each, one has to be a part of [Index.Text]
+	Email        string     // has to be one of [Index.Emails]
+	Phones       []string   // one of them has to be one of [Index.Phones]
+	Label        string     // has to be one of [Index.Labels]
+	UpdatedSince time.Time  // has to be no later than the contact's UpdatedAt
 	Sort         Sort
 	Limit        int       // 1 or more
 	After        *Position // the last contact of the page before; nil for the first page
@@ -61,12 +61,22 @@ type Position struct {
 	Updated time.Time // with SortUpdated
 }
 
+// Listing is a part of a list.
+type Listing struct {
+	Items []Listed
+	Rest  *Position // from after which the list goes on; nil where it has ended
+}
+
 // Listed is a contact in a list, with its place.
 type Listed struct {
 	Document
 
 	At Position
 }
+
+// IndexVersion grows whenever [Contact.Index] gives something else for the same contact. Stores note by which one they have
+// indexed a contact; see [Housekeeping.Reindex].
+const IndexVersion = 1
 
 // Index is what contacts are found and ordered by: folded, so that case, accents and the notation of numbers do not count.
 type Index struct {
@@ -166,16 +176,28 @@ func digits(text string) string {
 	}, norm.NFKD.String(text))
 }
 
-// terms splits what people search for into parts that all have to be found. What looks like a phone number, in whatever
-// notation, is one part: its digits.
-func terms(q string) []string {
-	q = fold(q)
-	if strings.Trim(q, "0123456789 +-./()\u00a0") == "" {
-		if number := digits(q); number != "" {
-			return []string{number}
-		}
+// terms splits what people search for into parts that all have to be found, each with the forms in which it may be written.
+// What looks like a phone number, in whatever notation, is one part, and is also looked for as digits.
+func terms(q, region string) [][]string {
+	words := strings.Fields(fold(q))
+	whole := strings.Join(words, " ")
+	if numeric(whole) {
+		return [][]string{distinct(append(phoneKeys(whole, region), whole))}
 	}
-	return strings.Fields(q)
+	var all [][]string
+	for _, word := range words {
+		forms := []string{word}
+		if numeric(word) {
+			forms = distinct(append(forms, digits(word)))
+		}
+		all = append(all, forms)
+	}
+	return all
+}
+
+// numeric reports whether a folded text has digits and otherwise only what numbers are written with.
+func numeric(text string) bool {
+	return strings.Trim(text, "0123456789 +-./()") == "" && strings.ContainsAny(text, "0123456789")
 }
 
 // phoneKeys are the digits that the number may be kept under: as it is written, and as it is dialled from abroad.
@@ -199,16 +221,32 @@ type Filter struct {
 	Sort         Sort
 }
 
-// maxQuery is how long a filter's texts may be, in characters.
-const maxQuery = 200
+// How long a filter's texts may be, in characters.
+const (
+	maxQuery = 200
+	maxEmail = maxKey
+)
 
 // query turns the filter into a query without a position, or returns an [Error] of [KindInvalid].
 func (f Filter) query(region string) (Query, error) {
-	q := Query{Terms: terms(f.Text), Email: key(f.Email), Label: key(f.Label), UpdatedSince: f.UpdatedSince, Sort: f.Sort}
+	q := Query{Terms: terms(f.Text, region), Email: key(f.Email), Label: key(f.Label), UpdatedSince: f.UpdatedSince, Sort: f.Sort}
 	var violations []Violation
-	for _, text := range []struct{ name, value string }{{"q", f.Text}, {"email", f.Email}, {"phone", f.Phone}, {"label", f.Label}} {
-		if utf8.RuneCountInString(text.value) > maxQuery {
-			violations = append(violations, Violation{text.name, fmt.Sprintf("expected at most %d characters", maxQuery)})
+	for _, text := range []struct {
+		name, value string
+		limit       int
+		empty       bool
+	}{
+		{"q", f.Text, maxQuery, len(q.Terms) == 0},
+		{"email", f.Email, maxEmail, q.Email == ""},
+		{"phone", f.Phone, maxQuery, false}, // below
+		{"label", f.Label, maxQuery, q.Label == ""},
+	} {
+		switch {
+		case text.value == "":
+		case utf8.RuneCountInString(text.value) > text.limit:
+			violations = append(violations, Violation{text.name, fmt.Sprintf("expected at most %d characters", text.limit)})
+		case text.empty || !searchable(text.value): // nothing is no filter: it would let through what nobody asked for
+			violations = append(violations, Violation{text.name, "expected text without control characters, or none of this parameter"})
 		}
 	}
 	if f.Phone != "" {
@@ -226,6 +264,11 @@ func (f Filter) query(region string) (Query, error) {
 		return Query{}, invalid(violations...)
 	}
 	return q, nil
+}
+
+// searchable reports whether a text can stand in a database.
+func searchable(text string) bool {
+	return utf8.ValidString(text) && !strings.ContainsFunc(text, func(r rune) bool { return unicode.IsControl(r) && !unicode.IsSpace(r) })
 }
 
 // cursor is the JSON form of a keyset cursor, which clients take as it is: the place of the last contact of its page.
@@ -254,7 +297,7 @@ func decodeCursor(sort Sort, text string) (*Position, error) {
 	if err == nil {
 		err = json.Unmarshal(raw, &c)
 	}
-	if err != nil || c.Sort != sort || c.ID == uuid.Nil {
+	if err != nil || c.Sort != sort || c.ID == uuid.Nil || !searchable(c.Name) {
 		return nil, invalid(Violation{Pointer: "cursor", Message: "expected a next_cursor of this list, in the same order, or none to begin"})
 	}
 	return &Position{ID: c.ID, Name: c.Name, Updated: c.Updated}, nil

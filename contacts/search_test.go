@@ -2,6 +2,7 @@ package contacts_test
 
 import (
 	"context"
+	"encoding/base64"
 	"strings"
 	"testing"
 	"time"
@@ -38,9 +39,9 @@ type queries struct {
 	asked []contacts.Query
 }
 
-func (q *queries) List(_ context.Context, _ contacts.Tenant, query contacts.Query) ([]contacts.Listed, error) {
+func (q *queries) List(_ context.Context, _ contacts.Tenant, query contacts.Query) (contacts.Listing, error) {
 	q.asked = append(q.asked, query)
-	return nil, nil
+	return contacts.Listing{}, nil
 }
 
 func TestService_List_Filters(t *testing.T) {
@@ -51,31 +52,40 @@ func TestService_List_Filters(t *testing.T) {
 		filter contacts.Filter
 		want   contacts.Query
 	}{
-		{contacts.Filter{}, contacts.Query{Sort: contacts.SortCreated}},
-		{contacts.Filter{Text: "  José\tPÉREZ "}, contacts.Query{Terms: []string{"jose", "perez"}, Sort: contacts.SortCreated}},
-		{contacts.Filter{Text: "(01) 987-65.43"}, contacts.Query{Terms: []string{"019876543"}, Sort: contacts.SortCreated}},
-		{contacts.Filter{Text: "+51 98"}, contacts.Query{Terms: []string{"5198"}, Sort: contacts.SortCreated}},
-		{contacts.Filter{Text: "- +"}, contacts.Query{Terms: []string{"-", "+"}, Sort: contacts.SortCreated}},
-		{contacts.Filter{Text: "jose 98 76"}, contacts.Query{Terms: []string{"jose", "98", "76"}, Sort: contacts.SortCreated}},
-		{contacts.Filter{Email: " JANE@example.com"}, contacts.Query{Email: "jane@example.com", Sort: contacts.SortCreated}},
-		{contacts.Filter{Phone: "01 555 2671"}, contacts.Query{Phones: []string{"015552671", "5115552671"}, Sort: contacts.SortCreated}},
-		{contacts.Filter{Phone: "+51 (1) 555-2671"}, contacts.Query{Phones: []string{"5115552671"}, Sort: contacts.SortCreated}},
-		{contacts.Filter{Label: "Família"}, contacts.Query{Label: "familia", Sort: contacts.SortCreated}},
+		{contacts.Filter{}, contacts.Query{}},
+		{contacts.Filter{Text: "  José\tPÉREZ "}, contacts.Query{Terms: [][]string{{"jose"}, {"perez"}}}},
+		{contacts.Filter{Text: "(01) 555-26.71"}, contacts.Query{Terms: [][]string{{"(01) 555-26.71", "015552671", "5115552671"}}}},
+		{contacts.Filter{Text: "+51 98"}, contacts.Query{Terms: [][]string{{"+51 98", "5198"}}}},
+		{contacts.Filter{Text: "2024-0017"}, contacts.Query{Terms: [][]string{{"2024-0017", "20240017"}}}},
+		{contacts.Filter{Text: "- +"}, contacts.Query{Terms: [][]string{{"-"}, {"+"}}}},
+		{contacts.Filter{Text: "jose 98-7 76"}, contacts.Query{Terms: [][]string{{"jose"}, {"98-7", "987"}, {"76"}}}},
+		{contacts.Filter{Email: " JANE@example.com"}, contacts.Query{Email: "jane@example.com"}},
+		{contacts.Filter{Phone: "01 555 2671"}, contacts.Query{Phones: []string{"015552671", "5115552671"}}},
+		{contacts.Filter{Phone: "+51 (1) 555-2671"}, contacts.Query{Phones: []string{"5115552671"}}},
+		{contacts.Filter{Label: "Família"}, contacts.Query{Label: "familia"}},
 		{contacts.Filter{UpdatedSince: since, Sort: "-name"}, contacts.Query{UpdatedSince: since, Sort: "-name"}},
 	} {
 		_, err := service.List(t.Context(), jane, c.filter, 10, "")
 		require.NoError(t, err)
 		got := asked.asked[len(asked.asked)-1]
-		require.Equal(t, 11, got.Limit)
-		got.Limit = 0
-		if len(got.Terms) == 0 {
-			got.Terms = nil
+		if c.want.Limit = 10; c.want.Sort == "" {
+			c.want.Sort = contacts.SortCreated
 		}
 		require.Equal(t, c.want, got, "%+v", c.filter)
 	}
-	long := strings.Repeat("x", 201)
-	_, err := service.List(t.Context(), jane, contacts.Filter{Text: long, Email: long, Phone: "none", Label: long, Sort: "age"}, 10, "")
+	longest := strings.Repeat("x", 254)
+	_, err := service.List(t.Context(), jane, contacts.Filter{Email: longest}, 10, "")
+	require.NoError(t, err, "as long as an address may be")
+	long := longest + "x"
+	_, err = service.List(t.Context(), jane, contacts.Filter{Text: long, Email: long, Phone: "none", Label: long, Sort: "age"}, 10, "")
 	require.Equal(t, []string{"q", "email", "label", "phone", "sort"}, violations(t, err))
+	for _, nothing := range []string{" ", "\u0301", "\t\n", "x\x00y", "x\xff"} { // a filter that lets all through would be none
+		_, err = service.List(t.Context(), jane, contacts.Filter{Text: nothing, Email: nothing, Label: nothing}, 10, "")
+		require.Equal(t, []string{"q", "email", "label"}, violations(t, err), "%q", nothing)
+	}
+	nul := base64.RawURLEncoding.EncodeToString([]byte(`{"s":"name","i":"01a20ee6-ef64-7cd2-b760-327ed2631b10","n":"\u0000"}`))
+	_, err = service.List(t.Context(), jane, contacts.Filter{Sort: contacts.SortName}, 10, nul)
+	require.Equal(t, []string{"cursor"}, violations(t, err))
 }
 
 func TestService_List_CursorOfAnotherOrder(t *testing.T) {

@@ -268,7 +268,8 @@ type Page struct {
 }
 
 // List returns a page of the caller's live contacts, those that the filter lets through in its order: at most limit, from
-// after the cursor on, which is a Page's Next or "" to begin. A contact that is there the whole time, and whose place in the
+// after the cursor on, which is a Page's Next or "" to begin. Only a page without a Next is the last one, however few it has:
+// parts of one or two characters are looked for in so many contacts at a time. A contact that is there the whole time, and whose place in the
 // order does not change, appears once however many others come and go meanwhile. It returns an [Error] of [KindInvalid] or
 // [KindUnavailable].
 func (s *Service) List(ctx context.Context, caller Caller, filter Filter, limit int, cursor string) (Page, error) {
@@ -282,19 +283,18 @@ func (s *Service) List(ctx context.Context, caller Caller, filter Filter, limit 
 	if query.After, err = decodeCursor(query.Sort, cursor); err != nil {
 		return Page{}, err
 	}
-	query.Limit = limit + 1 // one more than asked tells whether there is a next page
-	items, err := s.repository.List(ctx, caller.Tenant, query)
+	query.Limit = limit
+	listing, err := s.repository.List(ctx, caller.Tenant, query)
 	if err != nil {
 		return Page{}, err
 	}
 	var page Page
-	if len(items) > limit {
-		items = items[:limit]
-		if page.Next, err = encodeCursor(query.Sort, items[limit-1].At); err != nil {
+	if listing.Rest != nil {
+		if page.Next, err = encodeCursor(query.Sort, *listing.Rest); err != nil {
 			return Page{}, err
 		}
 	}
-	for _, item := range items {
+	for _, item := range listing.Items {
 		page.Items = append(page.Items, item.Document)
 	}
 	return page, nil

@@ -61,6 +61,8 @@ func testChangeKinds(t *testing.T, store ChangingStore) {
 	none, err := store.Changes(t.Context(), l.tenant, rest[0].At, 2)
 	require.NoError(t, err)
 	require.Empty(t, none)
+	_, err = store.Changes(t.Context(), l.tenant, contacts.ChangePosition{Commit: 1 << 62, Sequence: 1 << 62}, 2)
+	require.True(t, contacts.IsKind(err, contacts.KindExpired), "the place is of another database: %v", err)
 	strange, err := store.Changes(t.Context(), NewTenant(), contacts.ChangePosition{}, 2)
 	require.NoError(t, err)
 	require.Empty(t, strange)

@@ -61,7 +61,7 @@ func (m *Model) document(at key) (contacts.Document, error) {
 }
 
 // List implements [contacts.Repository].
-func (m *Model) List(_ context.Context, tenant contacts.Tenant, query contacts.Query) ([]contacts.Listed, error) {
+func (m *Model) List(_ context.Context, tenant contacts.Tenant, query contacts.Query) (contacts.Listing, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	sort, descending := query.Sort.Key()
@@ -72,7 +72,7 @@ func (m *Model) List(_ context.Context, tenant contacts.Tenant, query contacts.Q
 		}
 		document, err := contact.Document()
 		if err != nil {
-			return nil, err
+			return contacts.Listing{}, err
 		}
 		item := contacts.Listed{Document: document, At: contacts.Position{ID: at.id}}
 		switch sort {
@@ -94,14 +94,18 @@ func (m *Model) List(_ context.Context, tenant contacts.Tenant, query contacts.Q
 	if query.After != nil {
 		page = slices.DeleteFunc(page, func(item contacts.Listed) bool { return compare(item.At, *query.After) <= 0 })
 	}
-	return page[:min(len(page), query.Limit)], nil
+	listing := contacts.Listing{Items: page}
+	if len(page) > query.Limit {
+		listing.Items, listing.Rest = page[:query.Limit], &page[query.Limit-1].At
+	}
+	return listing, nil
 }
 
 // selects reports whether the query's filters let the contact through.
 func selects(query contacts.Query, contact contacts.Contact) bool {
 	ix := contact.Index()
-	for _, term := range query.Terms {
-		if !strings.Contains(ix.Text, term) {
+	for _, forms := range query.Terms {
+		if !slices.ContainsFunc(forms, func(form string) bool { return strings.Contains(ix.Text, form) }) {
 			return false
 		}
 	}
@@ -117,8 +121,11 @@ func (m *Model) Changes(
 ) ([]contacts.Change, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if after.Sequence > int64(len(m.changes)) {
+		return nil, contacts.CursorExpired()
+	}
 	var page []contacts.Change
-	for _, change := range m.changes[min(int(after.Sequence), len(m.changes)):] {
+	for _, change := range m.changes[after.Sequence:] {
 		if change.tenant == tenant && len(page) < limit {
 			page = append(page, change.Change)
 		}

@@ -292,6 +292,12 @@ func externalID(t *testing.T, client Client) {
 }
 
 func listIsComplete(t *testing.T, client Client) {
+	for _, sort := range contacts.Sorts() {
+		t.Run(string(sort), func(t *testing.T) { listIsCompleteBy(t, client, sort) })
+	}
+}
+
+func listIsCompleteBy(t *testing.T, client Client, sort contacts.Sort) {
 	var want, doomed []uuid.UUID
 	for i := range 9 {
 		id := must(t)(client.Create(t.Context(), Jane(t), waiting())).Contact
@@ -304,7 +310,7 @@ func listIsComplete(t *testing.T, client Client) {
 	var got []uuid.UUID
 	cursor := ""
 	for {
-		page, err := client.List(t.Context(), contacts.Filter{}, 2, cursor)
+		page, err := client.List(t.Context(), contacts.Filter{Sort: sort}, 2, cursor)
 		require.NoError(t, err)
 		for _, document := range page.Items {
 			got = append(got, document.ID)

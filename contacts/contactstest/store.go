@@ -105,10 +105,7 @@ func RunStore(t *testing.T, open func(t *testing.T) Store) {
 		"ExternalIDWithinBatch":    testExternalIDWithinBatch,
 		"Tenants":                  testTenants,
 		"LargeBatch":               testLargeBatch,
-		"List":                     testList,
-		"ListOrders":               testListOrders,
-		"ListFilters":              testListFilters,
-		"ListLargest":              testListLargest,
+		"Lists":                    testLists,
 		"CancelledChangesNothing":  testCancelled,
 		"ConcurrentSameContact":    testConcurrentSameContact,
 		"ConcurrentSameOperation":  testConcurrentSameOperation,
@@ -475,9 +472,9 @@ func testConcurrentSameOperation(t *testing.T, l *ledger) {
 	outcomes := l.concurrently(commands)
 	page, err := l.List(t.Context(), l.tenant, contacts.Query{Sort: contacts.SortCreated, Limit: 10})
 	require.NoError(t, err)
-	require.Len(t, page, 1)
+	require.Len(t, page.Items, 1)
 	for _, outcome := range outcomes {
-		require.Equal(t, page[0].ID, outcome.Operation.Contact)
+		require.Equal(t, page.Items[0].ID, outcome.Operation.Contact)
 	}
 }
 

@@ -5,6 +5,9 @@ CREATE EXTENSION IF NOT EXISTS btree_gin; -- so that an index of parts of texts 
 ALTER TABLE contacts ADD COLUMN search_text text NOT NULL DEFAULT '';
 ALTER TABLE contacts ADD COLUMN search_name text COLLATE "C" NOT NULL DEFAULT '';
 
+ALTER TABLE contacts ADD COLUMN search_version bigint NOT NULL DEFAULT 0; -- by which they were made; 0: not yet
+
+CREATE INDEX contacts_unindexed ON contacts (search_version) WHERE search_version < 1 AND deleted_at IS NULL;
 CREATE INDEX contacts_search_text ON contacts USING gin (tenant_id, search_text gin_trgm_ops) WHERE deleted_at IS NULL;
 CREATE INDEX contacts_by_name ON contacts (tenant_id, search_name, id) WHERE deleted_at IS NULL;
 CREATE INDEX contacts_by_update ON contacts (tenant_id, updated_at, id) WHERE deleted_at IS NULL;

@@ -30,6 +30,7 @@ CREATE TABLE contacts_new (
     custom_fields TEXT,
     search_text   TEXT NOT NULL DEFAULT '',
     search_name   TEXT NOT NULL DEFAULT '',
+    search_version INTEGER NOT NULL DEFAULT 0, -- by which they were made; 0: not yet
     UNIQUE (tenant_id, id)
 );
 INSERT INTO contacts_new (
@@ -47,6 +48,7 @@ ALTER TABLE contacts_new RENAME TO contacts;
 CREATE UNIQUE INDEX contacts_external_id ON contacts (tenant_id, external_id)
     WHERE external_id <> '' AND deleted_at IS NULL;
 CREATE INDEX contacts_deleted_at ON contacts (deleted_at) WHERE deleted_at IS NOT NULL;
+CREATE INDEX contacts_unindexed ON contacts (search_version) WHERE search_version < 1 AND deleted_at IS NULL;
 CREATE INDEX contacts_by_name ON contacts (tenant_id, search_name, id) WHERE deleted_at IS NULL;
 CREATE INDEX contacts_by_update ON contacts (tenant_id, updated_at, id) WHERE deleted_at IS NULL;
 

@@ -135,7 +135,7 @@ type listRequest struct {
 	request
 
 	Text         string `query:"q" maxLength:"200" doc:"Parts of a contact's names, organization, emails, phone numbers or addresses, in any case, with or without accents. All of them have to be found. What looks like a phone number is one part: its digits." example:"jos per"`
-	Email        string `query:"email" maxLength:"200" doc:"One of the contact's email addresses, in any case." example:"jane@example.com"`
+	Email        string `query:"email" maxLength:"254" doc:"One of the contact's email addresses, in any case." example:"jane@example.com"`
 	Phone        string `query:"phone" maxLength:"200" doc:"One of the contact's phone numbers, in any notation." example:"+51 987 654 321"`
 	Label        string `query:"label" maxLength:"200" doc:"One of the contact's labels, in any case." example:"friends"`
 	UpdatedSince string `query:"updated_since" format:"date-time" doc:"Contacts that have not changed since then are left out." example:"2026-01-31T00:00:00Z"`

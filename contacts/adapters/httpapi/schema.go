@@ -131,7 +131,7 @@ func (d describer) list(contact *huma.Schema) *huma.Schema {
 	d.registry.Map()["ContactList"] = &huma.Schema{
 		Type: huma.TypeObject,
 		Properties: map[string]*huma.Schema{
-			"items":       {Type: huma.TypeArray, Items: contact, Description: "The contacts, in the order of their creation."},
+			"items":       {Type: huma.TypeArray, Items: contact, Description: "The contacts, in the order that was asked for. They may be fewer than the limit, or none, although there is a next page."},
 			"next_cursor": {Type: huma.TypeString, Description: "The cursor of the next page; not there on the last one."},
 		},
 		Required:             []string{"items"},

@@ -65,7 +65,7 @@ func (w *world) Document(ctx context.Context, tenant contacts.Tenant, id uuid.UU
 	return document, errors.Join(w.readErr, err)
 }
 
-func (w *world) List(ctx context.Context, tenant contacts.Tenant, q contacts.Query) ([]contacts.Listed, error) {
+func (w *world) List(ctx context.Context, tenant contacts.Tenant, q contacts.Query) (contacts.Listing, error) {
 	page, err := w.Desk.List(ctx, tenant, q)
 	return page, errors.Join(w.readErr, err)
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"gorm.io/gorm"
 
 	"contacts/contacts"
 	"contacts/platform/database"
@@ -29,6 +30,10 @@ const (
 		ORDER BY xid, seq LIMIT ?`
 	sqliteChanges = `SELECT seq, contact_id, version, operation_id, changed_at, document
 		FROM contact_changes WHERE tenant_id = ? AND seq > ? ORDER BY seq LIMIT ?`
+
+	// Whether there can be a change at a position: one beyond all transactions is that of another database.
+	postgresReached = `SELECT ?::text::xid8 < pg_snapshot_xmax(pg_current_snapshot())`
+	sqliteReached   = `SELECT ? <= coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'contact_changes'), 0)`
 
 	postgresLatest = `SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint - 1`
 	sqliteLatest   = `SELECT coalesce(max(seq), 0) FROM contact_changes`
@@ -56,6 +61,11 @@ func (s *Store) Changes(
 	if err := query.Scan(&rows).Error; err != nil {
 		return nil, readError(ctx, "read changes", err)
 	}
+	if len(rows) == 0 && after != (contacts.ChangePosition{}) {
+		if err := s.reached(db, after); err != nil {
+			return nil, readError(ctx, "look for a place in the changes", err)
+		}
+	}
 	changes := make([]contacts.Change, len(rows))
 	for i, row := range rows {
 		changes[i] = contacts.Change{
@@ -67,6 +77,22 @@ func (s *Store) Changes(
 		}
 	}
 	return changes, nil
+}
+
+// reached returns an error unless the log has come to the position.
+func (s *Store) reached(db *gorm.DB, at contacts.ChangePosition) error {
+	query := db.Raw(sqliteReached, at.Sequence)
+	if s.db.Engine == database.Postgres {
+		query = db.Raw(postgresReached, strconv.FormatUint(at.Commit, 10))
+	}
+	var reached bool
+	if err := query.Scan(&reached).Error; err != nil {
+		return err
+	}
+	if !reached {
+		return contacts.CursorExpired()
+	}
+	return nil
 }
 
 // LatestChange implements [contacts.ChangeLog].

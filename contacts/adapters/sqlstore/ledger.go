@@ -75,6 +75,7 @@ func applyError(err error) error {
 type batch struct {
 	commands []contacts.Command
 	contacts map[key]contacts.Contact   // as they are, locked
+	outdated map[key]bool               // those of them that an older version has indexed
 	ended    map[key]contacts.Operation // those of the commands' operations that were applied before
 	owners   map[externalKey]uuid.UUID  // live contacts by external id
 
@@ -98,6 +99,7 @@ func load(tx *gorm.DB, commands []contacts.Command) (*batch, error) {
 	b := &batch{
 		commands: commands,
 		contacts: make(map[key]contacts.Contact, len(commands)),
+		outdated: map[key]bool{},
 		ended:    map[key]contacts.Operation{},
 		owners:   map[externalKey]uuid.UUID{},
 		rekeyed:  map[contacts.Tenant][]uuid.UUID{},
@@ -105,11 +107,13 @@ func load(tx *gorm.DB, commands []contacts.Command) (*batch, error) {
 	tenants := map[string]bool{}
 	ids := make([]uuid.UUID, len(commands))
 	operations := make([]uuid.UUID, len(commands))
+	locks := make([]key, len(commands))
 	for i, c := range commands {
+		locks[i] = key{c.Tenant, c.Contact}
 		tenants[string(c.Tenant)] = true
 		ids[i], operations[i] = c.Contact, c.Operation
 	}
-	if err := lock(tx, commands); err != nil {
+	if err := lock(tx, locks); err != nil {
 		return nil, err
 	}
 	inTenants := make([]string, 0, len(tenants))
@@ -123,6 +127,7 @@ func load(tx *gorm.DB, commands []contacts.Command) (*batch, error) {
 	for _, row := range rows {
 		c := row.contact()
 		b.contacts[key{c.Tenant, c.ID}] = c
+		b.outdated[key{c.Tenant, c.ID}] = row.SearchVersion < contacts.IndexVersion
 	}
 	// Only after the locks: an operation that another worker was applying to these contacts has ended by now.
 	ended, err := findOperations(tx, inTenants, operations)
@@ -136,16 +141,16 @@ func load(tx *gorm.DB, commands []contacts.Command) (*batch, error) {
 	return b, b.loadOwners(tx, inTenants)
 }
 
-// lock takes the locks of the commands' contacts, in order. They are advisory, and not those of the rows, because whoever
+// lock takes the locks of contacts, in order. They are advisory, and not those of the rows, because whoever
 // locks a row on PostgreSQL is given its transaction's id, and the later of two transactions of a contact is to have the
 // higher one; see [Store.Changes].
-func lock(tx *gorm.DB, commands []contacts.Command) error {
+func lock(tx *gorm.DB, of []key) error {
 	if tx.Name() != "postgres" {
 		return nil // one transaction at a time writes
 	}
-	keys := make([]int64, len(commands))
-	for i, c := range commands {
-		sum := sha256.Sum256([]byte(string(c.Tenant) + "\x00" + c.Contact.String()))
+	keys := make([]int64, len(of))
+	for i, contact := range of {
+		sum := sha256.Sum256([]byte(string(contact.tenant) + "\x00" + contact.id.String()))
 		keys[i] = int64(binary.BigEndian.Uint64(sum[:]))
 	}
 	slices.Sort(keys)
@@ -199,9 +204,10 @@ func (b *batch) decide(now time.Time) ([]contacts.Outcome, error) {
 			made, problem := b.next(command, before, now)
 			operation = command.End(made, problem, now)
 			if problem == nil {
-				b.rekey(before, made)
+				ix := made.Index()
+				b.rekey(before, made, ix)
 				before = &made
-				b.made = append(b.made, newContactRow(made))
+				b.made = append(b.made, newContactRow(made, ix))
 			}
 		}
 		if before != nil {
@@ -224,14 +230,14 @@ func (b *batch) decide(now time.Time) ([]contacts.Outcome, error) {
 }
 
 // rekey notes the keys by which a contact is found, where they change.
-func (b *batch) rekey(before *contacts.Contact, made contacts.Contact) {
-	keys := newKeyRows(made)
+func (b *batch) rekey(before *contacts.Contact, made contacts.Contact, ix contacts.Index) {
+	keys := newKeyRows(made, ix)
 	if before != nil {
-		old := newKeyRows(*before)
-		if slices.Equal(old, keys) {
+		old, outdated := newKeyRows(*before, before.Index()), b.outdated[key{made.Tenant, made.ID}]
+		if slices.Equal(old, keys) && !outdated {
 			return
 		}
-		if len(old) > 0 {
+		if len(old) > 0 || outdated {
 			b.rekeyed[made.Tenant] = append(b.rekeyed[made.Tenant], made.ID)
 		}
 	}

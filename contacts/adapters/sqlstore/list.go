@@ -2,51 +2,148 @@ package sqlstore
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"unicode/utf8"
 
 	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
 
 	"contacts/contacts"
 	"contacts/platform/database"
 )
 
+// How much work one page may be, however many contacts a tenant has.
+const (
+	// maxLed is how many contacts are gathered by the index of a filter, and then put into order.
+	maxLed = 2000
+	// maxLooked is how many contacts are looked at in the order of the list, for want of such an index.
+	maxLooked = 20_000
+)
+
 // List implements [contacts.Repository].
-func (s *Store) List(ctx context.Context, tenant contacts.Tenant, query contacts.Query) ([]contacts.Listed, error) {
+//
+// A filter that lets few contacts through leads to them by its index; the others are then tested on each. Where all let many
+// through, or have no index, contacts are tested in the order of the list, but no more than maxLooked for one page: the
+// next one goes on from there.
+func (s *Store) List(ctx context.Context, tenant contacts.Tenant, query contacts.Query) (contacts.Listing, error) {
 	db, done := s.reading(ctx)
 	defer done()
+	selection, bound, err := s.selection(db, db, tenant, query)
+	if err != nil {
+		return contacts.Listing{}, readError(ctx, "list contacts", err)
+	}
 	var rows []contactRow
-	if err := s.selection(db, tenant, query).Find(&rows).Error; err != nil {
-		return nil, readError(ctx, "list contacts", err)
+	if err := selection.Find(&rows).Error; err != nil {
+		return contacts.Listing{}, readError(ctx, "list contacts", err)
 	}
-	sort, _ := query.Sort.Key()
-	items := make([]contacts.Listed, len(rows))
+	listing := contacts.Listing{Rest: bound}
+	if len(rows) > query.Limit {
+		rows = rows[:query.Limit]
+		listing.Rest = position(query.Sort, rows[query.Limit-1])
+	}
+	listing.Items = make([]contacts.Listed, len(rows))
 	for i, row := range rows {
-		contact := row.contact()
-		document, err := documentOf(contact)
+		document, err := documentOf(row.contact())
 		if err != nil {
-			return nil, err
+			return contacts.Listing{}, err
 		}
-		items[i] = contacts.Listed{Document: document, At: contacts.Position{ID: row.ID}}
-		switch sort {
-		case contacts.SortName:
-			items[i].At.Name = row.SearchName
-		case contacts.SortUpdated:
-			items[i].At.Updated = contact.UpdatedAt
-		}
+		listing.Items[i] = contacts.Listed{Document: document, At: *position(query.Sort, row)}
 	}
-	return items, nil
+	return listing, nil
 }
 
-// selection is the statement of a query. Every filter and every order has an index; see TestStore_List_Plans.
-func (s *Store) selection(db *gorm.DB, tenant contacts.Tenant, query contacts.Query) *gorm.DB {
-	db = db.Model(&contactRow{}).Where("tenant_id = ? AND deleted_at IS NULL", string(tenant))
-	for _, term := range query.Terms {
-		db = s.containing(db, term)
+// position is a contact's place in lists of that order.
+func position(sort contacts.Sort, row contactRow) *contacts.Position {
+	at := &contacts.Position{ID: row.ID}
+	switch key, _ := sort.Key(); key {
+	case contacts.SortName:
+		at.Name = row.SearchName
+	case contacts.SortUpdated:
+		at.Updated = row.UpdatedAt.UTC()
 	}
+	return at
+}
+
+// selection returns the statement for a query's page and one contact more, made of db; what it has to know for that it asks
+// of read. bound is where the statement stops looking, nil if it does not.
+func (s *Store) selection(
+	db, read *gorm.DB, tenant contacts.Tenant, query contacts.Query,
+) (selection *gorm.DB, bound *contacts.Position, err error) {
+	filters := s.filters(tenant, query)
+	lead, walk, err := s.lead(read, filters)
+	if err != nil {
+		return nil, nil, err
+	}
+	selection = db.Model(&contactRow{}).Limit(query.Limit + 1)
+	owner, free := "tenant_id = ?", ""
+	for i, f := range filters {
+		switch {
+		case i == lead && s.db.Engine == database.Postgres:
+			selection = selection.Table("(?) AS contacts", f.fence)
+		case i == lead: // with a + before it, a column's index does not lead instead
+			selection, free = selection.Where(f.set), "+"
+			if f.rows {
+				owner = "+tenant_id = ?"
+			}
+		case s.db.Engine == database.Postgres && f.set.SQL != "":
+			selection = selection.Where(f.set) // the planner knows which filter leads, and how
+		default:
+			selection = selection.Where(f.test)
+		}
+	}
+	owned := func(db *gorm.DB) *gorm.DB {
+		db = db.Where(owner+" AND deleted_at IS NULL", string(tenant))
+		if byUpdate(query) && !query.UpdatedSince.IsZero() { // a part of the order
+			db = db.Where("updated_at >= ?", query.UpdatedSince.UTC())
+		}
+		return db
+	}
+	if walk {
+		var last []contactRow
+		beyond := owned(read.Model(&contactRow{}).Select("id", "search_name", "updated_at"))
+		if err := ordered(beyond, query, "").Offset(s.looks - 1).Limit(1).Find(&last).Error; err != nil {
+			return nil, nil, err
+		}
+		if len(last) > 0 {
+			bound = position(query.Sort, last[0])
+			selection = within(selection, query.Sort, "<=", ">=", *bound, "")
+		}
+	}
+	return ordered(owned(selection), query, free), bound, nil
+}
+
+// filter is one condition of a query, in several forms.
+type filter struct {
+	set  clause.Expr // gives the contacts by an index; empty if there is none
+	test clause.Expr // of a single contact
+	// probe goes through what set gives, to be counted; on PostgreSQL it is there only where the planner, which goes by what it
+	// has seen of the tables, has been seen to err: new contacts are of times that it has not seen.
+	probe clause.Expr
+	fence clause.Expr // on PostgreSQL, with probe: the same as a table, on whose inside the order outside has no influence
+	rows  bool        // on SQLite: whether set gives rows by their numbers
+}
+
+// byUpdate reports whether the query's order is that of updates.
+func byUpdate(query contacts.Query) bool {
+	key, _ := query.Sort.Key()
+	return key == contacts.SortUpdated
+}
+
+// trigram is how many characters a text needs to be found by its trigrams.
+const trigram = 3
+
+// filters returns the conditions of a query, those first that as a rule let the fewest contacts through.
+func (s *Store) filters(tenant contacts.Tenant, query contacts.Query) []filter {
+	var filters []filter
 	keyed := func(kind string, values ...string) {
-		db = db.Where("id IN (SELECT contact_id FROM contact_keys WHERE tenant_id = ? AND kind = ? AND value IN ?)",
-			string(tenant), kind, values)
+		const keys = "SELECT contact_id FROM contact_keys WHERE tenant_id = ? AND kind = ? AND value IN ?"
+		of := []any{string(tenant), kind, values}
+		filters = append(filters, filter{
+			set:   gorm.Expr("id IN ("+keys+")", of...),
+			test:  gorm.Expr("EXISTS ("+keys+" AND contact_id = contacts.id)", of...),
+			probe: gorm.Expr(keys, of...),
+		})
 	}
 	if query.Email != "" {
 		keyed(emailKey, query.Email)
@@ -54,49 +151,116 @@ func (s *Store) selection(db *gorm.DB, tenant contacts.Tenant, query contacts.Qu
 	if len(query.Phones) > 0 {
 		keyed(phoneKey, query.Phones...)
 	}
+	for _, term := range query.Terms {
+		filters = append(filters, s.containing(term))
+	}
 	if query.Label != "" {
 		keyed(labelKey, query.Label)
 	}
-	if !query.UpdatedSince.IsZero() {
-		db = db.Where("updated_at >= ?", query.UpdatedSince.UTC())
-	}
-	return ordered(db, query).Limit(query.Limit)
-}
-
-// trigram is how many characters a text needs to be found by its trigrams.
-const trigram = 3
-
-// containing adds that search_text contains the term. A term that is too short for the index of parts is looked for in the
-// order of the list.
-func (s *Store) containing(db *gorm.DB, term string) *gorm.DB {
-	if s.db.Engine == database.SQLite && utf8.RuneCountInString(term) >= trigram {
-		phrase := `"` + strings.ReplaceAll(term, `"`, `""`) + `"`
-		return db.Where("row_id IN (SELECT rowid FROM contacts_search WHERE contacts_search MATCH ?)", phrase)
-	}
-	pattern := "%" + strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(term) + "%"
-	return db.Where(`search_text LIKE ? ESCAPE '\'`, pattern)
-}
-
-// ordered puts the list into its order, from after the query's position on.
-func ordered(db *gorm.DB, query contacts.Query) *gorm.DB {
-	key, descending := query.Sort.Key()
-	direction, beyond := " ASC", ">"
-	if descending {
-		direction, beyond = " DESC", "<"
-	}
-	column := map[contacts.Sort]string{contacts.SortName: "search_name", contacts.SortUpdated: "updated_at"}[key]
-	if column == "" {
-		if query.After != nil {
-			db = db.Where("id "+beyond+" ?", query.After.ID)
+	if !query.UpdatedSince.IsZero() && !byUpdate(query) {
+		const later = "contacts WHERE tenant_id = ? AND deleted_at IS NULL AND updated_at >= ?"
+		since := query.UpdatedSince.UTC()
+		f := filter{
+			set: gorm.Expr("updated_at >= ?", since), test: gorm.Expr("updated_at >= ?", since),
+			probe: gorm.Expr("SELECT 1 FROM "+later, string(tenant), since),
+			fence: gorm.Expr("SELECT * FROM "+later+" OFFSET 0", string(tenant), since),
 		}
-		return db.Order("id" + direction)
+		if s.db.Engine == database.SQLite {
+			f.test = gorm.Expr("+updated_at >= ?", since) // or its index would lead, to however many
+		}
+		filters = append(filters, f)
+	}
+	if s.db.Engine == database.Postgres {
+		for i := range filters {
+			if filters[i].fence.SQL == "" {
+				filters[i].probe = clause.Expr{}
+			}
+		}
+	}
+	return filters
+}
+
+// containing is the condition that search_text has one of the parts in it.
+func (s *Store) containing(parts []string) filter {
+	short := false
+	tests := make([]string, len(parts))
+	phrases := make([]string, len(parts))
+	patterns := make([]any, len(parts))
+	for i, part := range parts {
+		short = short || utf8.RuneCountInString(part) < trigram
+		tests[i] = `search_text LIKE ? ESCAPE '\'`
+		patterns[i] = "%" + strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(part) + "%"
+		phrases[i] = `"` + strings.ReplaceAll(part, `"`, `""`) + `"`
+	}
+	f := filter{test: gorm.Expr("("+strings.Join(tests, " OR ")+")", patterns...)}
+	switch {
+	case short:
+	case s.db.Engine == database.Postgres:
+		f.set = f.test
+	default:
+		f.rows = true
+		f.probe = gorm.Expr("SELECT rowid FROM contacts_search WHERE contacts_search MATCH ?", strings.Join(phrases, " OR "))
+		f.set = gorm.Expr("row_id IN (?)", f.probe)
+	}
+	return f
+}
+
+// lead returns the filter that leads to few contacts, -1 if none is known to. walk tells that contacts are to be tested in the
+// order of the list, so that somebody has to say when it is enough.
+func (s *Store) lead(db *gorm.DB, filters []filter) (lead int, walk bool, err error) {
+	for i, f := range filters {
+		switch {
+		case f.set.SQL == "":
+			continue
+		case f.probe.SQL == "": // PostgreSQL's planner finds its way with this one
+			return -1, false, nil
+		}
+		var count int
+		if err := db.Raw("SELECT count(*) FROM (? LIMIT ?) AS found", f.probe, s.leads+1).Scan(&count).Error; err != nil {
+			return -1, false, fmt.Errorf("estimate what a filter lets through: %w", err)
+		}
+		if count <= s.leads {
+			return i, false, nil
+		}
+	}
+	return -1, len(filters) > 0, nil
+}
+
+// ordered puts the list into its order, from after the query's position on. With the prefix "+", SQLite uses no index for it.
+func ordered(db *gorm.DB, query contacts.Query, prefix string) *gorm.DB {
+	column, descending := orderColumn(query.Sort)
+	direction := " ASC"
+	if descending {
+		direction = " DESC"
 	}
 	if query.After != nil {
-		var value any = query.After.Name
-		if key == contacts.SortUpdated {
-			value = query.After.Updated.UTC()
-		}
-		db = db.Where("("+column+", id) "+beyond+" (?, ?)", value, query.After.ID)
+		db = within(db, query.Sort, ">", "<", *query.After, prefix)
 	}
-	return db.Order(column + direction + ", id" + direction)
+	if column != "" {
+		db = db.Order(prefix + column + direction)
+	}
+	return db.Order(prefix + "id" + direction)
+}
+
+// within keeps the part of a list that is on one side of a position: up or down, as the list goes.
+func within(db *gorm.DB, sort contacts.Sort, up, down string, at contacts.Position, prefix string) *gorm.DB {
+	column, descending := orderColumn(sort)
+	side := " " + up + " "
+	if descending {
+		side = " " + down + " "
+	}
+	switch column {
+	case "search_name":
+		return db.Where("("+prefix+column+", "+prefix+"id)"+side+"(?, ?)", at.Name, at.ID)
+	case "updated_at":
+		return db.Where("("+prefix+column+", "+prefix+"id)"+side+"(?, ?)", at.Updated.UTC(), at.ID)
+	default:
+		return db.Where(prefix+"id"+side+"?", at.ID)
+	}
+}
+
+// orderColumn returns what an order goes by before the id, "" for nothing.
+func orderColumn(sort contacts.Sort) (column string, descending bool) {
+	key, descending := sort.Key()
+	return map[contacts.Sort]string{contacts.SortName: "search_name", contacts.SortUpdated: "updated_at"}[key], descending
 }

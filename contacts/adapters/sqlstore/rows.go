@@ -42,15 +42,16 @@ type contactRow struct {
 	Labels       []string                 `gorm:"serializer:json"`
 	CustomFields map[string]string        `gorm:"serializer:json"`
 
-	SearchText string
-	SearchName string
+	SearchText    string
+	SearchName    string
+	SearchVersion int64 // the [contacts.IndexVersion] that made these two and the contact's keys
 }
 
 // TableName implements gorm's Tabler.
 func (contactRow) TableName() string { return "contacts" }
 
-func newContactRow(c contacts.Contact) contactRow {
-	f, ix := c.Fields, c.Index()
+func newContactRow(c contacts.Contact, ix contacts.Index) contactRow {
+	f := c.Fields
 	row := contactRow{
 		TenantID: string(c.Tenant), ID: c.ID, Version: c.Version, CreatedAt: c.CreatedAt, UpdatedAt: c.UpdatedAt,
 		FirstName: f.FirstName, MiddleName: f.MiddleName, LastName: f.LastName, NamePrefix: f.NamePrefix,
@@ -58,7 +59,7 @@ func newContactRow(c contacts.Contact) contactRow {
 		Organization: f.Organization, Department: f.Department, JobTitle: f.JobTitle, Birthday: f.Birthday,
 		Notes: f.Notes, ExternalID: f.ExternalID, Emails: f.Emails, Phones: f.Phones, Addresses: f.Addresses,
 		URLs: f.URLs, Labels: f.Labels, CustomFields: f.CustomFields,
-		SearchText: ix.Text, SearchName: ix.Name,
+		SearchText: ix.Text, SearchName: ix.Name, SearchVersion: contacts.IndexVersion,
 	}
 	if c.Deleted {
 		row.DeletedAt = &c.UpdatedAt
@@ -99,8 +100,7 @@ const (
 func (keyRow) TableName() string { return "contact_keys" }
 
 // newKeyRows returns the keys of a contact, in their order.
-func newKeyRows(c contacts.Contact) []keyRow {
-	ix := c.Index()
+func newKeyRows(c contacts.Contact, ix contacts.Index) []keyRow {
 	var rows []keyRow
 	for _, keys := range []struct {
 		kind   string

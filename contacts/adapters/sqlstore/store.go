@@ -16,7 +16,8 @@ import (
 
 // Store is the contacts of all tenants in one database.
 type Store struct {
-	db *database.DB
+	db           *database.DB
+	leads, looks int // see [maxLed] and [maxLooked]
 }
 
 var (
@@ -25,7 +26,7 @@ var (
 )
 
 // New returns the store in db, whose schema must be migrated.
-func New(db *database.DB) *Store { return &Store{db: db} }
+func New(db *database.DB) *Store { return &Store{db: db, leads: maxLed, looks: maxLooked} }
 
 // readLimit bounds a read on this side too: a server that is frozen or cut off keeps no limits of its own.
 const readLimit = 10 * time.Second

@@ -25,11 +25,11 @@ func TestStore_Contract(t *testing.T) {
 			t.Run("Parking", func(t *testing.T) {
 				contactstest.RunParking(t, func(*testing.T) contactstest.ParkingStore { return store })
 			})
-			t.Run("Archive", func(t *testing.T) {
+			t.Run("Housekeeping", func(t *testing.T) {
 				own, err := database.Open(t.Context(), databasetest.Migrated(t, engine))
 				require.NoError(t, err)
 				t.Cleanup(func() { require.NoError(t, own.Close()) })
-				contactstest.RunArchive(t, func(*testing.T) contactstest.ArchiveStore { return sqlstore.New(own) })
+				contactstest.RunHousekeeping(t, func(*testing.T) contactstest.HousekeepingStore { return sqlstore.New(own) })
 			})
 			t.Run("Debts", func(t *testing.T) {
 				contactstest.RunDebts(t, func(*testing.T) contactstest.IndebtedStore { return store })

@@ -15,45 +15,56 @@ import (
 	"contacts/contacts"
 )
 
-// archive has rows that are due, and notes when it was asked.
-type archive struct {
+// house has rows that are due, and notes when it was asked.
+type house struct {
 	mu    sync.Mutex
 	due   int64
+	stale int64 // rows to index anew
 	err   error
 	asked []time.Time
 }
 
-func (a *archive) Purge(_ context.Context, now time.Time, limit int) (int64, error) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.asked = append(a.asked, now)
-	removed := min(a.due, int64(limit))
-	a.due -= removed
-	return removed, a.err
+func (h *house) Purge(_ context.Context, now time.Time, limit int) (int64, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.asked = append(h.asked, now)
+	removed := min(h.due, int64(limit))
+	h.due -= removed
+	return removed, h.err
+}
+
+func (h *house) Reindex(_ context.Context, limit int) (int64, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	done := min(h.stale, int64(limit))
+	h.stale -= done
+	return done, nil
 }
 
 // set makes so many rows due, and has purging them fail with err.
-func (a *archive) set(due int64, err error) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.due, a.err = due, err
+func (h *house) set(due int64, err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.due, h.err = due, err
 }
 
-func TestPurger(t *testing.T) {
+func TestHousekeeper(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		began := time.Now()
-		old := &archive{due: 1200}
+		old := &house{due: 1200, stale: 700}
 		var log bytes.Buffer
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
-			contacts.NewPurger(old, slog.New(slog.NewTextHandler(&log, nil)), nil).Run(ctx)
+			contacts.NewHousekeeper(old, slog.New(slog.NewTextHandler(&log, nil)), nil).Run(ctx)
 		}()
 		synctest.Wait()
 		require.Zero(t, old.due, "all that is due at once, in parts")
 		require.Len(t, old.asked, 4)
+		require.Zero(t, old.stale)
 		require.Contains(t, log.String(), "rows=1200")
+		require.Contains(t, log.String(), "rows=700")
 
 		old.set(10, errors.New("no database"))
 		time.Sleep(time.Hour)

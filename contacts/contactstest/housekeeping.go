@@ -9,14 +9,15 @@ import (
 	"contacts/contacts"
 )
 
-// ArchiveStore is a store whose past can be purged.
-type ArchiveStore interface {
+// HousekeepingStore is a store that can be looked after.
+type HousekeepingStore interface {
 	Store
-	contacts.Archive
+	contacts.Housekeeping
 }
 
-// RunArchive is the contract of [contacts.Archive]. It purges the whole store, so that open has to return a new one.
-func RunArchive(t *testing.T, open func(t *testing.T) ArchiveStore) {
+// RunHousekeeping is the contract of [contacts.Housekeeping]. It purges the whole store, so that open has to return a new one.
+// What an older version has indexed is the store's own to test.
+func RunHousekeeping(t *testing.T, open func(t *testing.T) HousekeepingStore) {
 	store := open(t)
 	l := &ledger{t: t, Store: store, tenant: NewTenant()}
 	purge := func(now time.Time, limit int) int64 {
@@ -52,4 +53,7 @@ func RunArchive(t *testing.T, open func(t *testing.T) ArchiveStore) {
 	require.Equal(t, contacts.Live, l.document(kept.Contact).State, "a contact that lives stays, however old it is")
 	merged := l.apply(MergeCommand(t, l.tenant, kept.Contact, `{"nickname":"J"}`))
 	require.EqualValues(t, 2, merged.Operation.Version, "and goes on from its version")
+	reindexed, err := store.Reindex(t.Context(), 10)
+	require.NoError(t, err)
+	require.Zero(t, reindexed, "all is indexed by this version")
 }
