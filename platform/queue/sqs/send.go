@@ -17,8 +17,10 @@ const (
 	// senders is how many batches can be on their way at once.
 	senders = 32
 	// eager is how many of them leave at once, however few messages they have. While so many are on their way, the next ones
-	// wait until they are full, or one has arrived: a lone message is never held back, and under load every request is full.
-	eager = 2
+	// wait until they are full, or one has arrived, or for gatherTime: a lone message is not held back, also where SQS does not
+	// answer the others, and under load every request is full.
+	eager      = 2
+	gatherTime = 10 * time.Millisecond
 	// maxEntries is SQS's limit of entries in a batch, for every batch call.
 	maxEntries = 10
 	// maxBatchBytes limits a batch's bodies together. SQS allowed 256 KiB for years, and some emulators still do.
@@ -61,39 +63,54 @@ func (q *Queue) Send(ctx context.Context, message queue.Message) error {
 // sendAll sends what comes into the outbox, until the queue is closed and all that was taken has been sent.
 func (q *Queue) sendAll(ctx context.Context) {
 	var batch []*outgoing // not yet on its way
+	var next *outgoing    // does not fit into it
 	size := 0
+	add := func(out *outgoing) {
+		batch = append(batch, out)
+		size += len(out.message.Body)
+	}
+	gathered := time.NewTimer(gatherTime)
 	arrived := make(chan struct{})
 	underway := 0
-	send := func() {
-		full := batch
-		batch, size = nil, 0
-		underway++
-		q.senders.Go(func() {
-			q.sendBatch(ctx, full)
-			arrived <- struct{}{}
-		})
-	}
-	closing := q.closing
-	for closing != nil || underway > 0 || len(batch) > 0 {
+	for closing := q.closing; closing != nil || underway > 0 || len(batch) > 0; {
 		outbox := q.outbox
-		if len(batch) == maxEntries || closing == nil {
+		if len(batch) == maxEntries || next != nil || closing == nil {
 			outbox = nil
 		}
+		ready := false
 		select {
 		case out := <-outbox:
-			if size += len(out.message.Body); size > maxBatchBytes && len(batch) > 0 {
-				send() // one more than senders, rarely
-				size = len(out.message.Body)
+			switch {
+			case len(batch) > 0 && size+len(out.message.Body) > maxBatchBytes:
+				next = out
+			case len(batch) == 0:
+				gathered.Reset(gatherTime)
+				add(out)
+			default:
+				add(out)
 			}
-			batch = append(batch, out)
+		case <-gathered.C:
+			ready = true
 		case <-arrived:
 			underway--
 		case <-closing:
 			closing = nil
 		}
-		full := len(batch) == maxEntries || closing == nil
-		if len(batch) > 0 && (underway < eager || full && underway < senders) {
-			send()
+		ready = ready || len(batch) == maxEntries || next != nil || closing == nil
+		for len(batch) > 0 && (underway < eager || ready && underway < senders) {
+			full := batch
+			batch, size = nil, 0
+			if next != nil {
+				gathered.Reset(gatherTime)
+				add(next)
+				next = nil
+			}
+			ready = closing == nil
+			underway++
+			q.senders.Go(func() {
+				q.sendBatch(ctx, full)
+				arrived <- struct{}{}
+			})
 		}
 	}
 }

@@ -236,8 +236,9 @@ func TestQueue_Send_BatchesKeepLimits(t *testing.T) {
 	require.GreaterOrEqual(t, sent, count)
 }
 
-// While two requests are on their way, what comes waits until it fills a third, or one has arrived; every request is observed.
-func TestQueue_Send_FillsBatchesUnderLoad(t *testing.T) {
+// While two requests are on their way, what comes is gathered into others, which do not wait for those two; every request is
+// observed.
+func TestQueue_Send_GathersUnderLoad(t *testing.T) {
 	release := make(chan struct{})
 	f := newFake(t, func(w http.ResponseWriter, c call, _ int) {
 		<-release
@@ -249,33 +250,51 @@ func TestQueue_Send_FillsBatchesUnderLoad(t *testing.T) {
 			observed.Add(1)
 		}
 	}})
-	sizes := func() (sizes []int) {
+	sent := func() (requests, messages int) {
 		for _, c := range f.received() {
-			sizes = append(sizes, len(c.Entries))
+			messages += len(c.Entries)
 		}
-		return sizes
+		return len(f.received()), messages
 	}
-	var sending sync.WaitGroup
-	errs := make(chan error, 30)
-	send := func(count int) {
-		for range count {
-			sending.Go(func() { errs <- q.Send(t.Context(), message("body")) })
-		}
-	}
+	const gathered = 60
+	errs := make(chan error, gathered+2)
 	for i := range 2 {
-		send(1)
-		require.Eventually(t, func() bool { return len(sizes()) == i+1 }, patience, tick, "a lone message leaves at once")
+		go func() { errs <- q.Send(t.Context(), message("body")) }()
+		require.Eventually(t, func() bool { requests, _ := sent(); return requests == i+1 }, patience, tick, "a lone message leaves at once")
 	}
-	send(23)
-	require.Eventually(t, func() bool { return len(sizes()) == 4 }, patience, tick)
-	require.ElementsMatch(t, []int{1, 1, 10, 10}, sizes())
+	for range gathered {
+		go func() { errs <- q.Send(t.Context(), message("body")) }()
+	}
+	require.Eventually(t, func() bool { _, messages := sent(); return messages == gathered+2 }, patience, tick, "though nothing is answered")
+	requests, _ := sent()
+	require.Less(t, requests, gathered/2)
 	close(release)
-	sending.Wait()
-	require.Equal(t, 3, sizes()[4], "the rest leaves when others have arrived")
-	require.EqualValues(t, 5, observed.Load())
-	for range 25 {
+	for range gathered + 2 {
 		require.NoError(t, <-errs)
 	}
+	require.EqualValues(t, requests, observed.Load())
+}
+
+// Bodies of which no two fit into a request have a bounded number of requests too.
+func TestQueue_Send_LargeBodies(t *testing.T) {
+	release := make(chan struct{})
+	f := newFake(t, func(w http.ResponseWriter, c call, _ int) {
+		<-release
+		succeed(w, c)
+	})
+	q := f.open(t)
+	const count = 60
+	errs := make(chan error, count)
+	for range count {
+		go func() { errs <- q.Send(t.Context(), message(strings.Repeat("x", queue.MaxBody/2+1))) }()
+	}
+	require.Eventually(t, func() bool { return len(f.received()) == 32 }, patience, tick)
+	require.Never(t, func() bool { return len(f.received()) > 32 }, 20*tick, tick)
+	close(release)
+	for range count {
+		require.NoError(t, <-errs)
+	}
+	require.Len(t, f.received(), count)
 }
 
 func TestQueue_Close_Drains(t *testing.T) {
