@@ -27,7 +27,7 @@ test: ## run all tests against real servers; PKG=./contacts/... TESTFLAGS='-run 
 	@go run ./platform/servertest/run -- go test -race $(TESTFLAGS) $(PKG)
 
 bench: ## measure the service beside the limits of the machine; ROWS=1000000 SOAK=10m MODE=embedded JSON=figures.json
-	@go run ./bench/speed $(if $(MODE),-mode $(MODE)) $(if $(ROWS),-rows $(ROWS)) $(if $(SOAK),-soak $(SOAK)) $(if $(JSON),-json $(JSON))
+	@go run ./bench/speed $(if $(MODE),-mode $(MODE)) $(if $(ROWS),-rows $(ROWS)) $(if $(SOAK),-soak $(SOAK)) $(if $(JSON),-json $(JSON)) $(if $(PROFILES),-profiles $(PROFILES))
 
 microbench: ## run the packages' benchmarks against real servers; PKG= TESTFLAGS=
 	@go run ./platform/servertest/run -- go test -run '^$$' -bench . -benchmem $(TESTFLAGS) $(PKG)

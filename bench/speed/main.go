@@ -39,6 +39,7 @@ func run(ctx context.Context, args []string) error {
 	flags.IntVar(&o.rows, "rows", 1_000_000, "how many contacts the largest table has that pages are read from; 10000 and 100000 are measured as well")
 	flags.IntVar(&o.writes, "writes", 20_000, "how many contacts are written end to end")
 	flags.DurationVar(&o.soak, "soak", time.Minute, "how long memory is watched under full load")
+	flags.StringVar(&o.profiles, "profiles", "", "a folder for profiles of the service's processes at work")
 	only := flags.String("mode", "", "production or embedded; both where it is not given")
 	file := flags.String("json", "", "a file for the figures as JSON")
 	if err := flags.Parse(args); err != nil {

@@ -37,6 +37,8 @@ type sizes struct {
 	rows   int           // of the largest table that pages are read from
 	writes int           // that are made end to end
 	soak   time.Duration // of the full load under which memory is watched
+	// profiles is a folder for profiles of the service's processes; "": none are taken.
+	profiles string
 }
 
 // bench is one mode under measurement.
@@ -44,6 +46,7 @@ type bench struct {
 	*system.System
 	sizes
 	table   table
+	spent   []spending
 	created atomic.Int64 // numbers made-up people
 	db      *database.DB
 }
@@ -57,6 +60,7 @@ func measure(ctx context.Context, mode system.Mode, o sizes) (t table, err error
 	defer func() { err = errors.Join(err, os.RemoveAll(folder)) }()
 	s, err := system.Start(ctx, system.Options{
 		Mode: mode, Folder: folder, Replicas: 1, Workers: 1,
+		Env:      []string{"CONTACTS_ADMIN_PPROF=true"},
 		Postgres: []string{"shared_preload_libraries=pg_stat_statements", "shared_buffers=512MB", "max_wal_size=4GB"},
 	})
 	defer func() { err = errors.Join(err, s.Stop()) }()
@@ -78,6 +82,7 @@ func measure(ctx context.Context, mode system.Mode, o sizes) (t table, err error
 		{"durable", b.durable},
 		{"drain", b.drain},
 		{"memory", b.memory},
+		{"accounts", b.accounts},
 		{"pages", func(ctx context.Context) error { return b.pages(ctx, o.rows) }},
 		{"start", b.start},
 	} {
@@ -179,7 +184,9 @@ func (b *bench) reads(ctx context.Context) error {
 		return err
 	}
 	bareRate := b.table.rate("bare echo handler, the same bytes", limit)
-	cached, err := load(ctx, b.api(), connections, 200, forAWhile(get))
+	cached, err := b.accounted(ctx, "cached read", func() (outcome, error) {
+		return load(ctx, b.api(), connections, 200, forAWhile(get))
+	})
 	if err != nil {
 		return err
 	}
@@ -207,12 +214,14 @@ func (b *bench) uncached(ctx context.Context, bareRate float64) error {
 		return err
 	}
 	var next atomic.Int64
-	o, err := load(ctx, b.api(), connections, 200, func(int, int) (request, bool) {
-		i := int(next.Add(1)) - 1
-		if i >= len(paths) {
-			return request{}, false
-		}
-		return request{method: "GET", path: paths[i]}, true
+	o, err := b.accounted(ctx, "uncached read", func() (outcome, error) {
+		return load(ctx, b.api(), connections, 200, func(int, int) (request, bool) {
+			i := int(next.Add(1)) - 1
+			if i >= len(paths) {
+				return request{}, false
+			}
+			return request{method: "GET", path: paths[i]}, true
+		})
 	})
 	if err != nil {
 		return err
@@ -238,7 +247,9 @@ func (b *bench) throughput(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	accepted, err := load(ctx, b.api(), connections, 202, forAWhile(b.create(respondAsync)))
+	accepted, err := b.accounted(ctx, "accepted write", func() (outcome, error) {
+		return load(ctx, b.api(), connections, 202, forAWhile(b.create(respondAsync)))
+	})
 	if err != nil {
 		return err
 	}
@@ -305,21 +316,24 @@ func (b *bench) durable(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	started := time.Now()
-	sent, err := load(ctx, b.api(), connections, 202, times(b.writes/connections, b.create(respondAsync)))
+	o, err := b.accounted(ctx, "durable contact", func() (outcome, error) {
+		started := time.Now()
+		sent, err := load(ctx, b.api(), connections, 202, times(b.writes/connections, b.create(respondAsync)))
+		if err != nil {
+			return outcome{}, err
+		}
+		err = b.applied(ctx, before, sent.calls)
+		return outcome{calls: sent.calls, took: time.Since(started)}, err
+	})
 	if err != nil {
 		return err
 	}
-	if err := b.applied(ctx, before, sent.calls); err != nil {
-		return err
-	}
-	o := outcome{calls: sent.calls, took: time.Since(started)}
 	b.table.rate("durable contacts, end to end", o)
 	b.table.compare(djangoDurable, "Django", "20")
 	if err := b.quiet(ctx); err != nil {
 		return err
 	}
-	hand, err := b.byHand(ctx, sent.calls)
+	hand, err := b.byHand(ctx, o.calls)
 	if err != nil {
 		return err
 	}
@@ -353,12 +367,15 @@ func (b *bench) drain(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	started := time.Now()
-	if err := b.applied(ctx, before, sent.calls); err != nil {
+	drained, err := b.accounted(ctx, "drained command", func() (outcome, error) {
+		started := time.Now()
+		err := b.applied(ctx, before, sent.calls)
+		return outcome{calls: int(before.contacts + int64(sent.calls) - begun.contacts), took: time.Since(started)}, err
+	})
+	if err != nil {
 		return err
 	}
-	drained := int(before.contacts + int64(sent.calls) - begun.contacts)
-	b.table.rate("worker drains a filled queue", outcome{calls: drained, took: time.Since(started)})
+	b.table.rate("worker drains a filled queue", drained)
 	b.table.compare(celeryDrain, "Celery", "20")
 	return b.quiet(ctx)
 }

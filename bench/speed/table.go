@@ -23,6 +23,7 @@ type figure struct {
 	Ratio float64 `json:"ratio,omitempty"`
 	Of    string  `json:"of,omitempty"`
 	Goal  string  `json:"goal,omitempty"`
+	Note  string  `json:"note,omitempty"`
 }
 
 func (t *table) add(f figure) {
@@ -48,7 +49,7 @@ func (t *table) compare(with float64, of, goal string) {
 func (t *table) print(w io.Writer) {
 	fmt.Fprintf(w, "\n## %s\n\n| figure | value | ratio | goal |\n|---|---:|---|---|\n", t.Mode)
 	for _, f := range t.Figures {
-		ratio := ""
+		ratio := f.Note
 		if f.Of != "" {
 			ratio = fmt.Sprintf("%.2f of %s", f.Ratio, f.Of)
 		}

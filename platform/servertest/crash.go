@@ -79,9 +79,9 @@ func (s *Server) signal(first, then syscall.Signal) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", s.program.Name, err)
 	}
-	children, err := childrenOf(s.Pid())
+	processes, err := s.Processes()
 	errs := []error{err}
-	for _, pid := range append(children, s.Pid()) {
+	for _, pid := range processes {
 		if err := syscall.Kill(pid, then); err != nil && !errors.Is(err, syscall.ESRCH) {
 			errs = append(errs, err)
 		}

@@ -68,6 +68,12 @@ func startServer(ctx context.Context, url, dir string, p Program) (*Server, erro
 // Pid returns the id of the server's process, which leads a process group of its own.
 func (s *Server) Pid() int { return s.cmd.Process.Pid }
 
+// Processes returns the ids of the server's process and of its children.
+func (s *Server) Processes() ([]int, error) {
+	children, err := childrenOf(s.Pid())
+	return append(children, s.Pid()), err
+}
+
 // Stop ends the server's process, waits for its end and removes its data.
 // The error tells, with the end of the server's log, when the server had ended before it was asked to.
 func (s *Server) Stop() error {
