@@ -115,9 +115,9 @@ func (s *Service) submit(ctx context.Context, caller Caller, command Command, ta
 		return Operation{}, err
 	}
 	if write.IdempotencyKey != "" {
-		// A retry of what has ended is answered at once. Not being able to tell does no harm: the worker will.
-		if ended, found, err := s.repository.Operation(ctx, command.Tenant, command.Operation); err == nil && found {
-			return settle(command, ended)
+		// A retry of what has ended is answered at once. Not being able to tell, or not soon, does no harm: the worker will.
+		if ended := <-s.ask(ctx, command, askLimit); ended != nil {
+			return settle(command, *ended)
 		}
 		holder, err := s.pending.Claim(ctx, command.Tenant, command.Operation, command.Fingerprint)
 		if err == nil && holder != command.Fingerprint {
@@ -196,34 +196,68 @@ func settle(command Command, ended Operation) (Operation, error) {
 const (
 	firstPoll    = 100 * time.Millisecond
 	longestPause = 500 * time.Millisecond
+	// askLimit is how long a question may take that holds up the caller: before the command is sent, and at the end of the wait.
+	askLimit = 300 * time.Millisecond
 )
 
-// await waits for the notice and, because notices may be lost, asks the repository now and then.
+// await waits for the notice and, because notices may be lost, asks the repository now and then. It asks in the background:
+// a database that hangs must not keep the caller from hearing the notice, nor keep it longer than it wanted to wait.
 func (s *Service) await(ctx context.Context, command Command, notice <-chan Operation, wait time.Duration) (Operation, bool) {
+	until := time.Now().Add(wait)
 	deadline := time.NewTimer(wait)
 	defer deadline.Stop()
 	pause := firstPoll
 	poll := time.NewTimer(pause)
 	defer poll.Stop()
+	var answer <-chan *Operation // of the poll that is under way; nil while none is
 	for over := false; !over; {
 		select {
 		case ended := <-notice:
 			return ended, true
+		case ended := <-answer:
+			if ended != nil {
+				return *ended, true
+			}
+			answer = nil
+			pause = min(2*pause, longestPause)
+			poll.Reset(pause)
+		case <-poll.C:
+			answer = s.ask(ctx, command, time.Until(until))
 		case <-ctx.Done():
 			return Operation{}, false
 		case <-deadline.C:
 			over = true
 		case <-s.hurried:
 			over = true
-		case <-poll.C:
-			pause = min(2*pause, longestPause)
-			poll.Reset(pause)
-		}
-		if ended, found, err := s.repository.Operation(ctx, command.Tenant, command.Operation); err == nil && found {
-			return ended, true
 		}
 	}
+	select {
+	case ended := <-notice:
+		return ended, true
+	case ended := <-s.ask(ctx, command, askLimit):
+		if ended != nil {
+			return *ended, true
+		}
+	case <-ctx.Done():
+	}
 	return Operation{}, false
+}
+
+// ask looks for the command's operation, in the background and for at most limit, and sends it, or nil where it has not
+// ended or that cannot be told. It goes on when nobody listens any more: a query that is cut costs its connection.
+func (s *Service) ask(ctx context.Context, command Command, limit time.Duration) <-chan *Operation {
+	answer := make(chan *Operation, 1)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)
+	go func() {
+		defer cancel()
+		ended, found, err := s.repository.Operation(ctx, command.Tenant, command.Operation)
+		if err != nil || !found {
+			answer <- nil
+			return
+		}
+		answer <- &ended
+	}()
+	return answer
 }
 
 // Operation returns an operation of the caller's tenant, without its document. It returns an [Error] of [KindNotFound]

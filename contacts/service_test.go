@@ -1,6 +1,7 @@
 package contacts_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"testing"
@@ -219,6 +220,84 @@ func TestService_EndsAtTheDeadline(t *testing.T) {
 		operation, err := service.Create(t.Context(), jane, contactstest.Jane(t), wait)
 		require.NoError(t, err)
 		require.Equal(t, contacts.Succeeded, operation.Status, "the database is asked once more at the end")
+	})
+}
+
+// frozen is a repository that answers no question about operations: its database hangs.
+type frozen struct {
+	contacts.Repository
+}
+
+func (frozen) Operation(ctx context.Context, _ contacts.Tenant, _ uuid.UUID) (contacts.Operation, bool, error) {
+	<-ctx.Done()
+	return contacts.Operation{}, false, ctx.Err()
+}
+
+func newFrozen() (*contactstest.Desk, *contacts.Service) {
+	d := contactstest.NewDesk()
+	options := d.Options()
+	options.Repository = frozen{d}
+	return d, contacts.NewService(options)
+}
+
+// A database that hangs delays no answer: what was accepted is answered as pending.
+func TestService_DatabaseHangs(t *testing.T) {
+	for name, write := range map[string]contacts.Write{
+		"without a key": wait,
+		"with a key":    {Wait: wait.Wait, IdempotencyKey: "k1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				d, service := newFrozen()
+				d.OnSend = func(contacts.Command) error { return nil }
+				started := time.Now()
+				operation, err := service.Create(t.Context(), jane, contactstest.Jane(t), write)
+				require.NoError(t, err)
+				require.Equal(t, contacts.Pending, operation.Status)
+				require.LessOrEqual(t, time.Since(started), wait.Wait+600*time.Millisecond)
+			})
+		})
+	}
+}
+
+func TestService_DatabaseHangs_Notice(t *testing.T) {
+	for _, after := range []time.Duration{time.Second, wait.Wait + 100*time.Millisecond} { // during a poll, and the last question
+		synctest.Test(t, func(t *testing.T) {
+			d, service := newFrozen()
+			d.OnSend = func(command contacts.Command) error {
+				time.AfterFunc(after, func() { d.ApplyCommand(command, true) })
+				return nil
+			}
+			started := time.Now()
+			operation, err := service.Create(t.Context(), jane, contactstest.Jane(t), wait)
+			require.NoError(t, err)
+			require.Equal(t, contacts.Succeeded, operation.Status)
+			require.Equal(t, after, time.Since(started), "the notice is heard at once")
+			time.Sleep(wait.Wait) // until the question is given up
+		})
+	}
+}
+
+func TestService_DatabaseHangs_StopWaiting(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d, service := newFrozen()
+		d.OnSend = func(contacts.Command) error { return nil }
+		started := time.Now()
+		time.AfterFunc(time.Second, service.StopWaiting)
+		_, err := service.Create(t.Context(), jane, contactstest.Jane(t), contacts.Write{Wait: time.Minute})
+		require.NoError(t, err)
+		require.Less(t, time.Since(started), 2*time.Second)
+		time.Sleep(time.Minute)
+
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		d, service = newFrozen()
+		d.OnSend = func(contacts.Command) error { return nil }
+		started = time.Now()
+		_, err = service.Create(ctx, jane, contactstest.Jane(t), contacts.Write{Wait: time.Minute})
+		require.NoError(t, err)
+		require.Equal(t, time.Second, time.Since(started), "nor is a caller waited for that has gone")
+		time.Sleep(time.Minute)
 	})
 }
 
