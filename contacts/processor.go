@@ -37,7 +37,7 @@ var ErrBlocked = errors.New("an earlier command of the contact is not done")
 // Process applies the commands, those of one contact in the given order, and returns one error for each: nil means done,
 // whether it succeeded or failed in the domain's eyes, so that its message can be deleted. With any other it is to be
 // processed again, before later commands of its contact: [ErrDown] and [ErrTransient] blame the circumstances,
-// [ErrBlocked] an earlier command, the rest the command itself.
+// [ErrBlocked] an earlier command, the rest the command itself. [ErrDown] says that nothing else has failed before.
 func (p *Processor) Process(ctx context.Context, commands []Command) []error {
 	errs := make([]error, len(commands))
 	waiting := make([]int, len(commands))
@@ -45,6 +45,7 @@ func (p *Processor) Process(ctx context.Context, commands []Command) []error {
 		waiting[i] = i
 	}
 	blocked := map[uuid.UUID]bool{}
+	a := attempt{commands: commands, errs: errs}
 	for len(waiting) > 0 {
 		var round []int
 		round, waiting = nextRound(commands, waiting)
@@ -56,7 +57,7 @@ func (p *Processor) Process(ctx context.Context, commands []Command) []error {
 			}
 			runnable = append(runnable, i)
 		}
-		p.apply(ctx, commands, runnable, errs)
+		p.apply(ctx, &a, runnable)
 		for _, i := range runnable {
 			if errs[i] != nil {
 				blocked[commands[i].Contact] = true
@@ -82,29 +83,53 @@ func nextRound(commands []Command, waiting []int) (round, rest []int) {
 	return round, rest
 }
 
+// attempt is the state of one [Processor.Process].
+type attempt struct {
+	commands []Command
+	errs     []error
+	failed   bool // a part has failed though the database was there
+}
+
+// blame returns the error of a part as it is to be reported. Once another part has failed for a reason of its own, the
+// database was there: what says now that it is down, a deadline that the failures have used up above all, is a failure
+// that counts, or a few commands that fail slowly would hold the whole attempt for as long as they do.
+func (a *attempt) blame(err error) error {
+	down := errors.Is(err, ErrDown) || errors.Is(err, context.DeadlineExceeded)
+	if !down {
+		a.failed = true
+	}
+	if down && a.failed {
+		return fmt.Errorf("%w: after other commands had failed: %s", ErrTransient, err.Error()) // and no longer ErrDown
+	}
+	return err
+}
+
 // apply commits the commands at the given indexes together or, if that fails, in ever smaller parts, until the one that
 // is to blame stands alone.
-func (p *Processor) apply(ctx context.Context, commands []Command, indexes []int, errs []error) {
+func (p *Processor) apply(ctx context.Context, a *attempt, indexes []int) {
 	if len(indexes) == 0 {
 		return
 	}
 	batch := make([]Command, len(indexes))
 	for k, i := range indexes {
-		batch[k] = commands[i]
+		batch[k] = a.commands[i]
 	}
 	outcomes, err := p.ledger.Apply(ctx, batch, p.now(), p.cache.Announce)
-	switch {
-	case err == nil:
+	if err == nil {
 		p.publish(ctx, batch, outcomes)
-	case len(indexes) == 1 || errors.Is(err, ErrDown) || ctx.Err() != nil: // or splitting cannot help
-		for _, i := range indexes {
-			errs[i] = fmt.Errorf("apply command of operation %s: %w", commands[i].Operation, err)
-		}
-	default:
-		half := len(indexes) / 2
-		p.apply(ctx, commands, indexes[:half], errs)
-		p.apply(ctx, commands, indexes[half:], errs)
+		return
 	}
+	hopeless := errors.Is(err, ErrDown) || ctx.Err() != nil // splitting cannot help
+	err = a.blame(err)
+	if len(indexes) == 1 || hopeless {
+		for _, i := range indexes {
+			a.errs[i] = fmt.Errorf("apply command of operation %s: %w", a.commands[i].Operation, err)
+		}
+		return
+	}
+	half := len(indexes) / 2
+	p.apply(ctx, a, indexes[:half])
+	p.apply(ctx, a, indexes[half:])
 }
 
 // publish makes what was committed visible, the cache before the notices, so that whoever is told reads what it wrote.

@@ -3,9 +3,11 @@ package contacts_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"slices"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/uuid"
@@ -142,6 +144,41 @@ func TestProcessor_DatabaseDown(t *testing.T) {
 	}
 	require.Len(t, ledger.batches, 1, "splitting cannot help")
 	require.Empty(t, world.told)
+}
+
+// Two contacts whose locks are held use up the time of an attempt. That is no outage, for which a worker would wait.
+func TestProcessor_StuckCommandsUseUpTheTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		commands := make([]contacts.Command, 64)
+		for i := range commands {
+			commands[i] = contactstest.CreateCommand(t, contacts.DefaultTenant, contactstest.Jane(t))
+		}
+		stuck := []uuid.UUID{commands[0].Contact, commands[33].Contact}
+		ctx, cancel := context.WithTimeout(t.Context(), 9*time.Second)
+		defer cancel()
+		processor, _, _ := newProcessor(func(batch []contacts.Command) error {
+			if ctx.Err() != nil {
+				return fmt.Errorf("%w: %w", contacts.ErrDown, ctx.Err())
+			}
+			if slices.ContainsFunc(batch, func(c contacts.Command) bool { return slices.Contains(stuck, c.Contact) }) {
+				time.Sleep(time.Second)
+				return contacts.ErrTransient
+			}
+			return nil
+		})
+		done := 0
+		for _, err := range processor.Process(ctx, commands) {
+			if err == nil {
+				done++
+				continue
+			}
+			require.ErrorIs(t, err, contacts.ErrTransient)
+			require.NotErrorIs(t, err, contacts.ErrDown)
+			require.NotErrorIs(t, err, context.DeadlineExceeded)
+		}
+		require.NotZero(t, done)
+		require.Less(t, done, 62, "the time was up before the rest was tried")
+	})
 }
 
 func TestProcessor_CacheDownIsNoFailure(t *testing.T) {

@@ -87,7 +87,7 @@ func TestOpen_Postgres_TimeLimits(t *testing.T) {
 	t.Parallel()
 	db := open(t, databasetest.New(t, database.Postgres))
 	for name, want := range map[string]string{
-		"statement_timeout": "10s", "lock_timeout": "2s", "idle_in_transaction_session_timeout": "30s",
+		"statement_timeout": "10s", "lock_timeout": "500ms", "idle_in_transaction_session_timeout": "30s",
 	} {
 		var got string
 		require.NoError(t, db.Read.Raw("SELECT current_setting(?)", name).Scan(&got).Error)

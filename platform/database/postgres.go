@@ -20,8 +20,9 @@ const maxConnections = 20
 // set others.
 func limits() map[string]string {
 	return map[string]string{
-		"statement_timeout":                   "10000",
-		"lock_timeout":                        "2000",
+		"statement_timeout": "10000",
+		// Short, since a batch that waits for one lock is split and tried again, and its commands wait with it.
+		"lock_timeout":                        "500",
 		"idle_in_transaction_session_timeout": "30000",
 		// Whether an index helps depends on what is looked for: plans are made for each query's values.
 		"plan_cache_mode": "force_custom_plan",

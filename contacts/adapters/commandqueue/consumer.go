@@ -139,20 +139,21 @@ func (i item) blamed() bool {
 func (c *Consumer) handle(ctx context.Context, deliveries []queue.Delivery) {
 	left, unreadable := c.read(deliveries)
 	c.giveUp(ctx, unreadable)
-	for try := 0; len(left) > 0 && ctx.Err() == nil; try++ {
+	for try, failures := 0, 0; len(left) > 0 && failures < maxTries && ctx.Err() == nil; try++ {
 		if try > 0 {
 			sleep(ctx, backoff(try-1))
 		}
 		var down bool
-		if left, down = c.attempt(ctx, left); !down && try+1 >= maxTries {
-			break
+		if left, down = c.attempt(ctx, left); !down {
+			failures++
 		}
 	}
 	c.giveUp(ctx, left)
 }
 
 const (
-	// maxTries is how often a command is tried within one delivery. Then it makes way for those of other contacts.
+	// maxTries is how often a command is tried within one delivery, not counting an outage. Then it makes way for those of
+	// other contacts.
 	maxTries = 5
 	// tryLimit bounds one try on this side too: a database that is frozen or cut off keeps no limits of its own.
 	tryLimit = 15 * time.Second

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/uuid"
@@ -369,6 +370,69 @@ func TestConsumer_Parks_BeforeTheDeadLetterQueueDoes(t *testing.T) {
 		}, 30*time.Second, 5*time.Millisecond)
 		require.Len(t, b.parked, parked, "the first, and not the one behind it, which has not been tried")
 	}
+}
+
+// quiet is what a processor has around its ledger, where nobody is to be told anything.
+type quiet struct{ contacts.Parking }
+
+func (quiet) Announce(context.Context, []contacts.Document) error { return nil }
+func (quiet) Refresh(context.Context, []contacts.Document) error  { return nil }
+func (quiet) Vouch(context.Context, time.Time) error              { return nil }
+func (quiet) Notify(context.Context, []contacts.Notice) error     { return nil }
+
+// locked is a ledger some of whose contacts are locked by somebody else.
+type locked struct {
+	contacts.Ledger
+	contacts []uuid.UUID
+	patience time.Duration
+}
+
+func (l locked) Apply(
+	ctx context.Context, commands []contacts.Command, now time.Time, announce contacts.Announce,
+) ([]contacts.Outcome, error) {
+	if slices.ContainsFunc(commands, func(c contacts.Command) bool { return slices.Contains(l.contacts, c.Contact) }) {
+		select {
+		case <-time.After(l.patience):
+			return nil, contacts.ErrTransient
+		case <-ctx.Done():
+		}
+	}
+	if ctx.Err() != nil {
+		return nil, fmt.Errorf("%w: %w", contacts.ErrDown, ctx.Err())
+	}
+	return l.Ledger.Apply(ctx, commands, now, announce)
+}
+
+// Locks that are held use up the time of every try of a batch: it is handed back all the same, and so are those in it that
+// were never tried.
+func TestConsumer_TwoStuckContactsHoldNoBatch(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, nil)
+	commands := make([]contacts.Command, 64)
+	for i := range commands {
+		commands[i] = story(t, 0)[0]
+	}
+	deliveries := b.deliver(1, nil, commands...)
+	synctest.Test(t, func(t *testing.T) {
+		script := &scripted{deliveries: make(chan []queue.Delivery, 1), extended: map[string]time.Duration{}}
+		script.deliveries <- deliveries
+		ledger := locked{contactstest.NewModel(), []uuid.UUID{commands[0].Contact, commands[33].Contact}, 8 * time.Second}
+		processor := contacts.NewProcessor(ledger, quiet{}, quiet{}, quiet{}, slog.New(slog.DiscardHandler), nil)
+		consumer := commandqueue.NewConsumer(script, processor, commandqueue.ConsumerOptions{
+			Pollers: 1, Loops: 1, Batch: 100, PollWait: time.Second, Visibility: time.Hour, Log: slog.New(slog.DiscardHandler),
+		})
+		ctx, cancel := context.WithCancel(t.Context())
+		var running sync.WaitGroup
+		running.Go(func() { consumer.Run(ctx) })
+		time.Sleep(2 * time.Minute)
+		script.mu.Lock()
+		require.Contains(t, script.extended, "0")
+		require.Contains(t, script.extended, "33")
+		require.Len(t, script.deleted, len(commands)-len(script.extended))
+		script.mu.Unlock()
+		cancel()
+		running.Wait()
+	})
 }
 
 // While a batch is worked on others are received, and make up the next one together.
