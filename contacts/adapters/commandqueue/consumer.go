@@ -19,6 +19,8 @@ type Consumer struct {
 	processor Processor
 	options   ConsumerOptions
 	holding   holding
+	kept      chan struct{} // has an element for each command that is kept
+	keeping   sync.WaitGroup
 }
 
 // Processor is what a consumer needs of [contacts.Processor].
@@ -50,7 +52,10 @@ type Batch struct {
 
 // NewConsumer returns a consumer of q that has commands processed by processor.
 func NewConsumer(q queue.Queue, processor Processor, o ConsumerOptions) *Consumer {
-	return &Consumer{queue: q, processor: processor, options: o, holding: holding{receipts: map[string]time.Time{}}}
+	return &Consumer{
+		queue: q, processor: processor, options: o,
+		holding: holding{receipts: map[string]time.Time{}}, kept: make(chan struct{}, maxKept),
+	}
 }
 
 // Run consumes until ctx ends. It then finishes what is being applied, hands back what is not, and returns.
@@ -78,6 +83,7 @@ func (c *Consumer) Run(ctx context.Context) {
 		})
 	}
 	running.Wait()
+	c.keeping.Wait() // begun by who has run
 	stop()
 }
 
@@ -88,7 +94,7 @@ func (c *Consumer) poll(ctx context.Context, received chan<- []queue.Delivery) {
 		deliveries, err := c.queue.Receive(ctx, c.options.Batch, c.options.PollWait)
 		if err != nil && ctx.Err() == nil {
 			c.options.Log.WarnContext(ctx, "no messages received; trying again", "error", err)
-			sleep(ctx, backoff(failures))
+			sleep(ctx, backoff(failures, longestPause))
 			failures++
 			continue
 		}
@@ -141,7 +147,7 @@ func (c *Consumer) handle(ctx context.Context, deliveries []queue.Delivery) {
 	c.giveUp(ctx, unreadable)
 	for try, failures := 0, 0; len(left) > 0 && failures < maxTries && ctx.Err() == nil; try++ {
 		if try > 0 {
-			sleep(ctx, backoff(try-1))
+			sleep(ctx, backoff(try-1, longestPause))
 		}
 		var down bool
 		if left, down = c.attempt(ctx, left); !down {
@@ -157,55 +163,9 @@ const (
 	maxTries = 5
 	// tryLimit bounds one try on this side too: a database that is frozen or cut off keeps no limits of its own.
 	tryLimit = 15 * time.Second
-	// parkAfter is how many deliveries a message gets that is itself to blame.
-	parkAfter = 5
-	// parkAnyway is how many any other gets. The dead-letter queue, which takes messages after a few more, would let the
-	// later ones of the contact go on as well, but tell nobody how the operation ended.
-	parkAnyway = 18
+	// longestPause is the longest one between two tries.
+	longestPause = 2 * time.Second
 )
-
-// giveUp parts with what is not done. A message that is itself to blame, in its last delivery, is parked, so that those
-// behind it can go on. The others are handed back: on a shutdown at once, so that others take over; else for a pause that
-// grows with each delivery. The commands of a contact stay in order, since no later one is delivered before the first.
-func (c *Consumer) giveUp(ctx context.Context, left []item) {
-	pauses := map[time.Duration][]string{}
-	for _, it := range left {
-		pause := time.Duration(0)
-		if ctx.Err() == nil {
-			limit := parkAnyway
-			if it.blamed() {
-				limit = parkAfter
-			}
-			tried := !errors.Is(it.err, contacts.ErrBlocked)
-			if tried && it.delivery.Attempt >= limit && c.park(ctx, it) {
-				continue
-			}
-			pause = min(time.Second<<min(it.delivery.Attempt-1, 10), c.options.Visibility)
-		}
-		pauses[pause] = append(pauses[pause], it.delivery.Receipt)
-	}
-	for pause, receipts := range pauses {
-		c.holding.remove(receipts...)
-		c.report(ctx, "hand back", len(receipts), c.queue.Extend(context.WithoutCancel(ctx), pause, receipts...))
-	}
-}
-
-// park sets a message aside, and reports whether that was done.
-func (c *Consumer) park(ctx context.Context, it item) bool {
-	parked := contacts.ParkedCommand{
-		Group: it.delivery.Group, Body: it.delivery.Body, Reason: it.err.Error(), Attempts: it.delivery.Attempt,
-	}
-	limited, cancel := context.WithTimeout(ctx, tryLimit)
-	defer cancel()
-	if err := c.processor.Park(limited, parked, it.command); err != nil {
-		c.options.Log.ErrorContext(ctx, "message not parked; it is handed back", "group", it.delivery.Group, "error", err)
-		return false
-	}
-	c.options.Log.ErrorContext(ctx, "message parked: see `contacts worker parked`", "group", it.delivery.Group, "reason", it.err)
-	c.holding.remove(it.delivery.Receipt)
-	c.report(ctx, "delete", 1, c.queue.Delete(ctx, it.delivery.Receipt))
-	return true
-}
 
 // attempt processes the commands, once, and returns those that are not done, and whether the database was found down.
 func (c *Consumer) attempt(ctx context.Context, items []item) (left []item, down bool) {
@@ -267,27 +227,6 @@ func (c *Consumer) read(deliveries []queue.Delivery) (readable, unreadable []ite
 	return readable, unreadable
 }
 
-// keepInvisible extends the visibility of all that is held, together, until the returned function is called.
-func (c *Consumer) keepInvisible(ctx context.Context) (stop func()) {
-	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	var beating sync.WaitGroup
-	beating.Go(func() {
-		ticker := time.NewTicker(c.options.Visibility / 3)
-		defer ticker.Stop()
-		for {
-			select {
-			case <-ctx.Done():
-				return
-			case now := <-ticker.C:
-				if receipts := c.holding.since(now.Add(-c.options.Visibility / 6)); len(receipts) > 0 {
-					c.report(ctx, "extend visibility", len(receipts), c.queue.Extend(ctx, c.options.Visibility, receipts...))
-				}
-			}
-		}
-	})
-	return func() { cancel(); beating.Wait() }
-}
-
 // report logs the error of a call about messages that others may have been given already, which is nothing to stop for:
 // what was not deleted is delivered again and changes nothing.
 func (c *Consumer) report(ctx context.Context, call string, messages int, err error) {
@@ -296,46 +235,10 @@ func (c *Consumer) report(ctx context.Context, call string, messages int, err er
 	}
 }
 
-// holding is the receipts of all messages that the consumer has, with the time when it got them.
-type holding struct {
-	mu       sync.Mutex
-	receipts map[string]time.Time
-}
-
-func (h *holding) add(deliveries []queue.Delivery) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	now := time.Now()
-	for _, delivery := range deliveries {
-		h.receipts[delivery.Receipt] = now
-	}
-}
-
-func (h *holding) remove(receipts ...string) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	for _, receipt := range receipts {
-		delete(h.receipts, receipt)
-	}
-}
-
-// since returns the receipts that have been held since before the given time.
-func (h *holding) since(before time.Time) []string {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	var receipts []string
-	for receipt, got := range h.receipts {
-		if got.Before(before) {
-			receipts = append(receipts, receipt)
-		}
-	}
-	return receipts
-}
-
-// backoff is a pause that doubles with each failure up to two seconds, less a random part, so that workers that failed
+// backoff is a pause that doubles with each failure up to the longest, less a random part, so that workers that failed
 // together do not come back together.
-func backoff(failures int) time.Duration {
-	pause := min(50*time.Millisecond<<min(failures, 10), 2*time.Second)
+func backoff(failures int, longest time.Duration) time.Duration {
+	pause := min(50*time.Millisecond<<min(failures, 10), longest)
 	return pause/2 + rand.N(pause/2)
 }
 

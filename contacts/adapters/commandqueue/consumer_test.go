@@ -32,6 +32,8 @@ type bench struct {
 	sender *commandqueue.Sender
 	stop   func()
 
+	refusePark func() error // nil: nothing is refused
+
 	mu      sync.Mutex
 	process func(contacts.Command) error
 	seen    map[uuid.UUID][]contacts.Command // by contact, in the order of their processing
@@ -71,6 +73,11 @@ func (b *bench) run() {
 }
 
 func (b *bench) Park(_ context.Context, parked contacts.ParkedCommand, command *contacts.Command) error {
+	if b.refusePark != nil {
+		if err := b.refusePark(); err != nil {
+			return err
+		}
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if command != nil {
@@ -347,29 +354,6 @@ func TestConsumer_Parks(t *testing.T) {
 	require.Equal(t, "bad", b.parked[1].Reason)
 	require.Equal(t, []contacts.Command{bad[0], bad[2]}, b.processed(bad[0].Contact))
 	require.Equal(t, unreadable[1:], b.processed(unreadable[0].Contact))
-}
-
-// What circumstances keep from being applied is set aside only before the dead-letter queue takes it.
-func TestConsumer_Parks_BeforeTheDeadLetterQueueDoes(t *testing.T) {
-	t.Parallel()
-	for attempt, parked := range map[int]int{17: 0, 18: 1} {
-		b := newBench(t, func(contacts.Command) error { return contacts.ErrTransient })
-		commands := story(t, 2)
-		script := &scripted{deliveries: make(chan []queue.Delivery, 1), extended: map[string]time.Duration{}}
-		script.deliveries <- b.deliver(attempt, nil, commands...)
-		consumer := commandqueue.NewConsumer(script, b, commandqueue.ConsumerOptions{
-			Pollers: 1, Loops: 1, Batch: 10, PollWait: time.Second, Visibility: time.Minute, Log: slog.New(slog.DiscardHandler),
-		})
-		ctx, cancel := context.WithCancel(t.Context())
-		defer cancel()
-		go consumer.Run(ctx)
-		require.Eventually(t, func() bool {
-			script.mu.Lock()
-			defer script.mu.Unlock()
-			return len(script.extended) == len(commands)-parked
-		}, 30*time.Second, 5*time.Millisecond)
-		require.Len(t, b.parked, parked, "the first, and not the one behind it, which has not been tried")
-	}
 }
 
 // quiet is what a processor has around its ledger, where nobody is to be told anything.
