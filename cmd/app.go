@@ -110,7 +110,7 @@ func openApp(ctx context.Context, settings *config.Config, o options) (_ *app, e
 	a.parking = store
 	a.housekeeper = contacts.NewHousekeeper(store, log, nil)
 	a.metrics.watchParked(a.parking)
-	a.consumer = commandqueue.NewConsumer(a.queue, contacts.NewProcessor(store, store, cached, a.notices, log, nil),
+	a.consumer = commandqueue.NewConsumer(a.queue, contacts.NewProcessor(store, store, store, cached, a.notices, log, nil),
 		commandqueue.ConsumerOptions{
 			Pollers: a.pollers(), Loops: settings.Worker.Loops, Batch: settings.Worker.Batch, PollWait: settings.Queue.PollWait,
 			Visibility: a.visibility(), Log: log, Observe: a.metrics.batch,

@@ -28,6 +28,8 @@ func (w *ward) Owed(context.Context, int) (bool, []contacts.Document, error) {
 	return w.outage, w.owed, w.owedErr
 }
 
+func (w *ward) Owe(context.Context, []contacts.Document) error { return nil }
+
 func (w *ward) Settle(_ context.Context, owed []contacts.Document, _ time.Time) error {
 	w.settled = append(w.settled, owed...)
 	w.outage = false

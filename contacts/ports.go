@@ -43,6 +43,10 @@ type Debts interface {
 	// id and version.
 	Owed(ctx context.Context, limit int) (outage bool, owed []Document, err error)
 
+	// Owe notes that the cache misses documents that are committed, and declares an outage if none is: for a commit that was
+	// announced, and of which the cache could not be told then. What is owed already in a newer version stays so.
+	Owe(ctx context.Context, documents []Document) error
+
 	// Settle strikes debts off, but not those that have grown a newer version since, and ends the outage if none is left and
 	// none has come for [OutageLinger]: a worker that alone cannot reach the cache needs that time to write at all.
 	Settle(ctx context.Context, owed []Document, now time.Time) error

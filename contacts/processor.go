@@ -15,6 +15,7 @@ import (
 type Processor struct {
 	ledger  Ledger
 	parking Parking
+	debts   Debts
 	cache   Cache
 	notices Notices
 	log     *slog.Logger
@@ -23,12 +24,12 @@ type Processor struct {
 
 // NewProcessor returns a processor. now is the clock; time.Now where nil.
 func NewProcessor(
-	ledger Ledger, parking Parking, cache Cache, notices Notices, log *slog.Logger, now func() time.Time,
+	ledger Ledger, parking Parking, debts Debts, cache Cache, notices Notices, log *slog.Logger, now func() time.Time,
 ) *Processor {
 	if now == nil {
 		now = time.Now
 	}
-	return &Processor{ledger, parking, cache, notices, log, now}
+	return &Processor{ledger, parking, debts, cache, notices, log, now}
 }
 
 // ErrBlocked is the error of a command that was not tried because an earlier one of its contact has to be tried again.
@@ -132,7 +133,9 @@ func (p *Processor) apply(ctx context.Context, a *attempt, indexes []int) {
 	p.apply(ctx, a, indexes[half:])
 }
 
-// publish makes what was committed visible, the cache before the notices, so that whoever is told reads what it wrote.
+// publish makes what was committed visible, the cache before the notices, so that whoever is told reads what it wrote. A
+// cache that cannot be told may have lost the mark too that the commit was announced by, when it was restarted in between
+// say, and be filled with what was before: that it is owed the documents is noted, so that nobody trusts it until it has them.
 func (p *Processor) publish(ctx context.Context, batch []Command, outcomes []Outcome) {
 	ctx = context.WithoutCancel(ctx) // it is committed: a shutdown must not keep it from being told
 	documents := make([]Document, 0, len(outcomes))
@@ -147,6 +150,9 @@ func (p *Processor) publish(ctx context.Context, batch []Command, outcomes []Out
 	}
 	if err := p.cache.Refresh(ctx, documents); err != nil {
 		p.log.WarnContext(ctx, "cache not refreshed after a commit", "documents", len(documents), "error", err)
+		if err := p.debts.Owe(ctx, documents); err != nil {
+			p.log.ErrorContext(ctx, "what the cache misses not noted", "documents", len(documents), "error", err)
+		}
 	}
 	p.notify(ctx, notices)
 }

@@ -39,6 +39,7 @@ func (l *ledger) Apply(
 // world records what a processor told it, in order.
 type world struct {
 	contacts.Parking
+	contacts.Debts
 	parked []contacts.ParkedCommand
 	ended  []*contacts.Operation
 
@@ -46,6 +47,7 @@ type world struct {
 	announced []contacts.Document
 	documents []contacts.Document
 	notices   []contacts.Notice
+	owed      []contacts.Document
 	cacheErr  error
 }
 
@@ -58,6 +60,12 @@ func (w *world) Park(_ context.Context, parked contacts.ParkedCommand, ended *co
 func (w *world) Announce(_ context.Context, documents []contacts.Document) error {
 	w.told = append(w.told, "announced")
 	w.announced = append(w.announced, documents...)
+	return nil
+}
+
+func (w *world) Owe(_ context.Context, documents []contacts.Document) error {
+	w.told = append(w.told, "debts")
+	w.owed = append(w.owed, documents...)
 	return nil
 }
 
@@ -77,7 +85,7 @@ func (w *world) Notify(_ context.Context, notices []contacts.Notice) error {
 
 func newProcessor(refuse func([]contacts.Command) error) (*contacts.Processor, *ledger, *world) {
 	l, w := &ledger{Model: contactstest.NewModel(), refuse: refuse}, &world{}
-	return contacts.NewProcessor(l, w, w, w, slog.New(slog.DiscardHandler), nil), l, w
+	return contacts.NewProcessor(l, w, w, w, w, slog.New(slog.DiscardHandler), nil), l, w
 }
 
 func TestProcessor_KeepsTheOrderOfAContact(t *testing.T) {
@@ -187,7 +195,8 @@ func TestProcessor_CacheDownIsNoFailure(t *testing.T) {
 	command := contactstest.CreateCommand(t, contacts.DefaultTenant, contactstest.Jane(t))
 	command.ReplyTo = "api-1"
 	require.Equal(t, []error{nil}, processor.Process(t.Context(), []contacts.Command{command}))
-	require.Equal(t, []string{"announced", "cache", "notices"}, world.told)
+	require.Equal(t, []string{"announced", "cache", "debts", "notices"}, world.told, "what the cache misses is owed to it")
+	require.Equal(t, world.announced, world.owed)
 	require.Equal(t, "api-1", world.notices[0].Address)
 }
 

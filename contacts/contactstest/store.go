@@ -83,6 +83,25 @@ func RunDebts(t *testing.T, open func(t *testing.T) IndebtedStore) {
 	require.ErrorIs(t, err, contacts.ErrDown, "another outage is declared anew")
 	require.NoError(t, store.Settle(t.Context(), nil, over.Add(contacts.TrustLimit)))
 	requireOwed(false)
+
+	// Of what was committed the cache could not be told: that is owed from now on, whether or not there is an outage.
+	third := l.apply(again).Current
+	require.NoError(t, store.Owe(t.Context(), []contacts.Document{third}))
+	requireOwed(true, third)
+	other := l.apply(CreateCommand(t, l.tenant, Jane(t))).Current
+	require.NoError(t, store.Owe(t.Context(), []contacts.Document{second, other}))
+	requireOwed(true, third, other) // the older version comes late, and is not what is owed
+	now := time.Now()
+	require.NoError(t, store.Settle(t.Context(), []contacts.Document{second, other}, now))
+	requireOwed(true, third)
+	require.NoError(t, store.Settle(t.Context(), []contacts.Document{third}, now))
+	require.NoError(t, store.Settle(t.Context(), nil, now.Add(contacts.OutageLinger+time.Second)))
+	requireOwed(true) // not everybody can know of it yet
+	last := MergeCommand(t, l.tenant, create.Contact, `{"nickname":"L"}`)
+	_, err = l.Apply(t.Context(), []contacts.Command{last}, now, down)
+	require.ErrorIs(t, err, contacts.ErrDown)
+	_, err = l.Apply(t.Context(), []contacts.Command{last}, now.Add(contacts.TrustLimit+time.Second), down)
+	require.NoError(t, err, "it is an outage as any other")
 }
 
 // RunStore is the contract of [contacts.Repository] and [contacts.Ledger]. Every case works in tenants of its own, so

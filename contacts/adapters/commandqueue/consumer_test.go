@@ -357,7 +357,10 @@ func TestConsumer_Parks(t *testing.T) {
 }
 
 // quiet is what a processor has around its ledger, where nobody is to be told anything.
-type quiet struct{ contacts.Parking }
+type quiet struct {
+	contacts.Parking
+	contacts.Debts
+}
 
 func (quiet) Announce(context.Context, []contacts.Document) error { return nil }
 func (quiet) Refresh(context.Context, []contacts.Document) error  { return nil }
@@ -401,7 +404,7 @@ func TestConsumer_TwoStuckContactsHoldNoBatch(t *testing.T) {
 		script := &scripted{deliveries: make(chan []queue.Delivery, 1), extended: map[string]time.Duration{}}
 		script.deliveries <- deliveries
 		ledger := locked{contactstest.NewModel(), []uuid.UUID{commands[0].Contact, commands[33].Contact}, 8 * time.Second}
-		processor := contacts.NewProcessor(ledger, quiet{}, quiet{}, quiet{}, slog.New(slog.DiscardHandler), nil)
+		processor := contacts.NewProcessor(ledger, quiet{}, quiet{}, quiet{}, quiet{}, slog.New(slog.DiscardHandler), nil)
 		consumer := commandqueue.NewConsumer(script, processor, commandqueue.ConsumerOptions{
 			Pollers: 1, Loops: 1, Batch: 100, PollWait: time.Second, Visibility: time.Hour, Log: slog.New(slog.DiscardHandler),
 		})

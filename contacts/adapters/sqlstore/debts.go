@@ -1,9 +1,12 @@
 package sqlstore
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -52,14 +55,29 @@ func owe(tx *gorm.DB, documents []contacts.Document, now time.Time) (undeclared 
 	case now.Sub(*outage.KnownSince) < contacts.TrustLimit:
 		return false, fmt.Errorf("%w: the cache is down, and may be trusted for some time yet", contacts.ErrDown)
 	}
+	return false, noteDebts(tx, documents)
+}
+
+// noteDebts notes what the cache misses, unless a newer version is noted already: debts may come late, and whoever pays the
+// newer one must not be made to strike off an older one instead.
+func noteDebts(tx *gorm.DB, documents []contacts.Document) error {
 	debts := make([]debtRow, len(documents))
 	for i, document := range documents {
 		debts[i] = debtRow{TenantID: string(document.Tenant), ContactID: document.ID, Version: document.Version}
 	}
-	if err := tx.Clauses(clause.OnConflict{UpdateAll: true}).Create(&debts).Error; err != nil {
-		return false, fmt.Errorf("note what the cache misses: %w", err)
+	// In key order, so that two who note the same ones cannot deadlock.
+	slices.SortFunc(debts, func(a, b debtRow) int {
+		return cmp.Or(cmp.Compare(a.TenantID, b.TenantID), bytes.Compare(a.ContactID[:], b.ContactID[:]))
+	})
+	err := tx.Clauses(clause.OnConflict{
+		Columns:   []clause.Column{{Name: "tenant_id"}, {Name: "contact_id"}},
+		UpdateAll: true,
+		Where:     clause.Where{Exprs: []clause.Expression{clause.Expr{SQL: "cache_debts.version < excluded.version"}}},
+	}).Create(&debts).Error
+	if err != nil {
+		return fmt.Errorf("note what the cache misses: %w", err)
 	}
-	return false, nil
+	return nil
 }
 
 // declareOutage warns every keeper that the cache misses writes from now on, and notes since when they can know.
@@ -81,6 +99,31 @@ func declareOutage(db *gorm.DB) error {
 		if err != nil {
 			return fmt.Errorf("note since when the outage of the cache is known: %w", err)
 		}
+	}
+	return nil
+}
+
+// Owe implements [contacts.Debts].
+func (s *Store) Owe(ctx context.Context, documents []contacts.Document) error {
+	ctx, cancel := context.WithTimeout(ctx, writeLimit)
+	defer cancel()
+	db := s.db.Write.WithContext(ctx)
+	now := time.Now().UTC()
+	err := db.Transaction(func(tx *gorm.DB) error {
+		// Declared, or locked so that it cannot be ended before the debts are there.
+		declared := tx.Clauses(clause.OnConflict{
+			Columns: []clause.Column{{Name: "id"}}, DoUpdates: clause.AssignmentColumns([]string{"last_debt"}),
+		}).Create(&outageRow{ID: 1, Token: uuid.NewString(), LastDebt: &now})
+		if declared.Error != nil {
+			return fmt.Errorf("declare an outage of the cache: %w", declared.Error)
+		}
+		return noteDebts(tx, documents)
+	})
+	if err == nil {
+		err = declareOutage(db) // it is, but since when that is known is not noted yet
+	}
+	if err != nil {
+		return applyError(err)
 	}
 	return nil
 }
