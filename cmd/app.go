@@ -102,7 +102,14 @@ func openApp(ctx context.Context, settings *config.Config, o options) (_ *app, e
 	})
 	switch {
 	case settings.SharedCache():
-		a.keeping = []func(context.Context){cached.Watch, contacts.NewKeeper(store, store, cached, log, nil).Run}
+		// On a connection of its own: with all the others in use by slow queries, it would take the database for down.
+		own, err := database.Open(ctx, settings.Database.URL, database.MaxConnections(1))
+		if err != nil {
+			return nil, fmt.Errorf("open database.url: %w", err)
+		}
+		a.closers = append(a.closers, own.Close)
+		source := sqlstore.New(own)
+		a.keeping = []func(context.Context){cached.Watch, contacts.NewKeeper(source, source, cached, log, nil).Run}
 	case !settings.Embedded():
 		// What other processes write, this one's own cache does not hear of: nobody vouches for it, so it is never trusted.
 		a.keeping = []func(context.Context){cached.Watch}

@@ -37,7 +37,9 @@ type Keeper struct {
 	clear time.Time // when no outage was declared, as far as is known; zero: never
 }
 
-// NewKeeper returns a keeper. repository must not answer from the cache. now is the clock; time.Now where nil.
+// NewKeeper returns a keeper. repository must not answer from the cache. Neither it nor debts may have to wait for
+// connections that others use: a database that is slow for them would be taken for one that is down. now is the clock;
+// time.Now where nil.
 func NewKeeper(debts Debts, repository Repository, cache Cache, log *slog.Logger, now func() time.Time) *Keeper {
 	if now == nil {
 		now = time.Now
@@ -73,9 +75,11 @@ func (k *Keeper) Keep(ctx context.Context) error {
 	looking, cancel := context.WithTimeout(ctx, lookLimit)
 	outage, owed, err := k.debts.Owed(looking, payAtOnce)
 	cancel()
+	if outage { // whatever else cannot be told
+		k.clear = time.Time{}
+	}
 	switch {
 	case err == nil && outage:
-		k.clear = time.Time{}
 	case err == nil, asked.Sub(k.clear) < TrustLimit-lookLimit:
 		// Whoever declared an outage since has to wait for TrustLimit before it writes without the cache, and by then the
 		// database has either told of it or gone.

@@ -94,4 +94,13 @@ func TestKeeper(t *testing.T) {
 	w.vouched, w.owedErr = nil, errors.New("database down")
 	require.Error(t, keeper.Keep(t.Context()))
 	require.Empty(t, w.vouched, "nor when the database goes down during an outage")
+
+	w.owedErr = nil
+	require.NoError(t, keeper.Keep(t.Context()))
+	require.Len(t, w.vouched, 1)
+	w.vouched, w.outage, w.owedErr = nil, true, errors.New("the database went down when the outage had been seen")
+	require.Error(t, keeper.Keep(t.Context()))
+	w.outage = false
+	require.Error(t, keeper.Keep(t.Context()))
+	require.Empty(t, w.vouched, "what was seen of an outage counts, whatever came after it")
 }

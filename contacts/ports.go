@@ -40,7 +40,7 @@ type Ledger interface {
 // Debts are what the cache missed while it could not be reached; see [Keeper].
 type Debts interface {
 	// Owed reports whether an outage of the cache is declared and, if so, up to limit of the documents it missed, by tenant,
-	// id and version.
+	// id and version. An outage that is declared is reported also with an error, which says that the debts cannot be told.
 	Owed(ctx context.Context, limit int) (outage bool, owed []Document, err error)
 
 	// Owe notes that the cache misses documents that are committed, and declares an outage if none is: for a commit that was

@@ -52,17 +52,31 @@ type DB struct {
 	pools  []*sql.DB
 }
 
+// Option changes how a database is opened.
+type Option func(*options)
+
+type options struct {
+	maxConnections int // 0: as many as the engine's adapter likes
+}
+
+// MaxConnections bounds how many connections there are at the same time; on SQLite, how many that read.
+func MaxConnections(n int) Option { return func(o *options) { o.maxConnections = n } }
+
 // Open opens the database that url names and checks that it answers. A SQLite file is created when it is not there.
 // The URL's password is in no error.
-func Open(ctx context.Context, url string) (*DB, error) {
+func Open(ctx context.Context, url string, choices ...Option) (*DB, error) {
 	engine, err := EngineOf(url)
 	if err != nil {
 		return nil, err
 	}
-	if engine == Postgres {
-		return openPostgres(ctx, url)
+	var o options
+	for _, choose := range choices {
+		choose(&o)
 	}
-	return openSQLite(ctx, filePath(url))
+	if engine == Postgres {
+		return openPostgres(ctx, url, o)
+	}
+	return openSQLite(ctx, filePath(url), o)
 }
 
 // Ping reports whether the database answers.

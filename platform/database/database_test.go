@@ -67,6 +67,31 @@ func TestOpen_ReadSeesWhatWasCommitted(t *testing.T) {
 	})
 }
 
+func TestOpen_MaxConnections(t *testing.T) {
+	t.Parallel()
+	for _, engine := range []database.Engine{database.SQLite, database.Postgres} {
+		address := databasetest.New(t, engine)
+		for limit, free := range map[int]bool{0: true, 1: false} {
+			var options []database.Option
+			if limit > 0 {
+				options = append(options, database.MaxConnections(limit))
+			}
+			db, err := database.Open(t.Context(), address, options...)
+			require.NoError(t, err)
+			pool, err := db.Read.DB()
+			require.NoError(t, err)
+			held, err := pool.Conn(t.Context())
+			require.NoError(t, err)
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			err = db.Read.WithContext(ctx).Exec("SELECT 1").Error
+			cancel()
+			require.Equal(t, free, err == nil, "%s, %d: %v", engine, limit, err)
+			require.NoError(t, held.Close())
+			require.NoError(t, db.Close())
+		}
+	}
+}
+
 func TestOpen_SQLite(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "new folder", "ü?#%.db")

@@ -12,8 +12,8 @@ import (
 	"gorm.io/driver/postgres"
 )
 
-// maxConnections is the size of a process's pool. The sum over all processes has to stay under the server's
-// max_connections.
+// maxConnections is the size of a pool, of which a process has one, and a keeper's single connection. The sum over all
+// processes has to stay under the server's max_connections.
 const maxConnections = 20
 
 // limits are PostgreSQL's own time limits, in milliseconds, and other settings, for every session but a migration's. A URL may
@@ -29,10 +29,13 @@ func limits() map[string]string {
 	}
 }
 
-func openPostgres(ctx context.Context, url string) (*DB, error) {
+func openPostgres(ctx context.Context, url string, o options) (*DB, error) {
 	pool, err := postgresPool(url, limits())
 	if err != nil {
 		return nil, err
+	}
+	if o.maxConnections > 0 {
+		pool.SetMaxOpenConns(o.maxConnections) // which bounds the idle ones too
 	}
 	db := &DB{Engine: Postgres, pools: []*sql.DB{pool}}
 	if err := db.Ping(ctx); err != nil {

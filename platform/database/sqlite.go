@@ -22,7 +22,7 @@ const maxReaders = 8
 // slash.
 func filePath(databaseURL string) string { return strings.TrimPrefix(databaseURL, "sqlite://") }
 
-func openSQLite(ctx context.Context, path string) (*DB, error) {
+func openSQLite(ctx context.Context, path string, o options) (*DB, error) {
 	// What was acknowledged has to survive a power cut, so every commit is synced.
 	writer, err := sqlitePool(path, "journal_mode(WAL)", "synchronous(FULL)")
 	if err != nil {
@@ -39,6 +39,9 @@ func openSQLite(ctx context.Context, path string) (*DB, error) {
 	}
 	reader.SetMaxOpenConns(maxReaders)
 	reader.SetMaxIdleConns(maxReaders)
+	if o.maxConnections > 0 {
+		reader.SetMaxOpenConns(o.maxConnections)
+	}
 	db.pools = append(db.pools, reader)
 	for _, handle := range []struct {
 		pool *sql.DB

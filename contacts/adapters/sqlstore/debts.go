@@ -141,7 +141,7 @@ func (s *Store) Owed(ctx context.Context, limit int) (bool, []contacts.Document,
 	}
 	var debts []debtRow
 	if err := db.Limit(limit).Find(&debts).Error; err != nil {
-		return false, nil, readError(ctx, "read what the cache misses", err)
+		return true, nil, readError(ctx, "read what the cache misses", err)
 	}
 	owed := make([]contacts.Document, len(debts))
 	for i, debt := range debts {

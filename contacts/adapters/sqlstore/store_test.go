@@ -1,10 +1,13 @@
 package sqlstore_test
 
 import (
+	"context"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"contacts/contacts"
 	"contacts/contacts/adapters/sqlstore"
 	"contacts/contacts/contactstest"
 	"contacts/platform/database"
@@ -36,4 +39,44 @@ func TestStore_Contract(t *testing.T) {
 			})
 		})
 	}
+}
+
+// That an outage is declared is told even where the debts cannot be.
+func TestStore_Owed_HalfTold(t *testing.T) {
+	for _, engine := range []database.Engine{database.SQLite, database.Postgres} {
+		db, err := database.Open(t.Context(), databasetest.Migrated(t, engine))
+		require.NoError(t, err)
+		t.Cleanup(func() { require.NoError(t, db.Close()) })
+		store := sqlstore.New(db)
+		document := contacts.Document{Tenant: contacts.DefaultTenant, ID: contactstest.NewID(t), Version: 1}
+		require.NoError(t, store.Owe(t.Context(), []contacts.Document{document}))
+		require.NoError(t, db.Write.Exec("ALTER TABLE cache_debts RENAME TO away").Error)
+		outage, _, err := store.Owed(t.Context(), 100)
+		require.Error(t, err)
+		require.True(t, outage, string(engine))
+	}
+}
+
+// Queries that use every connection there is do not keep a handle of its own from being answered.
+func TestStore_Owed_OnAConnectionOfItsOwn(t *testing.T) {
+	address := databasetest.Migrated(t, database.Postgres)
+	db, err := database.Open(t.Context(), address)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, db.Close()) })
+	own, err := database.Open(t.Context(), address, database.MaxConnections(1))
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, own.Close()) })
+	pool, err := db.Read.DB()
+	require.NoError(t, err)
+	for range pool.Stats().MaxOpenConnections {
+		conn, err := pool.Conn(t.Context())
+		require.NoError(t, err)
+		t.Cleanup(func() { require.NoError(t, conn.Close()) })
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+	defer cancel()
+	_, _, err = sqlstore.New(db).Owed(ctx, 1)
+	require.Error(t, err, "the others' are in use")
+	_, _, err = sqlstore.New(own).Owed(t.Context(), 1)
+	require.NoError(t, err)
 }
