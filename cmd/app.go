@@ -27,8 +27,8 @@ import (
 	"contacts/platform/telemetry"
 )
 
-// closeLimit is how long sends to SQS and its last polls are waited for when the queue is closed.
-const closeLimit = 10 * time.Second
+// closeLimit is how long sends to SQS and its last polls are waited for when the queue is closed: as long as they may take.
+const closeLimit = config.MaxPollWait + time.Second
 
 // app is the opened adapters and the use cases over them, the same in every command.
 type app struct {

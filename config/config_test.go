@@ -129,6 +129,15 @@ func TestLoad_Contradictions(t *testing.T) {
 	require.ErrorContains(t, err, "queue.visibility: ")
 }
 
+// A poll that could outlast the stop of its process would be cut, and what SQS gives it hidden.
+func TestLoad_PollWaitFitsIntoAStop(t *testing.T) {
+	got, err := load(t, "--queue-poll-wait", "9s")
+	require.NoError(t, err)
+	require.Equal(t, config.MaxPollWait, got.Queue.PollWait)
+	_, err = load(t, "--queue-poll-wait", "9001ms")
+	require.ErrorContains(t, err, "queue.poll_wait: expected a duration from 0s to 9s")
+}
+
 func TestLoad_SecretFromFile(t *testing.T) {
 	t.Setenv("CONTACTS_DATABASE_URL_FILE", file(t, "postgres://u:p%40ss@db/contacts\n"))
 	got, err := load(t, "--queue-url", "http://127.0.0.1:1/1/a.fifo")

@@ -25,6 +25,10 @@ func (s setting) env() string {
 	return "CONTACTS_" + strings.ToUpper(strings.ReplaceAll(s.key, ".", "_"))
 }
 
+// MaxPollWait is the longest queue.poll_wait. SQS would take 20 s; but whoever ends a process waits for its last polls, since
+// SQS hides what it gives a poll that was cut, and has the rest of the work to finish within the time that it is given.
+const MaxPollWait = 9 * time.Second
+
 // settings lists every setting there is, each writing into c.
 func settings(c *Config) []setting {
 	return []setting{
@@ -41,7 +45,7 @@ func settings(c *Config) []setting {
 			"queue.visibility", "60s", "SQS: how long a received message is hidden from other workers before it is delivered again", false,
 			duration(&c.Queue.Visibility, time.Second, 12*time.Hour),
 		},
-		{"queue.poll_wait", "5s", "how long one receive waits for messages", false, duration(&c.Queue.PollWait, 0, 20*time.Second)},
+		{"queue.poll_wait", "5s", "how long one receive waits for messages, up to 9s", false, duration(&c.Queue.PollWait, 0, MaxPollWait)},
 		{"http.addr", "127.0.0.1:8000", "address of the API", false, address(&c.HTTP.Addr)},
 		{"http.max_body_bytes", "1048576", "largest accepted request body, in bytes", false, number(&c.HTTP.MaxBodyBytes, 1024, 16<<20)},
 		{"admin.addr", "127.0.0.1:9090", "address of /livez, /readyz and /metrics", false, address(&c.Admin.Addr)},
