@@ -1,6 +1,7 @@
 package database_test
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
 	"database/sql/driver"
@@ -212,6 +213,93 @@ func TestFaultOf_Postgres_Deadlock(t *testing.T) {
 	err := errors.Join(<-errs, <-errs) // the victim's; the other one goes on
 	require.Error(t, err)
 	require.Equal(t, database.Transient, database.FaultOf(err), "%v", err)
+}
+
+// Somebody else has the lock, or the transaction has stood still for too long.
+func TestFaultOf_Postgres_Waits(t *testing.T) {
+	t.Parallel()
+	db := open(t, databasetest.New(t, database.Postgres))
+	holder := db.Write.Begin()
+	defer holder.Rollback()
+	require.NoError(t, holder.Exec("SELECT pg_advisory_xact_lock(1)").Error)
+	began := time.Now()
+	err := db.Write.Exec("SELECT pg_advisory_xact_lock(1)").Error
+	require.ErrorContains(t, err, "55P03")
+	require.Less(t, time.Since(began), 2*time.Second)
+	require.Equal(t, database.Transient, database.FaultOf(err), "%v", err)
+
+	idle := db.Write.Begin()
+	defer idle.Rollback()
+	require.NoError(t, idle.Exec("SET LOCAL idle_in_transaction_session_timeout = 10").Error)
+	require.Eventually(t, func() bool {
+		var open int
+		require.NoError(t, db.Read.Raw("SELECT count(*) FROM pg_stat_activity"+
+			" WHERE datname = current_database() AND state = 'idle in transaction'").Scan(&open).Error)
+		return open == 1 // the holder
+	}, 10*time.Second, 10*time.Millisecond)
+	err = idle.Exec("SELECT 1").Error
+	require.Error(t, err)
+	require.Equal(t, database.Transient, database.FaultOf(err), "%v", err)
+}
+
+// A migration changes what a prepared statement of a running process returns: tried again it is prepared anew.
+func TestFaultOf_Postgres_ChangedResult(t *testing.T) {
+	t.Parallel()
+	address := databasetest.New(t, database.Postgres)
+	migration := open(t, address)
+	require.NoError(t, migration.Write.Exec("CREATE TABLE things (id INTEGER PRIMARY KEY, n INTEGER)").Error)
+	db, err := database.Open(t.Context(), address, database.MaxConnections(1))
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, db.Close()) })
+	read := func() error {
+		var things []map[string]any
+		return db.Read.Raw("SELECT * FROM things").Scan(&things).Error
+	}
+	require.NoError(t, read())
+	require.NoError(t, migration.Write.Exec("ALTER TABLE things ADD COLUMN name TEXT").Error)
+	err = read()
+	require.ErrorContains(t, err, "0A000")
+	require.Equal(t, database.Transient, database.FaultOf(err), "%v", err)
+	require.NoError(t, read())
+}
+
+func TestFaultOf_Postgres_TooManyConnections(t *testing.T) {
+	t.Parallel()
+	address := databasetest.New(t, database.Postgres)
+	db := open(t, address)
+	var name string
+	require.NoError(t, db.Read.Raw("SELECT 'crowd_' || current_database()").Scan(&name).Error)
+	require.NoError(t, db.Write.Exec("CREATE ROLE "+name+" LOGIN CONNECTION LIMIT 0").Error)
+	defer db.Write.Exec("DROP ROLE " + name)
+	_, err := database.Open(t.Context(), strings.Replace(address, "postgres@", name+"@", 1))
+	require.ErrorContains(t, err, "53300")
+	require.Equal(t, database.Down, database.FaultOf(err), "%v", err)
+}
+
+// A file that is no database, or no longer one, is nobody's statement's fault.
+func TestFaultOf_SQLite_Corrupt(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "contacts.db")
+	require.NoError(t, os.WriteFile(path, bytes.Repeat([]byte("no database "), 1000), 0o600))
+	_, err := database.Open(t.Context(), "sqlite://"+path)
+	require.Error(t, err)
+	require.Equal(t, database.Down, database.FaultOf(err), "%v", err)
+
+	path = filepath.Join(t.TempDir(), "contacts.db")
+	db, err := database.Open(t.Context(), "sqlite://"+path)
+	require.NoError(t, err)
+	require.NoError(t, db.Write.Exec("CREATE TABLE things (n)").Error)
+	require.NoError(t, db.Write.Exec("INSERT INTO things VALUES (1)").Error)
+	require.NoError(t, db.Close())
+	file, err := os.OpenFile(path, os.O_WRONLY, 0)
+	require.NoError(t, err)
+	_, err = file.WriteAt(bytes.Repeat([]byte{0xee}, 4096), 4096) // the table's page
+	require.NoError(t, errors.Join(err, file.Close()))
+	db = open(t, "sqlite://"+path)
+	var n []int
+	err = db.Read.Raw("SELECT n FROM things").Scan(&n).Error
+	require.ErrorContains(t, err, "malformed")
+	require.Equal(t, database.Down, database.FaultOf(err), "%v", err)
 }
 
 // Two serializable transactions each read what the other one writes: PostgreSQL undoes the one that commits last.

@@ -60,6 +60,10 @@ func faultOfState(state string) Fault {
 		"55P03": Transient, // lock_not_available, by lock_timeout
 		"57P01": Transient, // admin_shutdown: this connection was terminated
 		"57014": Transient, // query_canceled, by statement_timeout
+		"53200": Transient, // out_of_memory: no room for a lock, until others give theirs back
+		"0A000": Transient, // feature_not_supported: a prepared statement's result has changed, by a migration
+		"26000": Transient, // invalid_sql_statement_name: a pooler has lost a prepared statement
+		"42P05": Transient, // duplicate_prepared_statement: or has kept another one's
 		"42501": Down,      // insufficient_privilege: a grant is missing
 		"42P01": Down,      // undefined_table: the schema is not the program's
 		"42703": Down,      // undefined_column: the same
@@ -86,9 +90,10 @@ func faultOfState(state string) Fault {
 // faultOfCode sorts SQLite's primary result codes, which are the low byte of the extended ones.
 func faultOfCode(code int) Fault {
 	switch code & 0xff {
-	case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_INTERRUPT:
+	case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_INTERRUPT, sqlite3.SQLITE_PROTOCOL, sqlite3.SQLITE_NOMEM:
 		return Transient
-	case sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY:
+	case sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CORRUPT,
+		sqlite3.SQLITE_NOTADB:
 		return Down
 	}
 	if code == sqlite3.SQLITE_CONSTRAINT_UNIQUE || code == sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY {
