@@ -198,8 +198,7 @@ func (c *Consumer) attempt(ctx context.Context, items []item) (left []item, down
 			"operation", it.command.Operation, "attempt", it.delivery.Attempt, "error", errs[i])
 	}
 	if len(done) > 0 {
-		c.holding.remove(done...)
-		c.report(ctx, "delete", len(done), c.queue.Delete(context.WithoutCancel(ctx), done...))
+		c.delete(ctx, done)
 	}
 	if c.options.Observe != nil {
 		c.options.Observe(Batch{
@@ -207,6 +206,23 @@ func (c *Consumer) attempt(ctx context.Context, items []item) (left []item, down
 		})
 	}
 	return left, down
+}
+
+// delete acknowledges what is done. If the queue does not take that, twice, the messages are handed back: they change
+// nothing when they come again, while hidden they would hold up the later ones of their contacts for a visibility timeout.
+// Those whose receipts have expired are on their way to others already.
+func (c *Consumer) delete(ctx context.Context, receipts []string) {
+	c.holding.remove(receipts...)
+	lasting := context.WithoutCancel(ctx)
+	err := c.queue.Delete(lasting, receipts...)
+	if errors.Is(err, queue.ErrUnavailable) {
+		sleep(ctx, backoff(0, longestPause))
+		err = c.queue.Delete(lasting, receipts...)
+	}
+	c.report(ctx, "delete", len(receipts), err)
+	if errors.Is(err, queue.ErrUnavailable) {
+		c.report(ctx, "hand back", len(receipts), c.queue.Extend(lasting, 0, receipts...))
+	}
 }
 
 // read decodes the deliveries. Those behind an unreadable one in its group must not overtake it.

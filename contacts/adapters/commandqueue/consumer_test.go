@@ -32,7 +32,8 @@ type bench struct {
 	sender *commandqueue.Sender
 	stop   func()
 
-	refusePark func() error // nil: nothing is refused
+	refusePark   func() error // nil: nothing is refused
+	refuseDelete []error      // what the first deletes of [bench.consume] return
 
 	mu      sync.Mutex
 	process func(contacts.Command) error
@@ -235,6 +236,8 @@ type scripted struct {
 	deliveries chan []queue.Delivery
 
 	mu       sync.Mutex
+	refuse   []error // what the first calls of Delete return
+	deletes  int
 	deleted  []string
 	extended map[string]time.Duration
 }
@@ -251,6 +254,9 @@ func (s *scripted) Receive(ctx context.Context, _ int, _ time.Duration) ([]queue
 func (s *scripted) Delete(_ context.Context, receipts ...string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.deletes++; s.deletes <= len(s.refuse) {
+		return s.refuse[s.deletes-1]
+	}
 	s.deleted = append(s.deleted, receipts...)
 	return nil
 }
@@ -473,6 +479,32 @@ func TestConsumer_KeepsALongBatchInvisible(t *testing.T) {
 	b.run()
 	b.requireEmpty()
 	require.Equal(t, 1, started, "nobody else was given it meanwhile")
+}
+
+// What was applied and cannot be deleted does not hold up its contact until the visibility timeout has run out.
+func TestConsumer_DeleteFails(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, func(contacts.Command) error { return nil })
+	deliveries := b.deliver(1, nil, story(t, 0)...)
+	unavailable := fmt.Errorf("delete: %w", queue.ErrUnavailable)
+	for name, test := range map[string]struct {
+		errs     []error
+		deletes  int
+		deleted  []string
+		extended map[string]time.Duration
+	}{
+		"once":       {[]error{unavailable}, 2, []string{"0"}, map[string]time.Duration{}},
+		"throughout": {[]error{unavailable, unavailable}, 2, nil, map[string]time.Duration{"0": 0}},
+		"expired":    {[]error{queue.ErrReceiptExpired}, 1, nil, map[string]time.Duration{}},
+	} {
+		b.refuseDelete = test.errs
+		b.consume(deliveries, time.Hour, func(t *testing.T, script *scripted, _ func()) {
+			deleted, extended := script.after(time.Second)
+			require.Equal(t, test.deletes, script.deletes, name)
+			require.Equal(t, test.deleted, deleted, name)
+			require.Equal(t, test.extended, extended, name)
+		})
+	}
 }
 
 func TestConsumer_Stop(t *testing.T) {

@@ -95,7 +95,6 @@ func (c *Consumer) park(ctx context.Context, it item) bool {
 		return false
 	}
 	c.options.Log.ErrorContext(ctx, "message parked: see `contacts worker parked`", "group", it.delivery.Group, "reason", it.err)
-	c.holding.remove(it.delivery.Receipt)
-	c.report(ctx, "delete", 1, c.queue.Delete(ctx, it.delivery.Receipt))
+	c.delete(ctx, []string{it.delivery.Receipt})
 	return true
 }

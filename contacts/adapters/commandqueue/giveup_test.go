@@ -21,10 +21,14 @@ import (
 
 // consume runs a consumer with one loop on the deliveries, in a bubble of its own, while do looks at what comes of them.
 // script says what has become of them; stop ends the consumer.
-func (b *bench) consume(deliveries []queue.Delivery, visibility time.Duration, do func(t *testing.T, script *scripted, stop func())) {
+func (b *bench) consume(
+	deliveries []queue.Delivery, visibility time.Duration, do func(t *testing.T, script *scripted, stop func()),
+) {
 	b.t.Helper()
 	synctest.Test(b.t, func(t *testing.T) {
-		script := &scripted{deliveries: make(chan []queue.Delivery, 1), extended: map[string]time.Duration{}}
+		script := &scripted{
+			deliveries: make(chan []queue.Delivery, 1), refuse: b.refuseDelete, extended: map[string]time.Duration{},
+		}
 		consumer := commandqueue.NewConsumer(script, b, commandqueue.ConsumerOptions{
 			Pollers: 1, Loops: 1, Batch: 500, PollWait: time.Second, Visibility: visibility, Log: slog.New(slog.DiscardHandler),
 		})
