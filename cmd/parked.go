@@ -105,7 +105,8 @@ func (a *app) replay(ctx context.Context, id uuid.UUID) error {
 	err = a.queue.Send(ctx, queue.Message{Group: parked.Group, DeduplicationID: uuid.NewString(), Body: parked.Body})
 	if err != nil {
 		// The end that parking gave it comes back, unless it has got another one meanwhile.
-		err = errors.Join(err, a.parking.Park(ctx, parked, ended))
+		_, parkErr := a.parking.Park(ctx, parked, ended)
+		err = errors.Join(err, parkErr)
 		return fmt.Errorf("send it again; it is still parked: %w", err)
 	}
 	err = a.parking.Discard(ctx, id)

@@ -2,7 +2,9 @@ package contacts
 
 import (
 	"context"
+	"crypto/sha256"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -11,7 +13,7 @@ import (
 // ParkedCommand is a message that was set aside because it could be neither applied nor read, so that what comes behind it
 // can go on. Somebody is to look at it.
 type ParkedCommand struct {
-	ID       uuid.UUID // the operation; a new UUIDv7 where the message cannot be read
+	ID       uuid.UUID // the operation; where the message cannot be read, drawn from its group and body
 	Tenant   Tenant    // "" where the message cannot be read
 	Group    string    // the message group
 	Body     []byte    // the message as it was sent: people's data
@@ -23,8 +25,9 @@ type ParkedCommand struct {
 // Parking keeps parked commands.
 type Parking interface {
 	// Park sets a command aside and, unless ended is nil or the operation had ended before, ends its operation, in one
-	// transaction. Parking again what is parked changes nothing.
-	Park(ctx context.Context, parked ParkedCommand, ended *Operation) error
+	// transaction. It returns the end that stands; nil where ended is. What has ended well is not set aside: there is nothing
+	// to look at. Parking again what is parked changes nothing.
+	Park(ctx context.Context, parked ParkedCommand, ended *Operation) (stands *Operation, err error)
 
 	// Parked returns up to limit parked commands, the latest first.
 	Parked(ctx context.Context, limit int) ([]ParkedCommand, error)
@@ -40,18 +43,15 @@ type Parking interface {
 	Discard(ctx context.Context, id uuid.UUID) error
 }
 
-// Park sets a message aside. command is what can be told of it, its operation at least, which then ends as failed, and who
-// waits for it is told; nil where nothing can.
+// Park sets a message aside. command is what can be told of it, its operation at least, which then ends as failed unless it
+// has ended before, and who waits for it is told; nil where nothing can.
 func (p *Processor) Park(ctx context.Context, parked ParkedCommand, command *Command) error {
 	now := p.now().UTC().Truncate(time.Microsecond)
 	parked.ParkedAt = now
 	var ended *Operation
 	if command == nil {
-		id, err := uuid.NewV7()
-		if err != nil {
-			return fmt.Errorf("mint a parked command's id: %w", err)
-		}
-		parked.ID = id
+		// The same one each time: a message that was parked, but not deleted, comes again.
+		parked.ID = uuid.NewHash(sha256.New(), uuid.Nil, slices.Concat([]byte(parked.Group+"\x00"), parked.Body), 8)
 	} else {
 		parked.ID, parked.Tenant = command.Operation, command.Tenant
 		operation := command.End(Contact{}, &Error{
@@ -60,11 +60,12 @@ func (p *Processor) Park(ctx context.Context, parked ParkedCommand, command *Com
 		}, now)
 		ended = &operation
 	}
-	if err := p.parking.Park(ctx, parked, ended); err != nil {
+	stands, err := p.parking.Park(ctx, parked, ended)
+	if err != nil {
 		return fmt.Errorf("park command %s: %w", parked.ID, err)
 	}
-	if ended != nil && command.ReplyTo != "" {
-		p.notify(ctx, []Notice{{Address: command.ReplyTo, Operation: *ended}})
+	if stands != nil && command != nil && command.ReplyTo != "" {
+		p.notify(ctx, []Notice{{Address: command.ReplyTo, Operation: *stands}})
 	}
 	return nil
 }

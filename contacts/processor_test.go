@@ -42,6 +42,7 @@ type world struct {
 	contacts.Debts
 	parked []contacts.ParkedCommand
 	ended  []*contacts.Operation
+	stands *contacts.Operation // the end that an operation had before it is parked
 
 	told      []string
 	announced []contacts.Document
@@ -51,10 +52,15 @@ type world struct {
 	cacheErr  error
 }
 
-func (w *world) Park(_ context.Context, parked contacts.ParkedCommand, ended *contacts.Operation) error {
+func (w *world) Park(
+	_ context.Context, parked contacts.ParkedCommand, ended *contacts.Operation,
+) (*contacts.Operation, error) {
 	w.parked = append(w.parked, parked)
 	w.ended = append(w.ended, ended)
-	return nil
+	if w.stands != nil {
+		return w.stands, nil
+	}
+	return ended, nil
 }
 
 func (w *world) Announce(_ context.Context, documents []contacts.Document) error {
@@ -222,4 +228,24 @@ func TestProcessor_Park(t *testing.T) {
 	require.Equal(t, []contacts.Notice{{Address: "api-1", Operation: *world.ended[0]}}, world.notices)
 	require.Nil(t, world.ended[1], "what cannot be read has no operation to end")
 	require.NotEqual(t, world.parked[0].ID, world.parked[1].ID)
+}
+
+// What could not be read has the same id each time it comes, and what has ended before keeps its end.
+func TestProcessor_Park_Again(t *testing.T) {
+	processor, _, world := newProcessor(nil)
+	for _, message := range []contacts.ParkedCommand{
+		{Group: "g", Body: []byte("x")}, {Group: "g", Body: []byte("x"), Attempts: 6},
+		{Group: "h", Body: []byte("x")}, {Group: "g", Body: []byte("y")},
+	} {
+		require.NoError(t, processor.Park(t.Context(), message, nil))
+	}
+	require.Equal(t, world.parked[0].ID, world.parked[1].ID)
+	require.NotEqual(t, world.parked[0].ID, world.parked[2].ID)
+	require.NotEqual(t, world.parked[0].ID, world.parked[3].ID)
+
+	command := contactstest.CreateCommand(t, contacts.DefaultTenant, contactstest.Jane(t))
+	command.ReplyTo = "api-1"
+	world.stands = new(command.End(contacts.Contact{Version: 1}, nil, time.Now()))
+	require.NoError(t, processor.Park(t.Context(), contacts.ParkedCommand{Group: "g", Reason: "bad"}, &command))
+	require.Equal(t, []contacts.Notice{{Address: "api-1", Operation: *world.stands}}, world.notices)
 }

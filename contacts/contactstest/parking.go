@@ -21,26 +21,47 @@ func RunParking(t *testing.T, open func(t *testing.T) ParkingStore) {
 	store := open(t)
 	l := &ledger{t: t, Store: store, tenant: NewTenant()}
 	now := time.Now().UTC().Truncate(time.Microsecond)
-	park := func(command contacts.Command, at time.Time) contacts.ParkedCommand {
+	park := func(command contacts.Command, at time.Time) (contacts.ParkedCommand, contacts.Operation) {
+		t.Helper()
 		parked := contacts.ParkedCommand{
 			ID: command.Operation, Tenant: l.tenant, Group: "group", Body: []byte(`{"a":"ü"}`), Reason: "bad", Attempts: 5, ParkedAt: at,
 		}
 		ended := command.End(contacts.Contact{}, &contacts.Error{Kind: contacts.KindParked, Detail: "set aside"}, at)
+		var stands *contacts.Operation
 		for range 2 { // twice: the first time, and after a crash before the message was deleted
-			require.NoError(t, store.Park(t.Context(), parked, &ended))
+			var err error
+			stands, err = store.Park(t.Context(), parked, &ended)
+			require.NoError(t, err)
+			require.Equal(t, l.operation(command.Operation), *stands)
+			ended.EndedAt = ended.EndedAt.Add(time.Minute) // the second time comes later, and the first end stays
 		}
-		return parked
+		return parked, *stands
 	}
 	first := CreateCommand(t, l.tenant, Jane(t))
-	parked := []contacts.ParkedCommand{park(first, now)}
-	require.Equal(t, contacts.KindParked, l.operation(first.Operation).Problem.Kind)
+	set, end := park(first, now)
+	parked := []contacts.ParkedCommand{set}
+	require.Equal(t, contacts.KindParked, end.Problem.Kind)
+	require.Equal(t, now, end.EndedAt)
 	require.Equal(t, contacts.Absent, l.apply(first).Current.State, "its operation has ended")
 
 	done := l.create(Jane(t))
-	parked = append([]contacts.ParkedCommand{park(done, now.Add(time.Second))}, parked...)
-	require.Equal(t, contacts.Succeeded, l.operation(done.Operation).Status, "an end that was there stays")
+	_, end = park(done, now.Add(time.Second))
+	require.Equal(t, contacts.Succeeded, end.Status, "an end that was there stays")
+	require.NotEmpty(t, end.Document)
+	_, err := store.ParkedCommand(t.Context(), done.Operation)
+	requireKind(t, contacts.KindNotFound, err) // nobody has to look at what has ended well
+
+	refused := NewCommand(t, contacts.Delete, l.tenant, NewID(t))
+	l.apply(refused)
+	set, end = park(refused, now.Add(time.Second))
+	parked = append([]contacts.ParkedCommand{set}, parked...)
+	require.Equal(t, contacts.KindNotFound, end.Problem.Kind, "a bad one too")
 	unreadable := contacts.ParkedCommand{ID: NewID(t), Group: "g", Body: []byte("x"), Reason: "no event", Attempts: 5, ParkedAt: now.Add(2 * time.Second)}
-	require.NoError(t, store.Park(t.Context(), unreadable, nil))
+	for range 2 {
+		stands, err := store.Park(t.Context(), unreadable, nil)
+		require.NoError(t, err)
+		require.Nil(t, stands, "it has no operation")
+	}
 	parked = append([]contacts.ParkedCommand{unreadable}, parked...)
 
 	got, err := store.Parked(t.Context(), 10)
@@ -62,13 +83,14 @@ func RunParking(t *testing.T, open func(t *testing.T) ParkingStore) {
 				continue
 			}
 			require.Equal(t, contacts.KindParked, ended.Problem.Kind)
-			require.NoError(t, store.Park(t.Context(), p, ended), "what was taken back can be given again")
+			_, err = store.Park(t.Context(), p, ended)
+			require.NoError(t, err, "what was taken back can be given again")
 			require.Equal(t, *ended, l.operation(p.ID))
 			_, err = store.Reopen(t.Context(), p.ID)
 			require.NoError(t, err)
 		}
 	}
-	require.Equal(t, contacts.Succeeded, l.operation(done.Operation).Status)
+	require.Equal(t, contacts.KindNotFound, l.operation(refused.Operation).Problem.Kind)
 	require.Equal(t, contacts.Succeeded, l.apply(first).Operation.Status, "reopened, it can be applied after all")
 	for _, p := range parked {
 		require.NoError(t, store.Discard(t.Context(), p.ID))

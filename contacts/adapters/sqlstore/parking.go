@@ -36,23 +36,39 @@ func (r parkedRow) parked() contacts.ParkedCommand {
 }
 
 // Park implements [contacts.Parking].
-func (s *Store) Park(ctx context.Context, parked contacts.ParkedCommand, ended *contacts.Operation) error {
+func (s *Store) Park(
+	ctx context.Context, parked contacts.ParkedCommand, ended *contacts.Operation,
+) (stands *contacts.Operation, err error) {
 	row := parkedRow{
 		ID: parked.ID, TenantID: string(parked.Tenant), MessageGroup: parked.Group, Body: string(parked.Body),
 		Reason: parked.Reason, Attempts: parked.Attempts, ParkedAt: parked.ParkedAt,
 	}
-	err := s.db.Write.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
-		once := tx.Clauses(clause.OnConflict{DoNothing: true})
-		if err := once.Create(&row).Error; err != nil || ended == nil {
-			return err
+	err = s.db.Write.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
+		once := clause.OnConflict{DoNothing: true}
+		if ended != nil {
+			// First the operation, so that whoever is applying it at the same time has ended it by now, or waits for this.
+			operation := newOperationRow(*ended)
+			if err := tx.Clauses(once).Create(&operation).Error; err != nil {
+				return err
+			}
+			rows, err := findOperations(tx, []string{string(ended.Tenant)}, []uuid.UUID{ended.ID})
+			if err != nil {
+				return err
+			}
+			if len(rows) == 0 {
+				return fmt.Errorf("%w: the operation's end has been taken back", contacts.ErrTransient)
+			}
+			stands = new(rows[0].operation())
+			if stands.Status == contacts.Succeeded {
+				return nil
+			}
 		}
-		operation := newOperationRow(*ended)
-		return tx.Clauses(clause.OnConflict{DoNothing: true}).Create(&operation).Error
+		return tx.Clauses(once).Create(&row).Error
 	})
 	if err != nil {
-		return applyError(fmt.Errorf("park a command: %w", err))
+		return nil, applyError(fmt.Errorf("park a command: %w", err))
 	}
-	return nil
+	return stands, nil
 }
 
 // Parked implements [contacts.Parking].
