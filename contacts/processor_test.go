@@ -234,8 +234,10 @@ func TestProcessor_Park(t *testing.T) {
 func TestProcessor_Park_Again(t *testing.T) {
 	processor, _, world := newProcessor(nil)
 	for _, message := range []contacts.ParkedCommand{
-		{Group: "g", Body: []byte("x")}, {Group: "g", Body: []byte("x"), Attempts: 6},
-		{Group: "h", Body: []byte("x")}, {Group: "g", Body: []byte("y")},
+		{Group: "g", Body: []byte("x")},
+		{Group: "g", Body: []byte("x"), Attempts: 6},
+		{Group: "h", Body: []byte("x")},
+		{Group: "g", Body: []byte("y")},
 	} {
 		require.NoError(t, processor.Park(t.Context(), message, nil))
 	}

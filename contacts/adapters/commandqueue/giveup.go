@@ -91,7 +91,7 @@ func (c *Consumer) park(ctx context.Context, it item) bool {
 	limited, cancel := context.WithTimeout(ctx, tryLimit)
 	defer cancel()
 	if err := c.processor.Park(limited, parked, it.command); err != nil {
-		c.options.Log.ErrorContext(ctx, "message not parked; it is handed back", "group", it.delivery.Group, "error", err)
+		c.options.Log.ErrorContext(ctx, "message not parked; trying again later", "group", it.delivery.Group, "error", err)
 		return false
 	}
 	c.options.Log.ErrorContext(ctx, "message parked: see `contacts worker parked`", "group", it.delivery.Group, "reason", it.err)
