@@ -118,10 +118,10 @@ func (w *writer) write(ctx context.Context, call history.Event) (history.Event, 
 		}
 		again := event.Type == history.Unknown || event.Status == http.StatusServiceUnavailable
 		if !again || call.Key == "" || ctx.Err() != nil {
-			return event, w.end(call, &event)
+			return event, w.end(ctx, call, &event)
 		}
 		if err := w.pause(ctx, attempt); err != nil {
-			return event, w.end(call, &event)
+			return event, w.end(ctx, call, &event)
 		}
 		event.Type = history.Retry // says why
 		if err := w.log.Append(event); err != nil {
@@ -152,17 +152,18 @@ func (w *writer) await(ctx context.Context, call, accepted history.Event) error 
 			return err
 		}
 		if ended {
-			return w.end(call, &event)
+			return w.end(ctx, call, &event)
 		}
 		if err := w.pause(ctx, attempt); err != nil {
 			event.Type = history.Unknown
-			return w.end(call, &event)
+			return w.end(ctx, call, &event)
 		}
 	}
 }
 
-// end records the end of a write, and only then shares what it told.
-func (w *writer) end(call history.Event, event *history.Event) error {
+// end records the end of a write, and only then shares what it told. Now and then the key of a write that is done is used
+// again.
+func (w *writer) end(ctx context.Context, call history.Event, event *history.Event) error {
 	if event.Contact == "" {
 		event.Contact = call.Contact
 	}
@@ -182,7 +183,29 @@ func (w *writer) end(call history.Event, event *history.Event) error {
 	default:
 		w.pool.learn(k)
 	}
+	if call.Key == "" {
+		return nil
+	}
+	if w.chance(0.05) {
+		if err := w.again(ctx, call, history.Repeat); err != nil {
+			return err
+		}
+	}
+	if call.Kind != history.Delete && w.chance(0.01) {
+		call.Slot = "reused" // another payload
+		return w.again(ctx, call, history.Reuse)
+	}
 	return nil
+}
+
+// again sends a write that is done once more under its key, to any replica, and records what that was answered.
+func (w *writer) again(ctx context.Context, call history.Event, what history.Type) error {
+	event, err := ask(ctx, w.system.HTTP, w.replica(), call)
+	if err != nil {
+		return err
+	}
+	event.Type = what
+	return w.log.Append(event)
 }
 
 // read makes a read, on any replica.

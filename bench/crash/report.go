@@ -33,12 +33,14 @@ func (r Report) Print(w io.Writer) error {
 	fmt.Fprintf(w, "%s, seed %d, %s\n", o.Mode, o.Seed, r.Took.Round(time.Second))
 	printCounts(w, "faults", r.Faults)
 	fmt.Fprintf(w, "  slowest stop      %s after a SIGTERM\n", r.SlowestStop.Round(time.Millisecond))
-	writes, others, retries := r.countCalls()
+	counted := r.countCalls()
 	for _, kind := range []history.Kind{history.Create, history.Patch, history.Replace, history.Delete, history.Read} {
-		printCounts(w, string(kind), writes[kind])
+		printCounts(w, string(kind), counted.calls[kind])
 	}
-	printCounts(w, "answers", others)
-	printCounts(w, "retries", retries)
+	printCounts(w, "answers", counted.answers)
+	printCounts(w, "retries", counted.retries)
+	printCounts(w, "repeats", counted.repeats)
+	printCounts(w, "keys reused", counted.reuses)
 	tries := map[string]int{}
 	for result, n := range r.Tries {
 		tries[result] = int(n)
@@ -119,10 +121,18 @@ func (r Report) answers(from, until time.Duration) (counts map[string]int, last 
 	return counts, last
 }
 
-// countCalls counts calls by kind and end, answers that ended no call, and retries by their reason.
-func (r Report) countCalls() (calls map[history.Kind]map[string]int, answers, retries map[string]int) {
-	kinds := map[int]history.Kind{}
-	calls, answers, retries = map[history.Kind]map[string]int{}, map[string]int{}, map[string]int{}
+// tally is what callers did and were told.
+type tally struct {
+	calls   map[history.Kind]map[string]int // by kind and end
+	answers map[string]int                  // that ended no call
+	retries map[string]int                  // by their reason
+	repeats map[string]int                  // of writes that were done, by what they were answered
+	reuses  map[string]int                  // of these writes' keys for another payload, by what they were answered
+}
+
+func (r Report) countCalls() tally {
+	kinds, calls := map[int]history.Kind{}, map[history.Kind]map[string]int{}
+	c := tally{calls, map[string]int{}, map[string]int{}, map[string]int{}, map[string]int{}}
 	for _, event := range r.Events {
 		why := strings.TrimSpace(fmt.Sprintf("%s %s", status(event), event.Problem))
 		switch event.Type {
@@ -141,12 +151,16 @@ func (r Report) countCalls() (calls map[history.Kind]map[string]int, answers, re
 		case history.Fail, history.Unknown:
 			calls[kinds[event.Call]][strings.TrimSpace(string(event.Type)+" "+why)]++
 		case history.Accepted:
-			answers["202"]++
+			c.answers["202"]++
 		case history.Retry:
-			retries[why]++
+			c.retries[why]++
+		case history.Repeat:
+			c.repeats[why]++
+		case history.Reuse:
+			c.reuses[why]++
 		}
 	}
-	return calls, answers, retries
+	return c
 }
 
 func status(event history.Event) string {

@@ -153,6 +153,10 @@ func (c *checker) replay() {
 		case OK, Fail, Unknown:
 			call.end, call.endAt = &event, i
 			call.Contact = cmp.Or(call.Contact, event.Contact)
+		case Repeat:
+			c.checkRepeat(call, event, i)
+		case Reuse:
+			c.checkReuse(call, event, i)
 		}
 		if event.Status >= 500 && event.Status != 503 {
 			c.report(Failed, call.Contact, event.Call, i, "answered %d %s", event.Status, event.Problem)
@@ -239,6 +243,56 @@ func (c *checker) checkRefusal(call *call) {
 	case status == 503: // not taken, and said so
 	default:
 		c.report(Refused, contact, call.Call, call.endAt, "refused with %d %s, for which there was no reason", status, call.end.Problem)
+	}
+}
+
+// checkRepeat asks whether a write that was sent again after its end was answered as it had been.
+func (c *checker) checkRepeat(call *call, again Event, at int) {
+	switch status := again.Status; {
+	case status == 0 || status >= 500: // nothing was said of the write
+	case status >= 300:
+		c.report(Refused, call.Contact, call.Call, at, "done, and refused with %d %s when it was sent again", status, again.Problem)
+	case status == 202:
+		c.checkSameOperation(call, again, at)
+	case call.Kind == Delete: // the answer names nothing
+	case again.Contact != call.Contact || again.Version != call.end.Version:
+		c.report(Doubled, call.Contact, call.Call, at, "done as version %d, and version %d of %s when it was sent again",
+			call.end.Version, again.Version, again.Contact)
+	default:
+		effect, found := c.made[call.Call]
+		if found && again.Document != nil && !maps.Equal(again.Document, effect.Document) {
+			c.report(Phantom, call.Contact, call.Call, at, "the answer to the repeat shows %v, and version %d is %v",
+				again.Document, effect.Version, effect.Document)
+		}
+	}
+}
+
+// checkReuse asks whether another payload under a call's key was refused.
+func (c *checker) checkReuse(call *call, other Event, at int) {
+	switch status := other.Status; {
+	case status == 0 || status >= 500: // nothing was said of the payload
+	case status == 422 && other.Problem == "idempotency-key-reused":
+	case status >= 300:
+		c.report(Refused, call.Contact, call.Call, at, "another payload under its key was refused with %d %s", status, other.Problem)
+	case status == 202: // whoever remembers the payload could not be asked; the operation is still the one of the key
+		c.checkSameOperation(call, other, at)
+	default:
+		c.report(Doubled, call.Contact, call.Call, at, "another payload under its key was answered %d, version %d of %s",
+			status, other.Version, other.Contact)
+	}
+}
+
+// checkSameOperation asks whether a 202 names the operation that the call's key stands for, as far as that is known.
+func (c *checker) checkSameOperation(call *call, accepted Event, at int) {
+	operation := cmp.Or(call.op, c.made[call.Call].Operation)
+	if call.Kind == Delete {
+		if i, found := c.find(call.Contact, c.deletions[call.Contact]); found {
+			operation = cmp.Or(call.op, c.changes[call.Contact][i].Operation)
+		}
+	}
+	if operation != "" && accepted.Operation != operation {
+		c.report(Doubled, call.Contact, call.Call, at, "its key stands for operation %s, and for %s when it was used again",
+			operation, accepted.Operation)
 	}
 }
 

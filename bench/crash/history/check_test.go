@@ -2,6 +2,7 @@ package history_test
 
 import (
 	"bytes"
+	"cmp"
 	"maps"
 	"slices"
 	"testing"
@@ -102,6 +103,66 @@ func TestCheck_SoundHistory(t *testing.T) {
 	// What stayed unknown may have been done.
 	s.again(2, "o8", history.Document{"last": "w8", "a": "w8"})
 	require.Empty(t, history.Check(s.events, s.final))
+}
+
+// repeats is the sound story with what comes after the end of call 1, or of another one, under its key.
+func repeats(events ...history.Event) *story {
+	s := sound()
+	for _, event := range events {
+		event.Call = cmp.Or(event.Call, 1)
+		s.events = append(s.events, event)
+	}
+	return s
+}
+
+func TestCheck_SoundRepeats(t *testing.T) {
+	document := history.Document{"last": "w1", "a": "w1"}
+	s := repeats(
+		history.Event{Type: history.Repeat, Status: 201, Contact: "c1", Version: 1, Document: document},
+		history.Event{Type: history.Repeat, Status: 202, Operation: "o1"},
+		history.Event{Type: history.Repeat, Status: 503, Problem: "uncertain"},
+		history.Event{Type: history.Repeat, Problem: "no answer"},
+		history.Event{Type: history.Repeat, Call: 2, Status: 202, Operation: "o2"},
+		history.Event{Type: history.Repeat, Call: 5, Status: 204},
+		history.Event{Type: history.Repeat, Call: 5, Status: 202, Operation: "o5"},
+		history.Event{Type: history.Reuse, Status: 422, Problem: "idempotency-key-reused"},
+		history.Event{Type: history.Reuse, Status: 202, Operation: "o1"},
+		history.Event{Type: history.Reuse, Status: 503, Problem: "unavailable"},
+		history.Event{Type: history.Reuse, Problem: "no answer"},
+	)
+	require.Empty(t, history.Check(s.events, s.final))
+}
+
+func TestCheck_FindsAKeyThatIsForgotten(t *testing.T) {
+	for name, c := range map[string]struct {
+		event history.Event
+		want  history.Class
+	}{
+		"a create makes another contact":  {history.Event{Type: history.Repeat, Status: 201, Contact: "c3", Version: 1}, history.Doubled},
+		"a patch makes another version":   {history.Event{Type: history.Repeat, Call: 2, Status: 200, Contact: "c1", Version: 3}, history.Doubled},
+		"a create is another operation":   {history.Event{Type: history.Repeat, Status: 202, Operation: "o9"}, history.Doubled},
+		"a 202 is another operation":      {history.Event{Type: history.Repeat, Call: 2, Status: 202, Operation: "o9"}, history.Doubled},
+		"a deletion is another operation": {history.Event{Type: history.Repeat, Call: 5, Status: 202, Operation: "o9"}, history.Doubled},
+		"a deletion finds nothing left":   {history.Event{Type: history.Repeat, Call: 5, Status: 404, Problem: "not-found"}, history.Refused},
+		"a patch meets its own version":   {history.Event{Type: history.Repeat, Call: 2, Status: 412, Version: 2}, history.Refused},
+		"the service fails":               {history.Event{Type: history.Repeat, Status: 500, Problem: "internal"}, history.Failed},
+		"the answer shows something else": {history.Event{
+			Type: history.Repeat, Status: 201, Contact: "c1", Version: 1, Document: history.Document{"last": "w2"},
+		}, history.Phantom},
+		"another payload is the same operation's end": {history.Event{Type: history.Reuse, Status: 201, Contact: "c1", Version: 1}, history.Doubled},
+		"another payload is another contact":          {history.Event{Type: history.Reuse, Status: 201, Contact: "c3", Version: 1}, history.Doubled},
+		"another payload is another operation":        {history.Event{Type: history.Reuse, Status: 202, Operation: "o9"}, history.Doubled},
+		"another payload is refused as invalid":       {history.Event{Type: history.Reuse, Status: 422, Problem: "invalid"}, history.Refused},
+		"another payload makes the service fail":      {history.Event{Type: history.Reuse, Status: 500}, history.Failed},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := repeats(c.event)
+			found := history.Check(s.events, s.final)
+			require.Len(t, found, 1)
+			require.Equal(t, c.want, found[0].Class, found)
+			require.Equal(t, 25, found[0].At, found)
+		})
+	}
 }
 
 // TestCheck_FindsEachViolation breaks the sound story once in each way, and expects the violation that comes first.

@@ -8,7 +8,7 @@ import "time"
 type Type string
 
 // The types of events. A call has one Invoke, any number of Retry, at most one Accepted, and at most one of OK, Fail and
-// Unknown, which ends it.
+// Unknown, which ends it. After an OK its caller may use its key again: each Repeat and Reuse has what that was answered.
 const (
 	Invoke   Type = "invoke"   // it is about to be sent for the first time
 	Retry    Type = "retry"    // it is about to be sent again, under the same idempotency key
@@ -16,6 +16,8 @@ const (
 	OK       Type = "ok"       // it is done
 	Fail     Type = "fail"     // it is refused, and nothing was done
 	Unknown  Type = "unknown"  // whether it is done will not be known
+	Repeat   Type = "repeat"   // the very same request was sent again, under the same idempotency key, after it was done
+	Reuse    Type = "reuse"    // another payload was sent under its idempotency key, after it was done
 	Fault    Type = "fault"    // no call: something was done to the service
 )
 
@@ -40,19 +42,19 @@ type Event struct {
 
 	// With Invoke.
 	Kind    Kind   `json:"kind,omitempty"`
-	Contact string `json:"contact,omitempty"` // also with the OK of a create
+	Contact string `json:"contact,omitempty"` // also with the OK of a create, and with a Repeat whose answer carried it
 	Slot    string `json:"slot,omitempty"`    // the custom field that the write sets beside "last"; see [Document]
 	Key     string `json:"key,omitempty"`     // Idempotency-Key
 	IfMatch int64  `json:"if_match,omitempty"`
 	Async   bool   `json:"async,omitempty"` // Prefer: respond-async
 
 	Replica   string   `json:"replica,omitempty"`   // which was asked
-	Operation string   `json:"operation,omitempty"` // with Accepted
+	Operation string   `json:"operation,omitempty"` // with Accepted; also of a Repeat and a Reuse that were answered 202
 	Status    int      `json:"status,omitempty"`    // of the HTTP answer, or that the operation's problem names
 	Problem   string   `json:"problem,omitempty"`   // the kind of the problem, or how the connection failed
-	Version   int64    `json:"version,omitempty"`   // with OK; of a Fail: the current version that it told
+	Version   int64    `json:"version,omitempty"`   // with OK and Repeat; of a Fail: the current version that it told
 	Found     bool     `json:"found,omitempty"`     // with the OK of a read
-	Document  Document `json:"document,omitempty"`  // with OK, where the answer carried the contact
+	Document  Document `json:"document,omitempty"`  // with OK and Repeat, where the answer carried the contact
 
 	Note string `json:"note,omitempty"` // with Fault
 }
