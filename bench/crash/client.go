@@ -105,15 +105,24 @@ func readContact(event *history.Event, answer answer) error {
 	return nil
 }
 
-// askOperation asks one replica for the end of an accepted call: ended is false where it is not known yet.
+// askOperation asks one replica for the end of an accepted call: ended is false where it is not known yet, and the event
+// then has the status that says why, as far as there is one.
 func askOperation(
 	ctx context.Context, client *http.Client, replica *system.Target, call history.Event, operation string,
 ) (event history.Event, ended bool, err error) {
 	event = history.Event{Call: call.Call, Replica: replica.Name, Contact: call.Contact}
-	// An operation that nobody knows was accepted by a process that has forgotten it, and will be applied all the same.
-	body, err := system.Fetch(ctx, client, replica.API+"/v1/operations/"+operation)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, replica.API+"/v1/operations/"+operation, http.NoBody)
+	if err != nil {
+		return event, false, err
+	}
+	answer, err := send(client, request)
 	if err != nil {
 		return event, false, nil //nolint:nilerr // it is asked again
+	}
+	if answer.status != http.StatusOK {
+		// An operation that nobody knows was accepted, and its note was lost with the cache: it will be applied all the same.
+		event.Status = answer.status
+		return event, false, nil
 	}
 	var o struct {
 		Status    contacts.Status `json:"status"`
@@ -121,7 +130,7 @@ func askOperation(
 		Version   int64           `json:"version"`
 		Problem   problem         `json:"problem"`
 	}
-	if err := json.Unmarshal(body, &o); err != nil {
+	if err := json.Unmarshal(answer.body, &o); err != nil {
 		return event, false, fmt.Errorf("read an operation: %w", err)
 	}
 	switch o.Status {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -27,6 +28,9 @@ type load struct {
 	pool   pool
 	writes atomic.Int64 // acknowledged
 	calls  atomic.Int64
+
+	mu    sync.Mutex
+	polls map[int]int // questions for the end of an accepted write that were not answered with 200, by status
 }
 
 // run makes calls until enough says so, and then ends those that have begun.
@@ -153,6 +157,12 @@ func (w *writer) await(ctx context.Context, call, accepted history.Event) error 
 		}
 		if ended {
 			return w.end(ctx, call, &event)
+		}
+		if event.Status != 0 {
+			w.mu.Lock()
+			w.polls[event.Status]++
+			w.mu.Unlock()
+			event.Status = 0 // it is no answer to the write
 		}
 		if err := w.pause(ctx, attempt); err != nil {
 			event.Type = history.Unknown

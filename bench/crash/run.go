@@ -75,7 +75,7 @@ func (r *Report) drive(ctx context.Context, subject *system.System, path string)
 			return err
 		}
 	}
-	load := &load{system: subject, log: log, seed: r.Options.Seed}
+	load := &load{system: subject, log: log, seed: r.Options.Seed, polls: map[int]int{}}
 	breaker := &breaker{system: subject, log: log, counts: map[string]int{}}
 	meter := newMeter(subject)
 	started := time.Now()
@@ -123,5 +123,6 @@ func (r *Report) drive(ctx context.Context, subject *system.System, path string)
 	stopMeter()
 	<-metered
 	r.Took, r.Faults, r.SlowestStop, r.Tries = time.Since(started), breaker.counts, breaker.slowest, meter.totals
+	r.Polls = load.polls
 	return err
 }
