@@ -78,10 +78,16 @@ func readDatabase(ctx context.Context, s *system.System, final *history.Final) (
 			final.Changes = append(final.Changes, change)
 			return err
 		}),
-		scan("SELECT id, kind, contact_id, status, version FROM operations", func(scan func(...any) error) error {
+		scan("SELECT id, kind, contact_id, status, version, problem FROM operations", func(scan func(...any) error) error {
 			var id, status string
 			var operation history.Operation
-			err := scan(&id, &operation.Kind, &operation.Contact, &status, &operation.Version)
+			var problem []byte
+			err := scan(&id, &operation.Kind, &operation.Contact, &status, &operation.Version, &problem)
+			if err == nil && problem != nil {
+				var stored contacts.Error
+				err = json.Unmarshal(problem, &stored)
+				operation.Problem = string(stored.Kind)
+			}
 			operation.Succeeded = status == string(contacts.Succeeded)
 			final.Operations[id] = operation
 			return err

@@ -42,7 +42,7 @@ func sound() *story {
 			{Type: history.Invoke, Call: 6, Kind: history.Create, Slot: "a"},                                  // 13
 			{Type: history.OK, Call: 6, Contact: "c2", Version: 1, Document: other},                           // 14
 			{Type: history.Invoke, Call: 7, Kind: history.Patch, Contact: "c2", Slot: "a", IfMatch: 3},        // 15
-			{Type: history.Fail, Call: 7, Status: 412, Version: 1},                                            // 16
+			{Type: history.Fail, Call: 7, Status: 412, Problem: "stale-version", Version: 1},                  // 16
 			{Type: history.Invoke, Call: 8, Kind: history.Replace, Contact: "c2", Slot: "a"},                  // 17
 			{Type: history.Unknown, Call: 8, Problem: "no answer"},                                            // 18
 			{Type: history.Invoke, Call: 9, Kind: history.Patch, Contact: "c1", Slot: "a"},                    // 19
@@ -68,7 +68,7 @@ func sound() *story {
 				"o2": {Kind: "merge", Contact: "c1", Succeeded: true, Version: 2},
 				"o5": {Kind: "delete", Contact: "c1", Succeeded: true, Version: 3},
 				"o6": {Kind: "create", Contact: "c2", Succeeded: true, Version: 1},
-				"o7": {Kind: "merge", Contact: "c2"},
+				"o7": {Kind: "merge", Contact: "c2", Problem: "stale-version"},
 			},
 			Cached: map[string]history.Cached{
 				"c1": {Version: 3, State: "gone"},
@@ -94,6 +94,9 @@ func (s *story) again(version int64, operation string, document history.Document
 func TestCheck_SoundHistory(t *testing.T) {
 	s := sound()
 	require.Empty(t, history.Check(s.events, s.final))
+	// A write may be accepted and then fail, as its operation says.
+	require.Empty(t, history.Check(slices.Insert(slices.Clone(s.events), 16,
+		history.Event{Type: history.Accepted, Call: 7, Operation: "o7"}), s.final))
 	// Creates may be accepted one after the other.
 	accepted := func(call int, operation string) history.Event {
 		return history.Event{Type: history.Accepted, Call: call, Operation: operation}
@@ -303,6 +306,10 @@ func TestCheck_FindsEachViolation(t *testing.T) {
 		"a 202 that ended otherwise": {func(s *story) {
 			s.final.Operations["o2"] = history.Operation{Contact: "c1", Succeeded: false}
 		}, history.Unended, 6},
+		"a 202 that failed for another reason": {func(s *story) {
+			s.events = slices.Insert(s.events, 16, history.Event{Type: history.Accepted, Call: 7, Operation: "o7"})
+			s.final.Operations["o7"] = history.Operation{Contact: "c2", Problem: "not-found"}
+		}, history.Unended, 17},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := sound()

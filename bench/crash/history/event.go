@@ -97,6 +97,7 @@ type Operation struct {
 	Contact   string
 	Succeeded bool
 	Version   int64
+	Problem   string // the kind of the problem that ended it; "" where it has succeeded
 }
 
 // Cached is an entry of Redis.

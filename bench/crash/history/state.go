@@ -129,7 +129,8 @@ func (c *checker) checkEnds() {
 			c.report(Unended, call.Contact, number, len(c.events), "operation %s was accepted, and its caller never learnt its end", call.op)
 		case !ended:
 			c.report(Unended, call.Contact, number, call.endAt, "operation %s has an end that is not in the database", call.op)
-		case operation.Succeeded != succeeded || succeeded && operation.Version != call.end.Version:
+		case operation.Succeeded != succeeded || succeeded && operation.Version != call.end.Version,
+			!succeeded && operation.Problem != call.end.Problem:
 			c.report(Unended, call.Contact, number, call.endAt, "operation %s is %+v, and its caller was told another end", call.op, operation)
 		}
 	}
