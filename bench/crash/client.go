@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -50,6 +51,9 @@ func ask(ctx context.Context, client *http.Client, replica *system.Target, call 
 	answer, err := send(client, request)
 	if err != nil {
 		event.Problem = "no answer"
+		if errors.Is(err, context.DeadlineExceeded) || ctx.Err() != nil {
+			event.Problem = history.GaveUp
+		}
 		return event, nil //nolint:nilerr // it is what came of the call
 	}
 	event.Status = answer.status

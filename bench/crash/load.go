@@ -165,7 +165,7 @@ func (w *writer) await(ctx context.Context, call, accepted history.Event) error 
 			event.Status = 0 // it is no answer to the write
 		}
 		if err := w.pause(ctx, attempt); err != nil {
-			event.Type = history.Unknown
+			event.Type, event.Problem = history.Unknown, history.GaveUp
 			return w.end(ctx, call, &event)
 		}
 	}

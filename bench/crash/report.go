@@ -44,7 +44,8 @@ func (r Report) Print(w io.Writer) error {
 	printCounts(w, "repeats", counted.repeats)
 	printCounts(w, "keys reused", counted.reuses)
 	// A note of a pending operation may be lost with a Redis that starts empty: that is counted, and no violation.
-	fmt.Fprintf(w, "  %-17s %d 404, %d 503\n", "operation polls", r.Polls[http.StatusNotFound], r.Polls[http.StatusServiceUnavailable])
+	missing, unavailable := r.Polls[http.StatusNotFound], r.Polls[http.StatusServiceUnavailable]
+	fmt.Fprintf(w, "  %-17s %d 404, %d 503\n", "operation polls", missing, unavailable)
 	tries := map[string]int{}
 	for result, n := range r.Tries {
 		tries[result] = int(n)
@@ -55,7 +56,7 @@ func (r Report) Print(w io.Writer) error {
 		fmt.Fprintf(w, "  %-17s none\n", "dead letters") // or there would be no report
 	}
 	if r.Options.Script != "" {
-		r.printEpisodes(w)
+		r.printOutages(w)
 	}
 	if len(r.Violations) == 0 {
 		fmt.Fprintln(w, "  violations        none: 0 lost, 0 doubled, 0 reordered, 0 stale")
@@ -74,44 +75,28 @@ func (r Report) Print(w io.Writer) error {
 	return fmt.Errorf("%d violations", len(r.Violations))
 }
 
-// printEpisodes says, for each fault that has an end, how the calls were answered that began while it lasted, and when the
+// printOutages says, for each fault that has an end, how the calls were answered that began while it lasted, and when the
 // last of these writes ended.
-func (r Report) printEpisodes(w io.Writer) {
-	began := map[string]time.Duration{}
-	for _, event := range r.Events {
-		if event.Type != history.Fault {
-			continue
-		}
-		what, target, _ := strings.Cut(event.Note, " ")
-		if what == "broken" {
-			began[target] = event.At
-		}
-		if what != "repaired" {
-			continue
-		}
-		answers, last := r.answers(began[target], event.At)
-		printCounts(w, "without "+target, answers)
-		fmt.Fprintf(w, "  %-17s %s after it was back\n", "the last ended", max(0, last-event.At).Round(time.Millisecond))
+func (r Report) printOutages(w io.Writer) {
+	for _, outage := range history.Outages(r.Events) {
+		answers, last := r.answers(outage)
+		printCounts(w, "without "+outage.Target, answers)
+		after := max(0, last-r.Events[outage.Repaired].At).Round(time.Millisecond)
+		fmt.Fprintf(w, "  %-17s %s after it was back\n", "the last ended", after)
 	}
 }
 
-// answers counts how the calls of a time were answered first, and says when the last of the writes ended.
-func (r Report) answers(from, until time.Duration) (counts map[string]int, last time.Duration) {
-	calls, answered := map[int]history.Kind{}, map[int]bool{}
+// answers counts how the calls of an outage were answered first, and says when the last of the writes ended.
+func (r Report) answers(outage history.Outage) (counts map[string]int, last time.Duration) {
+	calls, answered := outage.Calls(r.Events), map[int]bool{}
 	counts = map[string]int{}
 	for _, event := range r.Events {
-		if event.Type == history.Invoke {
-			if event.At >= from && event.At < until {
-				calls[event.Call] = event.Kind
-			}
-			continue
-		}
-		kind, counted := calls[event.Call]
-		if !counted {
+		call, counted := calls[event.Call]
+		if !counted || event.Type == history.Invoke {
 			continue
 		}
 		what := "write"
-		if kind == history.Read {
+		if call.Kind == history.Read {
 			what = "read"
 		}
 		if !answered[event.Call] {

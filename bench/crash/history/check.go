@@ -14,18 +14,19 @@ type Class string
 
 // The classes of violations.
 const (
-	Lost      Class = "lost"      // an acknowledged write is not there
-	Doubled   Class = "doubled"   // a call or an operation had two effects
-	Gap       Class = "gap"       // a contact's versions are not 1, 2, 3 …, or its row is not the last of them
-	Reordered Class = "reordered" // a write made a version no higher than one of an earlier write
-	Guard     Class = "guard"     // If-Match let the wrong version pass
-	Stale     Class = "stale"     // a read is older than what somebody was told before it was asked for
-	Returned  Class = "returned"  // what was deleted came back
-	Phantom   Class = "phantom"   // an effect, or a read, of something that nobody wrote, or that was refused
-	Refused   Class = "refused"   // a write was refused without a reason
-	Cache     Class = "cache"     // Redis disagrees with the database
-	Unended   Class = "unended"   // a 202 without an end, or with another end than the operation's
-	Failed    Class = "failed"    // the service failed: a 5xx that is not 503, or a command that was set aside
+	Lost        Class = "lost"        // an acknowledged write is not there
+	Doubled     Class = "doubled"     // a call or an operation had two effects
+	Gap         Class = "gap"         // a contact's versions are not 1, 2, 3 …, or its row is not the last of them
+	Reordered   Class = "reordered"   // a write made a version no higher than one of an earlier write
+	Guard       Class = "guard"       // If-Match let the wrong version pass
+	Stale       Class = "stale"       // a read is older than what somebody was told before it was asked for
+	Returned    Class = "returned"    // what was deleted came back
+	Phantom     Class = "phantom"     // an effect, or a read, of something that nobody wrote, or that was refused
+	Refused     Class = "refused"     // a write was refused without a reason
+	Cache       Class = "cache"       // Redis disagrees with the database
+	Unended     Class = "unended"     // a 202 without an end, or with another end than the operation's
+	Failed      Class = "failed"      // the service failed: a 5xx that is not 503, or a command that was set aside
+	Unavailable Class = "unavailable" // callers noticed more of an outage than they have to
 )
 
 // Violation is one broken promise.
