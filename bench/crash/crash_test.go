@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"net/http"
 	"os"
 	"testing"
 	"time"
@@ -109,6 +110,48 @@ func TestReadScript(t *testing.T) {
 		_, err := readScript(script, targets)
 		require.Error(t, err, script)
 	}
+}
+
+func TestReport_Judge(t *testing.T) {
+	sound := Report{
+		SlowestStop: 20 * time.Second,
+		Polls:       map[int]int{http.StatusNotFound: 3, http.StatusServiceUnavailable: 4},
+		Events:      []history.Event{{Type: history.Fault, Note: "terminate worker-0"}},
+	}
+	sound.judge(history.Final{})
+	require.Empty(t, sound.Violations)
+	for name, spoil := range map[string]func(*Report){
+		"a stop that takes too long":         func(r *Report) { r.SlowestStop += time.Millisecond },
+		"an operation that makes it fail":    func(r *Report) { r.Polls = map[int]int{http.StatusInternalServerError: 1} },
+		"an operation that it will not show": func(r *Report) { r.Polls = map[int]int{http.StatusForbidden: 1} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			report := sound
+			spoil(&report)
+			report.judge(history.Final{})
+			require.Len(t, report.Violations, 1)
+			require.Equal(t, history.Failed, report.Violations[0].Class)
+			var printed bytes.Buffer
+			require.Error(t, report.Print(&printed))
+			require.Contains(t, printed.String(), "the first: failed: ")
+		})
+	}
+}
+
+// An outage that callers noticed counts only where the faults were told.
+func TestReport_Judge_Outages(t *testing.T) {
+	report := Report{Events: []history.Event{
+		{Type: history.Fault, Note: "freeze redis"}, {Type: history.Fault, Note: "broken redis"},
+		{Type: history.Invoke, Call: 1, Kind: history.Patch, Contact: "c1"},
+		{Type: history.Fail, Call: 1, Status: http.StatusServiceUnavailable, Problem: "unavailable"},
+		{Type: history.Fault, Note: "thaw redis"}, {Type: history.Fault, Note: "repaired redis"},
+	}}
+	report.judge(history.Final{})
+	require.Empty(t, report.Violations)
+	report.Options.Script = "freeze redis 10s"
+	report.judge(history.Final{})
+	require.Len(t, report.Violations, 1)
+	require.Equal(t, history.Unavailable, report.Violations[0].Class)
 }
 
 func TestRun_NothingThatEndsIt(t *testing.T) {

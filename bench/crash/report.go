@@ -29,6 +29,33 @@ type Report struct {
 	Violations  []history.Violation
 }
 
+// stopLimit is how long a process may take to end after a SIGTERM.
+const stopLimit = 20 * time.Second
+
+// judge finds the violations, by what the service holds in the end.
+func (r *Report) judge(held history.Final) {
+	r.Operations, r.Changes = len(held.Operations), len(held.Changes)
+	r.Violations = history.Check(r.Events, held)
+	if r.Options.Script != "" { // drawn faults overlap, and callers notice one or the other
+		r.Violations = append(r.Violations, history.CheckOutages(r.Events)...)
+		slices.SortStableFunc(r.Violations, func(a, b history.Violation) int { return cmp.Compare(a.At, b.At) })
+	}
+	failed := func(format string, args ...any) {
+		r.Violations = append(r.Violations, history.Violation{
+			Class: history.Failed, At: len(r.Events), Message: fmt.Sprintf(format, args...),
+		})
+	}
+	if r.SlowestStop > stopLimit {
+		failed("a process took %s to end after a SIGTERM, and not %s", r.SlowestStop.Round(time.Millisecond), stopLimit)
+	}
+	for _, status := range slices.Sorted(maps.Keys(r.Polls)) {
+		// A note of a pending operation may be lost with a Redis that starts empty: these are counted, and no violation.
+		if status != http.StatusNotFound && status != http.StatusServiceUnavailable {
+			failed("%d questions for the end of an accepted write were answered %d", r.Polls[status], status)
+		}
+	}
+}
+
 // Print writes the counts and the first violation with its history. It returns an error if there is a violation.
 func (r Report) Print(w io.Writer) error {
 	o := r.Options
@@ -43,7 +70,6 @@ func (r Report) Print(w io.Writer) error {
 	printCounts(w, "retries", counted.retries)
 	printCounts(w, "repeats", counted.repeats)
 	printCounts(w, "keys reused", counted.reuses)
-	// A note of a pending operation may be lost with a Redis that starts empty: that is counted, and no violation.
 	missing, unavailable := r.Polls[http.StatusNotFound], r.Polls[http.StatusServiceUnavailable]
 	fmt.Fprintf(w, "  %-17s %d 404, %d 503\n", "operation polls", missing, unavailable)
 	tries := map[string]int{}

@@ -57,11 +57,7 @@ func Run(ctx context.Context, options Options, folder string) (report Report, er
 	if err != nil {
 		return report, err
 	}
-	report.Operations, report.Changes = len(held.Operations), len(held.Changes)
-	report.Violations = history.Check(report.Events, held)
-	if options.Script != "" { // drawn faults overlap, and callers notice one or the other
-		report.Violations = append(report.Violations, history.CheckOutages(report.Events)...)
-	}
+	report.judge(held)
 	return report, nil
 }
 
