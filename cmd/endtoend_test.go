@@ -7,10 +7,12 @@ import (
 	"database/sql"
 	"encoding/json"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -190,40 +192,65 @@ func TestEndToEnd_StopsWaiting(t *testing.T) {
 	require.Equal(t, contacts.Pending, got.operation.Status)
 }
 
-// A worker that is asked to end while it has plenty to do ends soon, and leaves no message in flight.
+// A worker that is asked to end while callers go on writing ends soon, and leaves no message in flight.
 func TestEndToEnd_WorkerStopsUnderLoad(t *testing.T) {
 	t.Parallel()
 	s := production(t)
 	s.env = append(s.env, "CONTACTS_QUEUE_VISIBILITY=60s") // what is left in flight stays so
 	s.start(t)
 	serve, worker := s.processes[0], s.processes[1]
-	var accepted []contacts.Operation
-	send := func() {
-		for range 20 {
-			operation, err := s.client().Create(t.Context(), contactstest.Jane(t), contacts.Write{})
-			require.NoError(t, err)
-			accepted = append(accepted, operation)
-		}
-	}
+	stop := sendOn(t, s)
+	defer stop()
 	q := openQueue(t, s.variable("CONTACTS_QUEUE_URL"))
 	for range 50 {
-		send()
+		// Each time at another moment of its work.
+		time.Sleep(rand.N(300 * time.Millisecond))
 		asked := time.Now()
 		require.Zero(t, worker.terminate(t))
 		require.Less(t, time.Since(asked), 20*time.Second)
 		stats, err := q.Stats(t.Context())
 		require.NoError(t, err)
 		require.Zero(t, stats.InFlight)
-		send()
 		worker, _ = start(t, s.folder, s.env, "worker")
 	}
-	for _, operation := range accepted {
-		require.Eventually(t, func() bool {
-			now, err := s.client().Operation(t.Context(), operation.ID)
-			return err == nil && now.Status == contacts.Succeeded
-		}, time.Minute, 20*time.Millisecond)
+	accepted := stop()
+	t.Logf("%d writes accepted", len(accepted))
+	require.Greater(t, len(accepted), 1000)
+	for _, id := range accepted {
+		awaitSuccess(t, s, id)
 	}
 	require.Zero(t, serve.terminate(t))
+}
+
+// sendOn has several callers create contacts until stop is called, which returns the operations of all that were accepted.
+func sendOn(t *testing.T, s *system) (stop func() []uuid.UUID) {
+	t.Helper()
+	jane, client := contactstest.Jane(t), s.client()
+	var mu sync.Mutex
+	var accepted []uuid.UUID
+	var sending sync.WaitGroup
+	ctx, cancel := context.WithCancel(t.Context())
+	for range 8 {
+		sending.Go(func() {
+			for ctx.Err() == nil {
+				operation, err := client.Create(t.Context(), jane, contacts.Write{})
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				mu.Lock()
+				accepted = append(accepted, operation.ID)
+				mu.Unlock()
+				time.Sleep(10 * time.Millisecond) // a worker that is ended all the time is to keep up
+			}
+		})
+	}
+	stop = func() []uuid.UUID {
+		cancel()
+		sending.Wait()
+		return accepted
+	}
+	return stop
 }
 
 // A worker that stands still, until another one has done its work and more, changes nothing when it goes on.
@@ -281,6 +308,18 @@ func TestEndToEnd_StalledWorker(t *testing.T) {
 	third, err := s.client().Merge(t.Context(), made.Contact, contacts.Patch(`{"nickname":"third"}`), waiting())
 	require.NoError(t, err)
 	require.EqualValues(t, 4, third.Version)
+}
+
+// awaitSuccess returns an operation once it has succeeded.
+func awaitSuccess(t *testing.T, s *system, id uuid.UUID) contacts.Operation {
+	t.Helper()
+	var now contacts.Operation
+	require.Eventually(t, func() bool {
+		var err error
+		now, err = s.client().Operation(t.Context(), id)
+		return err == nil && now.Status == contacts.Succeeded
+	}, time.Minute, 20*time.Millisecond)
+	return now
 }
 
 // openQueue opens one of the system's queues for the test itself.
