@@ -106,11 +106,17 @@ type process struct {
 	output bytes.Buffer
 }
 
-// start starts the program and waits until it says, in a line of its JSON log, that it is ready. It returns that line's
-// members. The process is killed at the end of the test, if it is still there.
+// start starts the program and waits until it is ready.
 func start(t *testing.T, folder string, env []string, args ...string) (*process, map[string]any) {
 	t.Helper()
-	p := &process{command: command(t, folder, append(env, "CONTACTS_LOG_FORMAT=json"), args...), exited: make(chan struct{})}
+	return launch(t, command(t, folder, append(env, "CONTACTS_LOG_FORMAT=json"), args...))
+}
+
+// launch starts a command of the program and waits until it says, in a line of its JSON log, that it is ready. It returns
+// that line's members. The process is killed at the end of the test, if it is still there.
+func launch(t *testing.T, c *exec.Cmd) (*process, map[string]any) {
+	t.Helper()
+	p := &process{command: c, exited: make(chan struct{})}
 	stderr, err := p.command.StderrPipe()
 	require.NoError(t, err)
 	require.NoError(t, p.command.Start())
@@ -125,7 +131,7 @@ func start(t *testing.T, folder string, env []string, args ...string) (*process,
 		if t.Failed() {
 			p.mu.Lock()
 			defer p.mu.Unlock()
-			t.Logf("log of contacts %s:\n%s", strings.Join(args, " "), p.output.String())
+			t.Logf("log of %s:\n%s", strings.Join(c.Args, " "), p.output.String())
 		}
 	})
 	select {

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"runtime"
 )
 
 // ErrMissing says that a server's program is not on this machine. The error that wraps it tells what to install.
@@ -23,7 +24,8 @@ func missing(what, remedy string) error {
 var aptInstall string
 
 // Install puts the servers' programs on this machine where they are missing: Debian's packages through apt-get, as root
-// or through a sudo that asks no password, and the SQS emulator through npm into the user's cache folder.
+// or through a sudo that asks no password, and the SQS emulator through npm into the user's cache folder. On Linux it adds
+// strace, by which a test sees that data are on the disk.
 // It tells on progress what it installs, and nothing when all is there. Where it cannot install, the error wraps
 // [ErrMissing] and says what to install by hand.
 func Install(ctx context.Context, progress io.Writer) error {
@@ -36,10 +38,16 @@ func Install(ctx context.Context, progress io.Writer) error {
 	if noRedis != nil {
 		packages = append(packages, "redis-server")
 	}
+	var noStrace error
+	if runtime.GOOS == "linux" {
+		if _, noStrace = FindStrace(); noStrace != nil {
+			packages = append(packages, "strace")
+		}
+	}
 	if len(packages) > 0 {
 		fmt.Fprintf(progress, "installing %v with apt-get\n", packages)
 		if err := installPackages(ctx, packages); err != nil {
-			return errors.Join(noPostgres, noRedis, err)
+			return errors.Join(noPostgres, noRedis, noStrace, err)
 		}
 	}
 	return installEmulator(ctx, progress)

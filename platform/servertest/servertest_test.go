@@ -203,6 +203,9 @@ func TestInstall_SaysWhatToInstall(t *testing.T) {
 	err := Install(t.Context(), t.Output())
 	require.ErrorIs(t, err, ErrMissing)
 	require.ErrorContains(t, err, "apt-get install redis-server")
+	if runtime.GOOS == "linux" {
+		require.ErrorContains(t, err, "apt-get install strace")
+	}
 }
 
 func TestDebianVersion_Newest(t *testing.T) {
