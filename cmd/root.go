@@ -21,9 +21,16 @@ const (
 	statusUsage  = 2 // the command line or a setting has to be changed first
 )
 
+// heapGrowth is by how many percent the heap may grow before it is collected. What a process keeps is small, and what it
+// allocates for each request much in comparison: a few megabytes more save a tenth of its work.
+const heapGrowth = 300
+
 // Execute runs the command that the process was started with and returns its exit status. When ctx ends, a running
 // command comes to its end gracefully.
 func Execute(ctx context.Context) int {
+	if before := debug.SetGCPercent(heapGrowth); before != 100 {
+		debug.SetGCPercent(before) // GOGC says otherwise
+	}
 	root := newRoot()
 	command, err := root.ExecuteContextC(ctx)
 	if err == nil {

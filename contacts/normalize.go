@@ -316,6 +316,6 @@ func (n *normalizer) birthday(value string) string {
 }
 
 // EscapePointer writes a name as a token of a JSON pointer (RFC 6901, section 3).
-func EscapePointer(name string) string {
-	return strings.NewReplacer("~", "~0", "/", "~1").Replace(name)
-}
+func EscapePointer(name string) string { return escapes.Replace(name) }
+
+var escapes = strings.NewReplacer("~", "~0", "/", "~1")

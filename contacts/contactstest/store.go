@@ -401,7 +401,7 @@ func testTenants(t *testing.T, l *ledger) {
 	require.False(t, found)
 	page, err := l.List(t.Context(), stranger, contacts.Query{Sort: contacts.SortCreated, Limit: 10})
 	require.NoError(t, err)
-	require.Empty(t, page)
+	require.Empty(t, page.Items)
 }
 
 func testLargeBatch(t *testing.T, l *ledger) {

@@ -17,7 +17,9 @@ import (
 
 // event is a command as a CloudEvent in the JSON format (CloudEvents 1.0). tenant, replyto, fingerprint and traceparent
 // are extension attributes, the last one that of the Distributed Tracing extension.
-type event struct {
+//
+// Data is encoded along with it, but decoded only once it is known what it is.
+type event[D data | json.RawMessage] struct {
 	SpecVersion     string          `json:"specversion"`
 	ID              uuid.UUID       `json:"id"` // the operation
 	Source          string          `json:"source"`
@@ -29,7 +31,7 @@ type event struct {
 	ReplyTo         string          `json:"replyto,omitempty"`
 	Fingerprint     string          `json:"fingerprint,omitempty"`
 	TraceParent     string          `json:"traceparent,omitempty"`
-	Data            json.RawMessage `json:"data"`
+	Data            D               `json:"data"`
 }
 
 // data is what only some kinds of commands carry.
@@ -53,14 +55,10 @@ func encode(c contacts.Command) ([]byte, error) {
 	if c.Kind == contacts.Create || c.Kind == contacts.Replace {
 		d.Fields = &c.Fields
 	}
-	raw, err := contacts.Encode(d)
-	if err != nil {
-		return nil, err
-	}
-	body, err := contacts.Encode(event{
+	body, err := contacts.Encode(event[data]{
 		SpecVersion: specVersion, ID: c.Operation, Source: source, Type: typePrefix + string(c.Kind) + typeSuffix,
 		Subject: c.Contact, Time: c.AcceptedAt, DataContentType: contentType, Tenant: c.Tenant, ReplyTo: c.ReplyTo,
-		Fingerprint: c.Fingerprint, TraceParent: c.TraceParent, Data: raw,
+		Fingerprint: c.Fingerprint, TraceParent: c.TraceParent, Data: d,
 	})
 	if err != nil {
 		return nil, err
@@ -95,7 +93,7 @@ func outsideTransport(r rune) bool { return r >= 0xFFFE }
 // command without them would lose a part of the write. Its errors hold none of the data. With an error it returns what can
 // be told of the command, so that its operation can be ended; nil if not even its operation is known.
 func decode(body []byte) (*contacts.Command, error) {
-	var e event
+	var e event[json.RawMessage]
 	if err := json.Unmarshal(body, &e); err != nil {
 		return nil, errors.New("message is not a CloudEvent in JSON")
 	}

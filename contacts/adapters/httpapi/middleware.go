@@ -88,10 +88,19 @@ func (a *api) observe(metrics prometheus.Registerer) echo.MiddlewareFunc {
 			if operation, ok := c.Get(operationKey).(string); ok {
 				line = append(line, slog.String("operation", operation))
 			}
-			a.log.LogAttrs(ctx, slog.LevelInfo, "request", line...)
+			a.log.LogAttrs(ctx, requestLevel(method, status), "request", line...)
 			return nil
 		}
 	}
+}
+
+// requestLevel is at which level a request is logged: reads that went well are what a service mostly does, and are counted by
+// its metrics.
+func requestLevel(method string, status int) slog.Level {
+	if method == http.MethodGet && status < http.StatusBadRequest {
+		return slog.LevelDebug
+	}
+	return slog.LevelInfo
 }
 
 // knownMethod keeps made-up methods from making ever new metrics.

@@ -24,6 +24,7 @@ func TestAPI_AccessLog(t *testing.T) {
 	t.Parallel()
 	c := newClient(t)
 	c.do(http.MethodGet, "/contacts?cursor=private", "", "X-Request-Id", "req-1")
+	c.do(http.MethodGet, "/contacts", "") // goes well, and has no line
 	c.do(http.MethodGet, "/private/path", "")
 	c.do(http.MethodPost, "/contacts", `{"first_name":"private"}`)
 	// A line is written after its answer.

@@ -47,17 +47,15 @@ func (s *Store) Reindex(ctx context.Context, limit int) (int64, error) {
 		if err := tx.Select("tenant_id", "id").Where(outdated).Limit(limit).Find(&found).Error; err != nil || len(found) == 0 {
 			return err
 		}
-		ids := make([][]any, len(found))
-		locks := make([]key, len(found))
+		keys := make([]key, len(found))
 		for i, row := range found {
-			ids[i] = []any{row.TenantID, row.ID}
-			locks[i] = key{contacts.Tenant(row.TenantID), row.ID}
+			keys[i] = key{contacts.Tenant(row.TenantID), row.ID}
 		}
-		if err := lock(tx, locks); err != nil {
+		if err := lock(tx, keys); err != nil {
 			return err
 		}
 		var rows []contactRow // those that nobody has written meanwhile
-		if err := tx.Where("(tenant_id, id) IN ?", ids).Where(outdated).Find(&rows).Error; err != nil {
+		if err := tx.Where(among(tx, "tenant_id, id", keys)).Where(outdated).Find(&rows).Error; err != nil {
 			return err
 		}
 		for _, row := range rows {

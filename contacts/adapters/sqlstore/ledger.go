@@ -19,12 +19,6 @@ import (
 	"contacts/platform/database"
 )
 
-// key names a row of one of the tables within all tenants.
-type key struct {
-	tenant contacts.Tenant
-	id     uuid.UUID
-}
-
 // Apply implements [contacts.Ledger].
 //
 // The batch's contacts are locked in key order, so that two workers cannot deadlock; what the domain decides on them cannot
@@ -81,8 +75,8 @@ type batch struct {
 
 	operations []operationRow
 	made       []contactRow
-	keys       []keyRow                        // of what was made, where they are others than before
-	rekeyed    map[contacts.Tenant][]uuid.UUID // the contacts that had others
+	keys       []keyRow // of what was made, where they are others than before
+	rekeyed    []key    // the contacts that had others
 	changes    []changeRow
 	documents  []contacts.Document // what made holds
 }
@@ -93,8 +87,7 @@ type externalKey struct {
 	id     string
 }
 
-// load locks and reads what the commands will meet. The tenants and the ids of a batch are each looked up as a set; rows
-// that match across, another tenant's contact with the same id, are left alone by [batch.decide].
+// load locks and reads what the commands will meet.
 func load(tx *gorm.DB, commands []contacts.Command) (*batch, error) {
 	b := &batch{
 		commands: commands,
@@ -102,26 +95,16 @@ func load(tx *gorm.DB, commands []contacts.Command) (*batch, error) {
 		outdated: map[key]bool{},
 		ended:    map[key]contacts.Operation{},
 		owners:   map[externalKey]uuid.UUID{},
-		rekeyed:  map[contacts.Tenant][]uuid.UUID{},
 	}
-	tenants := map[string]bool{}
-	ids := make([]uuid.UUID, len(commands))
-	operations := make([]uuid.UUID, len(commands))
-	locks := make([]key, len(commands))
+	operations, of := make([]key, len(commands)), make([]key, len(commands))
 	for i, c := range commands {
-		locks[i] = key{c.Tenant, c.Contact}
-		tenants[string(c.Tenant)] = true
-		ids[i], operations[i] = c.Contact, c.Operation
+		operations[i], of[i] = key{c.Tenant, c.Operation}, key{c.Tenant, c.Contact}
 	}
-	if err := lock(tx, locks); err != nil {
+	if err := lock(tx, of); err != nil {
 		return nil, err
 	}
-	inTenants := make([]string, 0, len(tenants))
-	for tenant := range tenants {
-		inTenants = append(inTenants, tenant)
-	}
 	var rows []contactRow
-	if err := tx.Where("tenant_id IN ? AND id IN ?", inTenants, ids).Find(&rows).Error; err != nil {
+	if err := tx.Where(among(tx, "tenant_id, id", of)).Find(&rows).Error; err != nil {
 		return nil, fmt.Errorf("read the batch's contacts: %w", err)
 	}
 	for _, row := range rows {
@@ -130,7 +113,7 @@ func load(tx *gorm.DB, commands []contacts.Command) (*batch, error) {
 		b.outdated[key{c.Tenant, c.ID}] = row.SearchVersion < contacts.IndexVersion
 	}
 	// Only after the locks: an operation that another worker was applying to these contacts has ended by now.
-	ended, err := findOperations(tx, inTenants, operations)
+	ended, err := findOperations(tx, operations...)
 	if err != nil {
 		return nil, fmt.Errorf("read the batch's operations: %w", err)
 	}
@@ -138,14 +121,14 @@ func load(tx *gorm.DB, commands []contacts.Command) (*batch, error) {
 		o := row.operation()
 		b.ended[key{o.Tenant, o.ID}] = o
 	}
-	return b, b.loadOwners(tx, inTenants)
+	return b, b.loadOwners(tx)
 }
 
 // lock takes the locks of contacts, in order. They are advisory, and not those of the rows, because whoever
 // locks a row on PostgreSQL is given its transaction's id, and the later of two transactions of a contact is to have the
 // higher one; see [Store.Changes].
 func lock(tx *gorm.DB, of []key) error {
-	if tx.Name() != "postgres" {
+	if tx.Name() != postgres {
 		return nil // one transaction at a time writes
 	}
 	keys := make([]int64, len(of))
@@ -167,24 +150,23 @@ func lock(tx *gorm.DB, of []key) error {
 }
 
 // loadOwners reads which live contacts hold the external ids that the batch's commands may claim.
-func (b *batch) loadOwners(tx *gorm.DB, tenants []string) error {
-	var claims []string
+func (b *batch) loadOwners(tx *gorm.DB) error {
+	claims := map[contacts.Tenant][]string{}
 	for _, c := range b.commands {
 		if claim := c.ExternalID(); claim != "" {
-			claims = append(claims, claim)
+			claims[c.Tenant] = append(claims[c.Tenant], claim)
 		}
 	}
-	if len(claims) == 0 {
-		return nil
-	}
-	var rows []contactRow
-	err := tx.Select("tenant_id", "id", "external_id").
-		Where("tenant_id IN ? AND external_id IN ? AND deleted_at IS NULL", tenants, claims).Find(&rows).Error
-	if err != nil {
-		return fmt.Errorf("read the holders of the batch's external ids: %w", err)
-	}
-	for _, row := range rows {
-		b.owners[externalKey{contacts.Tenant(row.TenantID), row.ExternalID}] = row.ID
+	for tenant, ids := range claims {
+		var rows []contactRow
+		err := tx.Select("tenant_id", "id", "external_id").
+			Where("tenant_id = ? AND external_id IN ? AND external_id <> '' AND deleted_at IS NULL", string(tenant), ids).Find(&rows).Error
+		if err != nil {
+			return fmt.Errorf("read the holders of the batch's external ids: %w", err)
+		}
+		for _, row := range rows {
+			b.owners[externalKey{tenant, row.ExternalID}] = row.ID
+		}
 	}
 	return nil
 }
@@ -238,7 +220,7 @@ func (b *batch) rekey(before *contacts.Contact, made contacts.Contact, ix contac
 			return
 		}
 		if len(old) > 0 || outdated {
-			b.rekeyed[made.Tenant] = append(b.rekeyed[made.Tenant], made.ID)
+			b.rekeyed = append(b.rekeyed, key{made.Tenant, made.ID})
 		}
 	}
 	b.keys = append(b.keys, keys...)
@@ -263,27 +245,20 @@ func (b *batch) save(tx *gorm.DB) error {
 	if len(b.operations) == 0 {
 		return nil
 	}
-	if err := tx.Create(&b.operations).Error; err != nil {
+	if _, err := insert(tx, b.operations, nil); err != nil {
 		return fmt.Errorf("write the batch's operations: %w", err)
 	}
 	if len(b.made) == 0 {
 		return nil
 	}
-	upsert := tx.Clauses(clause.OnConflict{
-		Columns:   []clause.Column{{Name: "tenant_id"}, {Name: "id"}},
-		UpdateAll: true,
-		Where: clause.Where{Exprs: []clause.Expression{
-			clause.Expr{SQL: "contacts.version = excluded.version - 1"},
-		}},
-	}).Create(&b.made)
-	if upsert.Error != nil {
-		return fmt.Errorf("write the batch's contacts: %w", upsert.Error)
+	written, err := insert(tx, b.made, &clause.Expr{SQL: "contacts.version = excluded.version - 1"})
+	if err != nil {
+		return fmt.Errorf("write the batch's contacts: %w", err)
 	}
-	if upsert.RowsAffected != int64(len(b.made)) {
-		return fmt.Errorf("%w: %d of %d contacts were changed meanwhile",
-			contacts.ErrTransient, int64(len(b.made))-upsert.RowsAffected, len(b.made))
+	if missed := int64(len(b.made)) - written; missed > 0 {
+		return fmt.Errorf("%w: %d of %d contacts were changed meanwhile", contacts.ErrTransient, missed, len(b.made))
 	}
-	if err := tx.Create(&b.changes).Error; err != nil {
+	if _, err := insert(tx, b.changes, nil); err != nil {
 		return fmt.Errorf("write the batch's changes: %w", err)
 	}
 	return b.saveKeys(tx)
@@ -291,15 +266,15 @@ func (b *batch) save(tx *gorm.DB) error {
 
 // saveKeys writes by what the batch's contacts are found now.
 func (b *batch) saveKeys(tx *gorm.DB) error {
-	for tenant, ids := range b.rekeyed {
-		if err := tx.Where("tenant_id = ? AND contact_id IN ?", string(tenant), ids).Delete(&keyRow{}).Error; err != nil {
+	if len(b.rekeyed) > 0 {
+		if err := tx.Where(among(tx, "tenant_id, contact_id", b.rekeyed)).Delete(&keyRow{}).Error; err != nil {
 			return fmt.Errorf("remove the keys that the batch's contacts had: %w", err)
 		}
 	}
 	if len(b.keys) == 0 {
 		return nil
 	}
-	if err := tx.Create(&b.keys).Error; err != nil {
+	if _, err := insert(tx, b.keys, nil); err != nil {
 		return fmt.Errorf("write the keys of the batch's contacts: %w", err)
 	}
 	return nil

@@ -51,7 +51,7 @@ func (s *Store) Park(
 			if err := tx.Clauses(once).Create(&operation).Error; err != nil {
 				return err
 			}
-			rows, err := findOperations(tx, []string{string(ended.Tenant)}, []uuid.UUID{ended.ID})
+			rows, err := findOperations(tx, key{ended.Tenant, ended.ID})
 			if err != nil {
 				return err
 			}

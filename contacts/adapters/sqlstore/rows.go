@@ -12,39 +12,39 @@ import (
 
 // contactRow is a row of the table contacts.
 type contactRow struct {
-	TenantID  string    `gorm:"primaryKey"`
-	ID        uuid.UUID `gorm:"primaryKey"`
-	Version   int64
-	CreatedAt time.Time `gorm:"autoCreateTime:false"`
-	UpdatedAt time.Time `gorm:"autoUpdateTime:false"`
-	DeletedAt *time.Time
+	TenantID  string     `json:"tenant_id" gorm:"primaryKey"`
+	ID        uuid.UUID  `json:"id" gorm:"primaryKey"`
+	Version   int64      `json:"version"`
+	CreatedAt time.Time  `json:"created_at" gorm:"autoCreateTime:false"`
+	UpdatedAt time.Time  `json:"updated_at" gorm:"autoUpdateTime:false"`
+	DeletedAt *time.Time `json:"deleted_at"`
 
-	FirstName    string
-	MiddleName   string
-	LastName     string
-	NamePrefix   string
-	NameSuffix   string
-	Nickname     string
-	DisplayName  string
-	Email        string
-	Phone        string
-	Organization string
-	Department   string
-	JobTitle     string
-	Birthday     string
-	Notes        string
-	ExternalID   string
+	FirstName    string `json:"first_name"`
+	MiddleName   string `json:"middle_name"`
+	LastName     string `json:"last_name"`
+	NamePrefix   string `json:"name_prefix"`
+	NameSuffix   string `json:"name_suffix"`
+	Nickname     string `json:"nickname"`
+	DisplayName  string `json:"display_name"`
+	Email        string `json:"email"`
+	Phone        string `json:"phone"`
+	Organization string `json:"organization"`
+	Department   string `json:"department"`
+	JobTitle     string `json:"job_title"`
+	Birthday     string `json:"birthday"`
+	Notes        string `json:"notes"`
+	ExternalID   string `json:"external_id"`
 
-	Emails       []contacts.EmailAddress  `gorm:"serializer:json"`
-	Phones       []contacts.PhoneNumber   `gorm:"serializer:json"`
-	Addresses    []contacts.PostalAddress `gorm:"serializer:json"`
-	URLs         []string                 `gorm:"column:urls;serializer:json"`
-	Labels       []string                 `gorm:"serializer:json"`
-	CustomFields map[string]string        `gorm:"serializer:json"`
+	Emails       []contacts.EmailAddress  `json:"emails" gorm:"serializer:json"`
+	Phones       []contacts.PhoneNumber   `json:"phones" gorm:"serializer:json"`
+	Addresses    []contacts.PostalAddress `json:"addresses" gorm:"serializer:json"`
+	URLs         []string                 `json:"urls" gorm:"column:urls;serializer:json"`
+	Labels       []string                 `json:"labels" gorm:"serializer:json"`
+	CustomFields map[string]string        `json:"custom_fields" gorm:"serializer:json"`
 
-	SearchText    string
-	SearchName    string
-	SearchVersion int64 // the [contacts.IndexVersion] that made these two and the contact's keys
+	SearchText    string `json:"search_text"`
+	SearchName    string `json:"search_name"`
+	SearchVersion int64  `json:"search_version"` // the [contacts.IndexVersion] that made these two and the contact's keys
 }
 
 // TableName implements gorm's Tabler.
@@ -83,10 +83,10 @@ func (r contactRow) contact() contacts.Contact {
 
 // keyRow is a row of the table contact_keys.
 type keyRow struct {
-	TenantID  string
-	Kind      string
-	Value     string
-	ContactID uuid.UUID
+	TenantID  string    `json:"tenant_id"`
+	Kind      string    `json:"kind"`
+	Value     string    `json:"value"`
+	ContactID uuid.UUID `json:"contact_id"`
 }
 
 // The kinds of keys.
@@ -115,18 +115,18 @@ func newKeyRows(c contacts.Contact, ix contacts.Index) []keyRow {
 
 // operationRow is a row of the table operations.
 type operationRow struct {
-	TenantID    string    `gorm:"primaryKey"`
-	ID          uuid.UUID `gorm:"primaryKey"`
-	Kind        string
-	ContactID   uuid.UUID
-	Status      string
-	Version     int64
-	Problem     *contacts.Error `gorm:"serializer:json"`
-	Fingerprint string
-	AcceptedAt  time.Time
-	EndedAt     time.Time
+	TenantID    string          `json:"tenant_id" gorm:"primaryKey"`
+	ID          uuid.UUID       `json:"id" gorm:"primaryKey"`
+	Kind        string          `json:"kind"`
+	ContactID   uuid.UUID       `json:"contact_id"`
+	Status      string          `json:"status"`
+	Version     int64           `json:"version"`
+	Problem     *contacts.Error `json:"problem" gorm:"serializer:json"`
+	Fingerprint string          `json:"fingerprint"`
+	AcceptedAt  time.Time       `json:"accepted_at"`
+	EndedAt     time.Time       `json:"ended_at"`
 	// Document is joined from contact_changes.
-	Document *string `gorm:"->"`
+	Document *string `json:"-" gorm:"->"`
 }
 
 // TableName implements gorm's Tabler.
@@ -153,12 +153,12 @@ func (r operationRow) operation() contacts.Operation {
 
 // changeRow is a row of the table contact_changes, without its number.
 type changeRow struct {
-	TenantID    string
-	ContactID   uuid.UUID
-	Version     int64
-	OperationID uuid.UUID
-	ChangedAt   time.Time
-	Document    *string
+	TenantID    string    `json:"tenant_id"`
+	ContactID   uuid.UUID `json:"contact_id"`
+	Version     int64     `json:"version"`
+	OperationID uuid.UUID `json:"operation_id"`
+	ChangedAt   time.Time `json:"changed_at"`
+	Document    *string   `json:"document"`
 }
 
 // TableName implements gorm's Tabler.

@@ -14,38 +14,29 @@ import (
 )
 
 // Sabotage makes the transactions of db blind to the operations that were applied before (fence), or to what others make of
-// their contacts meanwhile (guard), for which it also gives those others more time. It is for negative controls.
+// their contacts meanwhile (guard), for which it also gives those others more time. It is for negative controls, on PostgreSQL.
 func Sabotage(db *database.DB, fence, guard bool) {
-	within := func(tx *gorm.DB, table string) bool {
-		_, transaction := tx.Statement.ConnPool.(gorm.TxCommitter)
-		return transaction && tx.Statement.Table == table
-	}
 	_ = db.Write.Callback().Query().Before("gorm:query").Register("sabotage:query", func(tx *gorm.DB) {
-		if fence && within(tx, "operations") {
+		_, transaction := tx.Statement.ConnPool.(gorm.TxCommitter)
+		if fence && transaction && tx.Statement.Table == "operations" {
 			tx.Statement.AddClause(clause.Where{Exprs: []clause.Expression{clause.Expr{SQL: "1 = 0"}}})
 		}
 	})
 	_ = db.Write.Callback().Raw().Before("gorm:raw").Register("sabotage:raw", func(tx *gorm.DB) {
-		if guard {
-			sql := tx.Statement.SQL.String()
-			tx.Statement.SQL.Reset()
-			tx.Statement.SQL.WriteString(strings.Replace(sql, "pg_advisory_xact_lock(key)", "key", 1))
-		}
-	})
-	_ = db.Write.Callback().Create().Before("gorm:create").Register("sabotage:create", func(tx *gorm.DB) {
+		sql := tx.Statement.SQL.String()
 		switch {
-		case fence && within(tx, "operations"):
-			tx.Statement.AddClause(clause.OnConflict{UpdateAll: true})
-		case guard && within(tx, "contacts"):
+		case fence && strings.HasPrefix(sql, "INSERT INTO operations "):
+			sql += " ON CONFLICT (tenant_id, id) DO UPDATE SET ended_at = excluded.ended_at"
+		case guard && strings.HasPrefix(sql, "INSERT INTO contacts "):
 			time.Sleep(rand.N(50 * time.Millisecond)) // others read the contacts meanwhile
-			tx.Statement.AddClause(clause.OnConflict{
-				Columns: []clause.Column{{Name: "tenant_id"}, {Name: "id"}}, UpdateAll: true,
-			})
-		case guard && within(tx, "contact_changes"):
-			tx.Statement.AddClause(clause.OnConflict{
-				Columns:   []clause.Column{{Name: "tenant_id"}, {Name: "contact_id"}, {Name: "version"}},
-				DoUpdates: clause.AssignmentColumns([]string{"operation_id", "changed_at", "document"}),
-			})
+			sql, _, _ = strings.Cut(sql, " WHERE ")
+		case guard && strings.HasPrefix(sql, "INSERT INTO contact_changes "):
+			sql += " ON CONFLICT (tenant_id, contact_id, version) DO UPDATE SET operation_id = excluded.operation_id," +
+				" changed_at = excluded.changed_at, document = excluded.document"
+		case guard:
+			sql = strings.Replace(sql, "pg_advisory_xact_lock(key)", "key", 1)
 		}
+		tx.Statement.SQL.Reset()
+		tx.Statement.SQL.WriteString(sql)
 	})
 }

@@ -3,12 +3,14 @@ package sqlstore
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
 
 	"github.com/google/uuid"
 	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
 
 	"contacts/contacts"
 	"contacts/platform/database"
@@ -59,7 +61,7 @@ func (s *Store) Document(ctx context.Context, tenant contacts.Tenant, id uuid.UU
 func (s *Store) Operation(ctx context.Context, tenant contacts.Tenant, id uuid.UUID) (contacts.Operation, bool, error) {
 	db, done := s.reading(ctx)
 	defer done()
-	rows, err := findOperations(db, []string{string(tenant)}, []uuid.UUID{id})
+	rows, err := findOperations(db, key{tenant, id})
 	if err != nil {
 		return contacts.Operation{}, false, readError(ctx, "read an operation", err)
 	}
@@ -70,14 +72,37 @@ func (s *Store) Operation(ctx context.Context, tenant contacts.Tenant, id uuid.U
 }
 
 // findOperations reads operations with the documents that they made.
-func findOperations(db *gorm.DB, tenants []string, ids []uuid.UUID) ([]operationRow, error) {
+func findOperations(db *gorm.DB, keys ...key) ([]operationRow, error) {
 	var rows []operationRow
-	err := db.Select("operations.*, contact_changes.document").
-		Joins("LEFT JOIN contact_changes ON contact_changes.tenant_id = operations.tenant_id"+
-			" AND contact_changes.contact_id = operations.contact_id AND contact_changes.version = operations.version").
-		Where("operations.tenant_id IN ? AND operations.id IN ?", tenants, ids).Find(&rows).Error
+	err := db.Select("*, (SELECT document FROM contact_changes AS made WHERE made.tenant_id = operations.tenant_id" +
+		" AND made.contact_id = operations.contact_id AND made.version = operations.version) AS document").
+		Where(among(db, "tenant_id, id", keys)).Find(&rows).Error
 	return rows, err
 }
+
+// key names a row of one of the tables within all tenants.
+type key struct {
+	tenant contacts.Tenant
+	id     uuid.UUID
+}
+
+// among is the condition that two columns, a tenant and an id, hold one of the keys. However many there are, they are one
+// parameter. On PostgreSQL a list of them would be taken for a good part of a table that has grown since it was last looked at,
+// and all of it read.
+func among(db *gorm.DB, columns string, keys []key) clause.Expr {
+	pairs := make([][2]string, len(keys))
+	for i, k := range keys {
+		pairs[i] = [2]string{string(k.tenant), k.id.String()}
+	}
+	text, _ := json.Marshal(pairs) // of strings: it cannot fail
+	if db.Name() == postgres {
+		return gorm.Expr("("+columns+") IN (SELECT pair->>0, (pair->>1)::uuid FROM json_array_elements(?::json) AS pair)", string(text))
+	}
+	return gorm.Expr("("+columns+") IN (SELECT value->>0, value->>1 FROM json_each(?))", string(text))
+}
+
+// postgres is the name of gorm's dialect.
+const postgres = "postgres"
 
 // readError says what a failed read means to its caller.
 func readError(ctx context.Context, doing string, err error) error {
