@@ -54,7 +54,7 @@ func ask(ctx context.Context, client *http.Client, replica *system.Target, call 
 		if errors.Is(err, context.DeadlineExceeded) || ctx.Err() != nil {
 			event.Problem = history.GaveUp
 		}
-		return event, nil //nolint:nilerr // it is what came of the call
+		return event, nil
 	}
 	event.Status = answer.status
 	switch {

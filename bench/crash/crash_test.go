@@ -141,10 +141,12 @@ func TestReport_Judge(t *testing.T) {
 // An outage that callers noticed counts only where the faults were told.
 func TestReport_Judge_Outages(t *testing.T) {
 	report := Report{Events: []history.Event{
-		{Type: history.Fault, Note: "freeze redis"}, {Type: history.Fault, Note: "broken redis"},
+		{Type: history.Fault, Note: "freeze redis"},
+		{Type: history.Fault, Note: "broken redis"},
 		{Type: history.Invoke, Call: 1, Kind: history.Patch, Contact: "c1"},
 		{Type: history.Fail, Call: 1, Status: http.StatusServiceUnavailable, Problem: "unavailable"},
-		{Type: history.Fault, Note: "thaw redis"}, {Type: history.Fault, Note: "repaired redis"},
+		{Type: history.Fault, Note: "thaw redis"},
+		{Type: history.Fault, Note: "repaired redis"},
 	}}
 	report.judge(history.Final{})
 	require.Empty(t, report.Violations)
