@@ -28,3 +28,11 @@ func BenchmarkCommand_Merge(b *testing.B) {
 		require.Nil(b, problem)
 	}
 }
+
+func BenchmarkContact_Index(b *testing.B) {
+	contact := contacts.Contact{Fields: contactstest.Full(b)}
+	b.ReportAllocs()
+	for b.Loop() {
+		require.NotEmpty(b, contact.Index().Text)
+	}
+}

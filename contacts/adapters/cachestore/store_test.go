@@ -341,3 +341,20 @@ func TestNotices(t *testing.T) {
 	require.Empty(t, gone)
 	require.NotEqual(t, api.Address(), other.Address())
 }
+
+// BenchmarkStore_Document measures a hit.
+func BenchmarkStore_Document(b *testing.B) {
+	local := memory.Open(memory.Options{})
+	defer local.Close()
+	model := contactstest.NewModel()
+	create := contactstest.CreateCommand(b, contacts.DefaultTenant, contactstest.Jane(b))
+	_, err := model.Apply(b.Context(), []contacts.Command{create}, time.Now(), nil)
+	require.NoError(b, err)
+	store := cachestore.New(model, local, nil)
+	b.ReportAllocs()
+	for b.Loop() {
+		document, err := store.Document(b.Context(), contacts.DefaultTenant, create.Contact)
+		require.NoError(b, err)
+		require.Equal(b, contacts.Live, document.State)
+	}
+}

@@ -148,3 +148,15 @@ func TestGroup(t *testing.T) {
 	other.Tenant = "other"
 	require.NotEqual(t, group(commands[0]), group(other))
 }
+
+// BenchmarkEvent measures a command's way into a message, and out of it.
+func BenchmarkEvent(b *testing.B) {
+	command := contactstest.CreateCommand(b, "acme", contactstest.Jane(b))
+	b.ReportAllocs()
+	for b.Loop() {
+		body, err := encode(command)
+		require.NoError(b, err)
+		_, err = decode(body)
+		require.NoError(b, err)
+	}
+}

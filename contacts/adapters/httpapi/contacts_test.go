@@ -243,3 +243,19 @@ func BenchmarkAPI_Get(b *testing.B) {
 		require.Equal(b, http.StatusOK, answer.Code)
 	}
 }
+
+// BenchmarkAPI_List measures a page of 50 contacts in the same way.
+func BenchmarkAPI_List(b *testing.B) {
+	desk := contactstest.NewDesk()
+	for range contacts.DefaultPage {
+		desk.ApplyCommand(contactstest.CreateCommand(b, contacts.DefaultTenant, contactstest.Jane(b)), false)
+	}
+	api := httpapi.New(contacts.NewService(desk.Options()), httpapi.Options{Log: slog.New(slog.DiscardHandler)})
+	request := httptest.NewRequest(http.MethodGet, "/v1/contacts", nil)
+	b.ReportAllocs()
+	for b.Loop() {
+		answer := httptest.NewRecorder()
+		api.ServeHTTP(answer, request)
+		require.Equal(b, http.StatusOK, answer.Code)
+	}
+}
