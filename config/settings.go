@@ -52,7 +52,7 @@ func settings(c *Config) []setting {
 		{"admin.pprof", "false", "serve profiles of the process under /debug/pprof/ of admin.addr", false, boolean(&c.Admin.Pprof)},
 		{"write.wait", "2s", "how long a write waits for its end before it is answered 202", false, duration(&c.Write.Wait, 0, 30*time.Second)},
 		{"worker.loops", "4", "how many batches a worker works on at the same time", false, number(&c.Worker.Loops, 1, 64)},
-		{"worker.batch", "100", "how many commands one transaction applies at the most; SQS hands out ten at a time", false, number(&c.Worker.Batch, 1, 500)},
+		{"worker.batch", "100", "how many commands one transaction applies at the most, but for the last ones received; SQS hands out ten at a time", false, number(&c.Worker.Batch, 1, 500)},
 		{
 			"contact.default_region", "", "country of phone numbers written without one (ISO 3166-1 alpha-2); none: only numbers with a + get an E.164 form", false,
 			region(&c.Contact.DefaultRegion),

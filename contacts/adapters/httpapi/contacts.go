@@ -139,7 +139,7 @@ type listRequest struct {
 	Phone        string `query:"phone" maxLength:"200" doc:"One of the contact's phone numbers, in any notation." example:"+51 987 654 321"`
 	Label        string `query:"label" maxLength:"200" doc:"One of the contact's labels, in any case." example:"friends"`
 	UpdatedSince string `query:"updated_since" format:"date-time" doc:"Contacts that have not changed since then are left out." example:"2026-01-31T00:00:00Z"`
-	Sort         string `query:"sort" default:"created_at" enum:"created_at,-created_at,updated_at,-updated_at,name,-name" doc:"The order; with - before it, descending. name is display_name, without case and accents."`
+	Sort         string `query:"sort" default:"created_at" enum:"created_at,-created_at,updated_at,-updated_at,name,-name" doc:"The order; with - before it, descending. created_at is the order in which contacts were accepted; name is display_name, without case and accents."`
 	Limit        int    `query:"limit" default:"50" minimum:"1" maximum:"500" doc:"How many contacts to return at most."`
 	Cursor       string `query:"cursor" doc:"The next_cursor of the page before, with the same filters and order; none begins with the first contact."`
 }
