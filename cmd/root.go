@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"runtime/debug"
 	"strings"
 
@@ -21,15 +22,22 @@ const (
 	statusUsage  = 2 // the command line or a setting has to be changed first
 )
 
-// heapGrowth is by how many percent the heap may grow before it is collected. What a process keeps is small, and what it
-// allocates for each request much in comparison: a few megabytes more save a tenth of its work.
-const heapGrowth = 300
+// How the heap is collected. What a process keeps is small, and what it allocates for each request much in comparison: letting
+// the heap grow by more than the usual saves a tenth of the process's work, as long as there is room. Near the goal, in bytes, it
+// is collected more often; it is no limit. GOGC and GOMEMLIMIT, where they are set, win.
+const (
+	heapGrowth = 300 // percent
+	heapGoal   = 88 << 20
+)
 
 // Execute runs the command that the process was started with and returns its exit status. When ctx ends, a running
 // command comes to its end gracefully.
 func Execute(ctx context.Context) int {
 	if before := debug.SetGCPercent(heapGrowth); before != 100 {
 		debug.SetGCPercent(before) // GOGC says otherwise
+	}
+	if debug.SetMemoryLimit(-1) == math.MaxInt64 { // and GOMEMLIMIT nothing
+		debug.SetMemoryLimit(heapGoal)
 	}
 	root := newRoot()
 	command, err := root.ExecuteContextC(ctx)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"github.com/brianvoe/gofakeit/v7"
 	"github.com/schollz/progressbar/v3"
@@ -104,7 +105,7 @@ func madeUp(faker *gofakeit.Faker) contacts.Fields {
 		Phones:       []contacts.PhoneNumber{{Number: fmt.Sprintf("+1 %d 555 01%02d", faker.IntRange(201, 989), faker.IntRange(0, 99)), Label: "mobile"}},
 		Addresses:    []contacts.PostalAddress{{Street: address.Street, City: address.City, Region: address.State, PostalCode: address.Zip, Country: "US", Label: "home"}},
 		Organization: faker.Company(), JobTitle: faker.JobTitle(),
-		Birthday: faker.PastDate().Format("2006-01-02"),
+		Birthday: faker.DateRange(time.Now().AddDate(-90, 0, 0), time.Now().AddDate(-18, 0, 0)).Format(time.DateOnly),
 		Labels:   []string{faker.RandomString([]string{"customer", "friend", "lead", "supplier"})},
 	}
 }

@@ -128,6 +128,10 @@ func (i *inspector) member(s *huma.Schema, name, at string) *huma.Schema {
 	if values, ok := s.AdditionalProperties.(*huma.Schema); ok {
 		return values
 	}
+	if slices.Contains([]string{"/id", "/version", "/created_at", "/updated_at"}, at) {
+		i.blame(at, "expected nothing that only the server sets; If-Match says which version to change")
+		return nil
+	}
 	i.blame(at, "unknown member")
 	return nil
 }

@@ -97,7 +97,7 @@ func (a *api) observe(metrics prometheus.Registerer) echo.MiddlewareFunc {
 // requestLevel is at which level a request is logged: reads that went well are what a service mostly does, and are counted by
 // its metrics.
 func requestLevel(method string, status int) slog.Level {
-	if method == http.MethodGet && status < http.StatusBadRequest {
+	if (method == http.MethodGet || method == http.MethodHead) && status < http.StatusBadRequest {
 		return slog.LevelDebug
 	}
 	return slog.LevelInfo

@@ -43,6 +43,7 @@ func TestAPI_BadInput(t *testing.T) {
 		"no body to replace":           {"PUT", path, "", nil, kind(400, "malformed")},
 		"no object":                    {"POST", all, `["x"]`, nil, places(at(""))},
 		"null":                         {"PATCH", path, `null`, nil, places(at(""))},
+		"read-only member":             {"POST", all, `{"first_name":"Jane","version":1}`, nil, places(at("/version"))},
 		"unknown member":               {"POST", all, `{"first_name":"Jane","frist_name":"x"}`, nil, places(at("/frist_name"))},
 		"unknown to a patch":           {"PATCH", path, `{"frist_name":"x"}`, nil, places(at("/frist_name"))},
 		"unknown by its case":          {"PATCH", path, `{"Email":null}`, nil, places(at("/Email"))},

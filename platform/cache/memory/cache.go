@@ -19,7 +19,7 @@ var (
 )
 
 // DefaultMaxBytes is how much a cache keeps unless told otherwise.
-const DefaultMaxBytes = 64 << 20
+const DefaultMaxBytes = 32 << 20
 
 // Options are the settings of a cache. The zero Options are ready to use.
 type Options struct {

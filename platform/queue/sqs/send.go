@@ -20,7 +20,7 @@ const (
 	// wait until they are full, or one has arrived, or for gatherTime: a lone message is not held back, also where SQS does not
 	// answer the others, and under load every request is full.
 	eager      = 2
-	gatherTime = 10 * time.Millisecond
+	gatherTime = 30 * time.Millisecond
 	// maxEntries is SQS's limit of entries in a batch, for every batch call.
 	maxEntries = 10
 	// maxBatchBytes limits a batch's bodies together. SQS allowed 256 KiB for years, and some emulators still do.
