@@ -23,8 +23,9 @@ production: build ## run the production mode beside real servers with throw-away
 build: ## build the binary bin/contacts
 	CGO_ENABLED=0 go build -trimpath -o bin/contacts .
 
+# -count=1: tests that build and run the binary would be taken for unchanged when only the binary has.
 test: ## run all tests against real servers; PKG=./contacts/... TESTFLAGS='-run Name -v'
-	@go run ./platform/servertest/run -- go test -race $(TESTFLAGS) $(PKG)
+	@go run ./platform/servertest/run -- go test -race -count=1 $(TESTFLAGS) $(PKG)
 
 bench: ## measure the service beside the limits of the machine; ROWS=1000000 SOAK=10m MODE=embedded JSON=figures.json
 	@go run ./bench/speed $(if $(MODE),-mode $(MODE)) $(if $(ROWS),-rows $(ROWS)) $(if $(SOAK),-soak $(SOAK)) $(if $(JSON),-json $(JSON)) $(if $(PROFILES),-profiles $(PROFILES))
