@@ -10,20 +10,7 @@ import (
 	"contacts/contacts"
 	"contacts/contacts/contactstest"
 	"contacts/platform/database"
-	"contacts/platform/database/databasetest"
 )
-
-// eachStore runs the test on a store of each engine.
-func eachStore(t *testing.T, test func(t *testing.T, store *Store)) {
-	for _, engine := range []database.Engine{database.SQLite, database.Postgres} {
-		t.Run(string(engine), func(t *testing.T) {
-			db, err := database.Open(t.Context(), databasetest.Migrated(t, engine))
-			require.NoError(t, err)
-			t.Cleanup(func() { require.NoError(t, db.Close()) })
-			test(t, New(db))
-		})
-	}
-}
 
 // The locks keep a batch from meeting contacts that others change meanwhile. Should they ever not, the versions
 // do: a batch that was read before another one was committed is undone as a whole.
@@ -71,15 +58,13 @@ func TestBatch_SaveRefusesWhatWasChangedMeanwhile(t *testing.T) {
 
 // A contact that somebody else holds is waited for, but not for long: the rest of the batch waits as well.
 func TestStore_Apply_Locked(t *testing.T) {
-	db, err := database.Open(t.Context(), databasetest.Migrated(t, database.Postgres))
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, db.Close()) })
+	store := openStore(t, database.Postgres)
 	commands := []contacts.Command{contactstest.CreateCommand(t, contacts.DefaultTenant, contactstest.Jane(t))}
-	holder := db.Write.Begin()
+	holder := store.db.Write.Begin()
 	require.NoError(t, lock(holder, []key{{commands[0].Tenant, commands[0].Contact}}))
-	_, err = New(db).Apply(t.Context(), commands, time.Now(), nil)
+	_, err := store.Apply(t.Context(), commands, time.Now(), nil)
 	require.ErrorIs(t, err, contacts.ErrTransient)
 	require.NoError(t, holder.Rollback().Error)
-	_, err = New(db).Apply(t.Context(), commands, time.Now(), nil)
+	_, err = store.Apply(t.Context(), commands, time.Now(), nil)
 	require.NoError(t, err)
 }
