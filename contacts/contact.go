@@ -16,12 +16,6 @@ type Tenant string
 // DefaultTenant is the only tenant while authentication is off.
 const DefaultTenant Tenant = "default"
 
-// Caller is who asks. Subject tells callers of one tenant apart, so that their idempotency keys cannot collide.
-type Caller struct {
-	Tenant  Tenant
-	Subject string
-}
-
 // Fields are what people fill in of a contact. The JSON names are the API's.
 //
 // A Fields value out of a [Contact] is normalized: see [Fields.Normalize]. Any other may hold anything.

@@ -19,10 +19,12 @@ const (
 	KindStaleVersion        Kind = "stale-version"         // If-Match names another version than CurrentVersion
 	KindDuplicateExternalID Kind = "duplicate-external-id" // another live contact of the tenant has the external_id
 	KindKeyReused           Kind = "idempotency-key-reused"
-	KindExpired             Kind = "expired"     // a cursor after which changes are gone
-	KindParked              Kind = "parked"      // accepted, and could not be applied: somebody has to look at it
-	KindUnavailable         Kind = "unavailable" // nothing happened; try again
-	KindUncertain           Kind = "uncertain"   // it may have happened; try again with the same key, or ask for Operation
+	KindExpired             Kind = "expired"         // a cursor after which changes are gone
+	KindUnauthenticated     Kind = "unauthenticated" // no valid credential
+	KindForbidden           Kind = "forbidden"       // a valid one that does not permit it
+	KindParked              Kind = "parked"          // accepted, and could not be applied: somebody has to look at it
+	KindUnavailable         Kind = "unavailable"     // nothing happened; try again
+	KindUncertain           Kind = "uncertain"       // it may have happened; try again with the same key, or ask for Operation
 )
 
 // Error is an error that the caller can act upon. It is stored with failed operations and never holds a contact's data.

@@ -57,7 +57,7 @@ type changesRequest struct {
 }
 
 func (a *api) changes(ctx context.Context, in *changesRequest) (*huma.StreamResponse, error) {
-	caller := a.caller(in.echo.Request())
+	caller := callerOf(ctx)
 	if in.echo.Request().Method == http.MethodGet && strings.Contains(in.header().Get("Accept"), eventStream) {
 		cursor := cmp.Or(in.header().Get("Last-Event-ID"), in.Cursor)
 		first, err := a.service.Changes(ctx, caller, cursor, contacts.DefaultPage, 0)

@@ -47,7 +47,7 @@ func (a *api) create(ctx context.Context, in *createRequest) (*huma.StreamRespon
 	if err != nil {
 		return nil, err
 	}
-	operation, err := a.service.Create(ctx, a.caller(in.echo.Request()), fields, write)
+	operation, err := a.service.Create(ctx, callerOf(ctx), fields, write)
 	return settled(&in.request, operation, err, http.StatusCreated)
 }
 
@@ -56,7 +56,7 @@ func (a *api) get(ctx context.Context, in *contactRequest) (*huma.StreamResponse
 	if err != nil {
 		return nil, err
 	}
-	document, err := a.service.Get(ctx, a.caller(in.echo.Request()), id)
+	document, err := a.service.Get(ctx, callerOf(ctx), id)
 	if err != nil {
 		return nil, err
 	}
@@ -100,7 +100,7 @@ func (a *api) replace(ctx context.Context, in *changeRequest) (*huma.StreamRespo
 	if same, err := uuid.Parse(given); given != "" && (err != nil || same != id) {
 		return nil, invalid(fault{Pointer: new("/id"), Detail: "expected the id in the path, or none"})
 	}
-	operation, err := a.service.Replace(ctx, a.caller(in.echo.Request()), id, fields, write)
+	operation, err := a.service.Replace(ctx, callerOf(ctx), id, fields, write)
 	return settled(&in.request, operation, err, http.StatusOK)
 }
 
@@ -113,7 +113,7 @@ func (a *api) merge(ctx context.Context, in *changeRequest) (*huma.StreamRespons
 	if err != nil {
 		return nil, err
 	}
-	operation, err := a.service.Merge(ctx, a.caller(in.echo.Request()), id, patch, write)
+	operation, err := a.service.Merge(ctx, callerOf(ctx), id, patch, write)
 	return settled(&in.request, operation, err, http.StatusOK)
 }
 
@@ -126,7 +126,7 @@ func (a *api) remove(ctx context.Context, in *contactRequest) (*huma.StreamRespo
 	if err != nil {
 		return nil, err
 	}
-	operation, err := a.service.Delete(ctx, a.caller(in.echo.Request()), id, write)
+	operation, err := a.service.Delete(ctx, callerOf(ctx), id, write)
 	return settled(&in.request, operation, err, http.StatusNoContent)
 }
 
@@ -169,7 +169,7 @@ func (a *api) list(ctx context.Context, in *listRequest) (*huma.StreamResponse, 
 	if err != nil {
 		return nil, err
 	}
-	page, err := a.service.List(ctx, a.caller(in.echo.Request()), filter, in.Limit, in.Cursor)
+	page, err := a.service.List(ctx, callerOf(ctx), filter, in.Limit, in.Cursor)
 	if err != nil {
 		return nil, err
 	}

@@ -24,9 +24,6 @@ const MaxWait = 30 * time.Second
 // defaultMaxBody leaves room for a contact of [contacts.MaxDocument] whose text is written with escapes.
 const defaultMaxBody = 1 << 20
 
-// anonymous is the subject of callers that are not told apart.
-const anonymous = "anonymous"
-
 // Options are the settings of the API. The zero value works.
 type Options struct {
 	// WriteWait is how long a write waits for its end when the caller does not say; 0: not at all.
@@ -37,8 +34,10 @@ type Options struct {
 	Log *slog.Logger
 	// Metrics gets the histogram http_request_duration_seconds; nothing is registered where nil.
 	Metrics prometheus.Registerer
-	// Caller tells whose request it is; where nil, all are of the default tenant and not told apart.
-	Caller func(*http.Request) contacts.Caller
+	// Authenticate returns whose credential it is, the one behind "Authorization: Bearer", or an error: [contacts.Unauthenticated]
+	// where it is not valid, [contacts.Unavailable] where that cannot be told. Where nil, nobody needs one: all callers are of the
+	// default tenant, are not told apart, and may do everything.
+	Authenticate func(ctx context.Context, credential string) (contacts.Caller, error)
 	// Version is the program's version, for the OpenAPI document.
 	Version string
 }
@@ -46,15 +45,10 @@ type Options struct {
 // New returns the handler of the whole API: everything under /v1, the same contacts under /contacts, the OpenAPI document
 // and its reference page.
 func New(service *contacts.Service, o Options) http.Handler {
-	a := &api{service: service, log: o.Log, caller: o.Caller, writeWait: o.WriteWait}
+	a := &api{service: service, log: o.Log, authenticate: o.Authenticate, writeWait: o.WriteWait}
 	a.maxBody = cmp.Or(o.MaxBodyBytes, defaultMaxBody)
 	if a.log == nil {
 		a.log = slog.Default()
-	}
-	if a.caller == nil {
-		a.caller = func(*http.Request) contacts.Caller {
-			return contacts.Caller{Tenant: contacts.DefaultTenant, Subject: anonymous}
-		}
 	}
 	a.schemas = newSchemas()
 
@@ -74,13 +68,13 @@ func New(service *contacts.Service, o Options) http.Handler {
 
 // api holds what the handlers share.
 type api struct {
-	service   *contacts.Service
-	caller    func(*http.Request) contacts.Caller
-	log       *slog.Logger
-	schemas   schemas
-	huma      huma.API
-	writeWait time.Duration
-	maxBody   int64
+	service      *contacts.Service
+	authenticate func(ctx context.Context, credential string) (contacts.Caller, error)
+	log          *slog.Logger
+	schemas      schemas
+	huma         huma.API
+	writeWait    time.Duration
+	maxBody      int64
 }
 
 // request gives a handler the request itself, because huma binds no more than the first line of each header.
@@ -96,12 +90,13 @@ func (r *request) Resolve(ctx huma.Context) []error {
 
 func (r *request) header() http.Header { return r.echo.Request().Header }
 
-// register adds an operation. Whatever error its handler returns is answered as a problem. What can be read with GET can
+// register adds an operation, for callers whose credential has the scope. Whatever error its handler returns is answered as a problem. What can be read with GET can
 // be asked for with HEAD, whose body net/http leaves out.
-func register[I any](a *api, op huma.Operation, handle func(context.Context, *I) (*huma.StreamResponse, error)) {
+func register[I any](a *api, scope contacts.Scope, op huma.Operation, handle func(context.Context, *I) (*huma.StreamResponse, error)) {
 	op.RejectUnknownQueryParameters = true
 	op.SkipValidateBody = true      // see inspect
 	op.MaxBodyBytes = a.maxBody + 1 // huma refuses a body that is as long as its limit
+	a.guard(&op, scope)
 	answer := func(ctx context.Context, in *I) (*huma.StreamResponse, error) {
 		response, err := handle(ctx, in)
 		if err != nil {

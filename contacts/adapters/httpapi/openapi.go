@@ -7,6 +7,8 @@ import (
 	"strconv"
 
 	"github.com/danielgtaylor/huma/v2"
+
+	"contacts/contacts"
 )
 
 // config is huma's configuration: JSON only, errors as problems, and no pages of huma's own.
@@ -27,7 +29,7 @@ func (a *api) config(version string) huma.Config {
 				{Name: operationsTag, Description: "What became of accepted writes."},
 				{Name: changesTag, Description: "What has changed, for those who keep a copy."},
 			},
-			Components: &huma.Components{Schemas: a.schemas.registry},
+			Components: &huma.Components{Schemas: a.schemas.registry, SecuritySchemes: a.securitySchemes()},
 		},
 		Formats:       map[string]huma.Format{jsonType: format, "json": format},
 		DefaultFormat: jsonType,
@@ -44,7 +46,7 @@ const (
 // registerContacts adds the operations on contacts.
 func (a *api) registerContacts() {
 	const one = contactsPath + "/{id}"
-	register(a, huma.Operation{
+	register(a, contacts.ScopeWrite, huma.Operation{
 		OperationID: "create-contact", Method: http.MethodPost, Path: contactsPath, Tags: []string{contactsTag},
 		Summary:     "Create a contact",
 		Description: "A contact has at least one of a name, an email, a phone or an organization. null is the same as nothing.",
@@ -54,14 +56,14 @@ func (a *api) registerContacts() {
 			a.written(http.StatusCreated, "The contact was created.", "ETag", "Location"), a.accepted(),
 			a.problems(400, 408, 409, 413, 415, 422, 500, 503)),
 	}, a.create)
-	register(a, huma.Operation{
+	register(a, contacts.ScopeRead, huma.Operation{
 		OperationID: "list-contacts", Method: http.MethodGet, Path: contactsPath, Tags: []string{contactsTag},
 		Summary:     "List and search contacts",
 		Description: "All that is asked for has to be met. A contact that is there the whole time, and keeps its place in the order, appears once on the pages, however many others come and go.",
 		Responses: answers(
 			answer(http.StatusOK, "A page of contacts.", a.schemas.list, "Link", "Cache-Control"), a.problems(422, 500, 503)),
 	}, a.list)
-	register(a, huma.Operation{
+	register(a, contacts.ScopeRead, huma.Operation{
 		OperationID: "get-contact", Method: http.MethodGet, Path: one, Tags: []string{contactsTag},
 		Summary:    "Get a contact",
 		Parameters: []*huma.Param{headerParam("If-None-Match", "Entity tags of versions that the caller has already.", `"3"`)},
@@ -70,7 +72,7 @@ func (a *api) registerContacts() {
 			answer(http.StatusNotModified, "The caller has the contact as it is.", nil, "ETag", "Cache-Control"),
 			a.problems(404, 422, 500, 503)),
 	}, a.get)
-	register(a, huma.Operation{
+	register(a, contacts.ScopeWrite, huma.Operation{
 		OperationID: "replace-contact", Method: http.MethodPut, Path: one, Tags: []string{contactsTag},
 		Summary:     "Replace a contact",
 		Description: "Fields that are not given are emptied. What GET returned can be changed and sent back: id must be the same, and what only the server sets is ignored.",
@@ -80,7 +82,7 @@ func (a *api) registerContacts() {
 			a.written(http.StatusOK, "The contact was replaced.", "ETag"), a.accepted(),
 			a.problems(400, 404, 408, 409, 412, 413, 415, 422, 500, 503)),
 	}, a.replace)
-	register(a, huma.Operation{
+	register(a, contacts.ScopeWrite, huma.Operation{
 		OperationID: "merge-contact", Method: http.MethodPatch, Path: one, Tags: []string{contactsTag},
 		Summary:     "Change some fields of a contact",
 		Description: "A merge patch (RFC 7396): a member replaces the field, null empties it (email and phone: removes the first entry of their lists), custom_fields are merged by their names, and lists are replaced as a whole. It is applied to the contact as it then is, so that patches of different fields all survive.",
@@ -90,7 +92,7 @@ func (a *api) registerContacts() {
 			a.written(http.StatusOK, "The contact was changed.", "ETag"), a.accepted(),
 			a.problems(400, 404, 408, 409, 412, 413, 415, 422, 500, 503)),
 	}, a.merge)
-	register(a, huma.Operation{
+	register(a, contacts.ScopeWrite, huma.Operation{
 		OperationID: "delete-contact", Method: http.MethodDelete, Path: one, Tags: []string{contactsTag},
 		Summary:    "Delete a contact",
 		Parameters: conditionalParams(),
@@ -103,7 +105,7 @@ func (a *api) registerContacts() {
 
 // registerOperations adds what can be asked about operations.
 func (a *api) registerOperations() {
-	register(a, huma.Operation{
+	register(a, contacts.ScopeRead, huma.Operation{
 		OperationID: "get-operation", Method: http.MethodGet, Path: operationsPath + "/{id}", Tags: []string{operationsTag},
 		Summary:     "Get an operation",
 		Description: "Operations are kept for at least 30 days.",
@@ -117,7 +119,7 @@ func (a *api) registerOperations() {
 func (a *api) registerChanges() {
 	ok := answer(http.StatusOK, "The changes after the cursor, none if there are none yet; or a stream of them.", a.schemas.changes, "Cache-Control")
 	ok["200"].Content[eventStream] = &huma.MediaType{Schema: &huma.Schema{Type: huma.TypeString}}
-	register(a, huma.Operation{
+	register(a, contacts.ScopeRead, huma.Operation{
 		OperationID: "list-changes", Method: http.MethodGet, Path: changesPath, Tags: []string{changesTag},
 		Summary: "Follow the changes",
 		Description: "Every version of every contact, deletions included, in the order of the commits; none is missed, however many are being made. " +
@@ -140,6 +142,7 @@ var headerTexts = map[string]string{
 	"Retry-After":        "After how many seconds to ask again.",
 	"Preference-Applied": "Which preferences of Prefer count; wait as it was cut.",
 	"Allow":              "The methods that the path has.",
+	"WWW-Authenticate":   "What is wrong with the credential (RFC 6750).",
 	"Accept":             "The media types that the body may have.",
 }
 
@@ -177,6 +180,8 @@ func (a *api) accepted() responses {
 // problems describes errors by their status.
 func (a *api) problems(statuses ...int) responses {
 	headers := map[int][]string{
+		http.StatusUnauthorized:         {"WWW-Authenticate"},
+		http.StatusForbidden:            {"WWW-Authenticate"},
 		http.StatusPreconditionFailed:   {"ETag"},
 		http.StatusUnsupportedMediaType: {"Accept"},
 		http.StatusServiceUnavailable:   {"Retry-After", "Link"},

@@ -52,7 +52,7 @@ func (a *api) operation(ctx context.Context, in *operationRequest) (*huma.Stream
 	if err != nil || len(in.ID) != len(id.String()) {
 		return nil, newProblem(contacts.KindNotFound, "no such operation")
 	}
-	found, err := a.service.Operation(ctx, a.caller(in.echo.Request()), id)
+	found, err := a.service.Operation(ctx, callerOf(ctx), id)
 	if err != nil {
 		return nil, err
 	}

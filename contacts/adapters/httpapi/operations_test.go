@@ -1,16 +1,11 @@
 package httpapi_test
 
 import (
-	"log/slog"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
-
-	"contacts/contacts"
-	"contacts/contacts/adapters/httpapi"
 )
 
 func TestAPI_Accepted(t *testing.T) {
@@ -93,22 +88,6 @@ func TestAPI_IdempotencyKey(t *testing.T) {
 	other := c.do(http.MethodPost, "/v1/contacts", `{"first_name":"John"}`, "Idempotency-Key", `"k-1"`)
 	require.Equal(t, http.StatusUnprocessableEntity, other.StatusCode)
 	require.Equal(t, "/problems/idempotency-key-reused", other.json(t)["type"])
-}
-
-func TestAPI_Caller(t *testing.T) {
-	t.Parallel()
-	w := newWorld()
-	service := contacts.NewService(w.options())
-	server := httptest.NewServer(httpapi.New(service, httpapi.Options{
-		Log: slog.New(slog.DiscardHandler),
-		Caller: func(r *http.Request) contacts.Caller {
-			return contacts.Caller{Tenant: contacts.Tenant(r.Header.Get("Authorization"))}
-		},
-	}))
-	t.Cleanup(server.Close)
-	c := &client{t: t, world: w, url: server.URL}
-	require.Equal(t, http.StatusAccepted, c.do(http.MethodPost, "/contacts", jane, "Authorization", "acme").StatusCode)
-	require.Equal(t, contacts.Tenant("acme"), w.Sent()[0].Tenant)
 }
 
 func TestAPI_TraceParent(t *testing.T) {

@@ -3,6 +3,8 @@ package httpapi
 import (
 	"context"
 	"errors"
+	"log/slog"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -86,6 +88,14 @@ func fromDomain(e *contacts.Error) *problem {
 	case contacts.KindStaleVersion:
 		p.CurrentVersion = e.CurrentVersion
 		p.header.Set("ETag", entityTag(e.CurrentVersion))
+	case contacts.KindUnauthenticated:
+		challenge := `Bearer realm="contacts"`
+		if e.Unwrap() != nil { // there was one
+			challenge += `, error="invalid_token"`
+		}
+		p.header.Set("WWW-Authenticate", challenge)
+	case contacts.KindForbidden:
+		p.header.Set("WWW-Authenticate", `Bearer realm="contacts", error="insufficient_scope"`)
 	case contacts.KindUnavailable:
 		p.header.Set("Retry-After", retryUnavailable)
 	case contacts.KindUncertain:
@@ -108,7 +118,11 @@ func (a *api) problem(ctx context.Context, err error) *problem {
 		return told
 	case errors.As(err, &domain):
 		if cause := domain.Unwrap(); cause != nil {
-			a.log.WarnContext(ctx, "request not served", "kind", domain.Kind, "error", cause, "request_id", requestOf(ctx))
+			level := slog.LevelWarn
+			if domain.Kind == contacts.KindUnauthenticated {
+				level = slog.LevelDebug // whoever can reach the port can send any number of them
+			}
+			a.log.Log(ctx, level, "request not served", "kind", domain.Kind, "error", cause, "request_id", requestOf(ctx))
 		}
 		return fromDomain(domain)
 	case errors.As(err, &routed) && routed.Code == http.StatusNotFound:
@@ -132,6 +146,7 @@ func (a *api) fail(c echo.Context, err error) {
 	if err != nil {
 		a.log.ErrorContext(c.Request().Context(), "problem not encoded", "error", err, "request_id", requestOf(c.Request().Context()))
 	}
+	maps.Copy(c.Response().Header(), p.header)
 	_ = c.Blob(p.Status, problemContent, body) // it fails when the caller has gone
 }
 

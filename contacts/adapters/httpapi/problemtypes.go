@@ -59,6 +59,14 @@ var problemTypes = map[contacts.Kind]problemType{
 		http.StatusGone, "The cursor has expired",
 		"Changes after it may be gone. Ask for the changes from now on (cursor=now), list all contacts, and then go on from the next_cursor.",
 	},
+	contacts.KindUnauthenticated: {
+		http.StatusUnauthorized, "No valid credential",
+		"Send an API key, or a token of the service's issuer, as in: Authorization: Bearer … One that has expired or was revoked is not valid.",
+	},
+	contacts.KindForbidden: {
+		http.StatusForbidden, "The credential does not permit this",
+		"Use a credential with the scope that detail names.",
+	},
 	contacts.KindParked: {
 		http.StatusInternalServerError, "The write was set aside",
 		"The write was accepted and could not be applied. Those who run the service are told, and may apply it later.",

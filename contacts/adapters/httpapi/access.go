@@ -1,0 +1,74 @@
+package httpapi
+
+import (
+	"context"
+	"maps"
+	"net/http"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humaecho"
+
+	"contacts/contacts"
+)
+
+// bearer is the name of the security scheme in the OpenAPI document, and of HTTP's (RFC 6750).
+const bearer = "bearer"
+
+// anyone is the caller where nobody needs a credential.
+func anyone() contacts.Caller {
+	return contacts.Caller{Tenant: contacts.DefaultTenant, Subject: "anonymous", Scopes: contacts.Scopes()}
+}
+
+// callerKey is the key of the request's [contacts.Caller] in its context.
+type callerKey struct{}
+
+// callerOf returns who asks. Every operation is guarded, so that there is somebody.
+func callerOf(ctx context.Context) contacts.Caller {
+	caller, _ := ctx.Value(callerKey{}).(contacts.Caller)
+	return caller
+}
+
+// guard lets only callers whose credential has the scope reach the operation, before anything else of their request is read,
+// and says so in its description.
+func (a *api) guard(op *huma.Operation, scope contacts.Scope) {
+	if a.authenticate != nil {
+		op.Security = []map[string][]string{{bearer: {string(scope)}}}
+		maps.Copy(op.Responses, a.problems(http.StatusUnauthorized, http.StatusForbidden))
+	}
+	op.Middlewares = append(op.Middlewares, func(ctx huma.Context, next func(huma.Context)) {
+		caller, err := a.admit(ctx.Context(), ctx.Header("Authorization"), scope)
+		if err != nil {
+			a.fail(humaecho.Unwrap(ctx), err)
+			return
+		}
+		next(huma.WithValue(ctx, callerKey{}, caller))
+	})
+}
+
+// admit returns who asks, if the value of Authorization permits it.
+func (a *api) admit(ctx context.Context, authorization string, scope contacts.Scope) (contacts.Caller, error) {
+	if a.authenticate == nil {
+		return anyone(), nil
+	}
+	scheme, credential, _ := strings.Cut(authorization, " ")
+	if credential = strings.TrimSpace(credential); !strings.EqualFold(scheme, bearer) || credential == "" {
+		return contacts.Caller{}, contacts.Unauthenticated(nil)
+	}
+	caller, err := a.authenticate(ctx, credential)
+	if err == nil && !caller.May(scope) {
+		err = contacts.Forbidden(scope)
+	}
+	return caller, err
+}
+
+// securitySchemes describes what callers have to send.
+func (a *api) securitySchemes() map[string]*huma.SecurityScheme {
+	if a.authenticate == nil {
+		return nil
+	}
+	return map[string]*huma.SecurityScheme{bearer: {
+		Type: "http", Scheme: bearer,
+		Description: "An API key, or an access token of the service's issuer. An operation names the scope that it needs.",
+	}}
+}
