@@ -93,6 +93,13 @@ var rules = []rule{
 		tests:   true,
 	},
 	{
+		because: "one package knows JOSE",
+		from:    []string{"contacts/..."},
+		except:  []string{"contacts/platform/oidc/..."},
+		never:   []string{"github.com/lestrrat-go/jwx/v3/..."},
+		tests:   true,
+	},
+	{
 		because: "one package knows where settings come from",
 		from:    []string{"contacts/..."},
 		except:  []string{"contacts/config"},
@@ -131,7 +138,7 @@ var rules = []rule{
 		never: []string{
 			"github.com/stretchr/testify/...", "pgregory.net/rapid",
 			"contacts/contacts/contactstest", "contacts/platform/servertest/...", "contacts/platform/database/databasetest",
-			"contacts/platform/cache/cachetest", "contacts/platform/queue/queuetest",
+			"contacts/platform/cache/cachetest", "contacts/platform/queue/queuetest", "contacts/platform/oidc/oidctest",
 		},
 		transitive: true,
 	},
