@@ -53,7 +53,8 @@ type Options struct {
 	// clients that people log in to: the ID tokens of those are for the same name, and not all can be told apart.
 	Audiences []string
 	// AudienceClaim is the claim that says whom a token is for; "aud" where empty. (Amazon Cognito's access tokens have only
-	// "client_id", the client that they were issued to; the audiences then are the ids of the clients that may call.)
+	// "client_id", the client that they were issued to; the audiences then are the ids of the clients that may call. Its ID
+	// tokens have no such claim, and say what they are.)
 	AudienceClaim string
 	// Algorithms are the signature algorithms (RFC 7518) that are accepted; nil stands for all that [Algorithms] returns,
 	// and no others can be allowed.
