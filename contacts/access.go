@@ -1,6 +1,10 @@
 package contacts
 
-import "slices"
+import (
+	"errors"
+	"slices"
+	"strings"
+)
 
 // Scope is what a credential permits.
 type Scope string
@@ -13,6 +17,26 @@ const (
 
 // Scopes returns all scopes.
 func Scopes() []Scope { return []Scope{ScopeRead, ScopeWrite} }
+
+func (s Scope) known() bool { return slices.Contains(Scopes(), s) }
+
+// scopeNames names all scopes, for errors.
+func scopeNames() string {
+	names := make([]string, 0, len(Scopes()))
+	for _, scope := range Scopes() {
+		names = append(names, string(scope))
+	}
+	return strings.Join(names, ", ")
+}
+
+// Validate reports what is wrong with a tenant's name.
+func (t Tenant) Validate() error {
+	visible := func(r rune) bool { return r > ' ' && r <= '~' && r != ',' }
+	if t == "" || len(t) > 128 || strings.TrimFunc(string(t), visible) != "" {
+		return errors.New("expected a tenant's name of 1 to 128 visible ASCII characters without a comma")
+	}
+	return nil
+}
 
 // Caller is who asks, as the credential says. Subject tells callers of one tenant apart, so that their idempotency keys cannot
 // collide, and is what the audit log calls them: it must name nobody.

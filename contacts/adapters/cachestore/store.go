@@ -1,4 +1,5 @@
-// Package cachestore puts a cache before the repository of contacts, and carries the ends of operations over its bus.
+// Package cachestore puts a cache before the repository of contacts and a memory before the store of API keys, and carries the ends
+// of operations over the bus.
 package cachestore
 
 import (

@@ -28,6 +28,9 @@ func TestStore_Contract(t *testing.T) {
 			t.Run("Parking", func(t *testing.T) {
 				contactstest.RunParking(t, func(*testing.T) contactstest.ParkingStore { return store })
 			})
+			t.Run("Keys", func(t *testing.T) {
+				contactstest.RunKeys(t, func(*testing.T) contacts.KeyStore { return store })
+			})
 			t.Run("Housekeeping", func(t *testing.T) {
 				own, err := database.Open(t.Context(), databasetest.Migrated(t, engine))
 				require.NoError(t, err)
