@@ -31,6 +31,19 @@ type Config struct {
 		Addr  string
 		Pprof bool
 	}
+	// Auth says who may call.
+	Auth struct {
+		Mode              string
+		Insecure          bool
+		OIDCIssuer        string
+		OIDCAudience      []string
+		OIDCAudienceClaim string
+		OIDCTenantClaim   string
+		OIDCScopeClaim    string
+		OIDCScopePrefix   string
+		OIDCAlgorithms    []string
+		OIDCSkew          time.Duration
+	}
 	Write struct{ Wait time.Duration }
 	// Worker is how the queue's consumer works, in its own process or within serve.
 	Worker struct {
@@ -49,6 +62,26 @@ func (c *Config) Embedded() bool { return c.Queue.URL == EmbeddedQueue }
 
 // SharedCache reports whether the cache is outside of the process, so that others can use it too, and it can be away.
 func (c *Config) SharedCache() bool { return c.Cache.URL != memoryCache }
+
+// Open reports whether nobody needs a credential.
+func (c *Config) Open() bool { return c.Auth.Mode == authNone }
+
+// TakesKeys reports whether callers may show an API key.
+func (c *Config) TakesKeys() bool { return c.authTakes(authKeys) }
+
+// TakesTokens reports whether callers may show an access token of the issuer.
+func (c *Config) TakesTokens() bool { return c.authTakes(authOIDC) }
+
+func (c *Config) authTakes(kind string) bool {
+	return slices.Contains(strings.Split(c.Auth.Mode, ","), kind)
+}
+
+// What auth.mode names: none alone, or one of the others or both.
+const (
+	authNone = "none"
+	authKeys = "keys"
+	authOIDC = "oidc"
+)
 
 const memoryCache = "memory://"
 
@@ -139,6 +172,15 @@ func (c *Config) Contradictions() []error {
 	}
 	if c.Queue.Visibility < 2*c.Queue.PollWait && !c.Embedded() {
 		problems = append(problems, errors.New("queue.visibility: expected at least twice queue.poll_wait"))
+	}
+	switch {
+	case !c.TakesTokens() && c.Auth.OIDCIssuer != "":
+		problems = append(problems, fmt.Errorf("auth.oidc_issuer: nobody is asked for its tokens: expected oidc in auth.mode, which is %s", c.Auth.Mode))
+	case c.TakesTokens() && c.Auth.OIDCIssuer == "":
+		problems = append(problems, errors.New("auth.oidc_issuer: expected the URL of the issuer whose tokens auth.mode accepts"))
+	}
+	if c.TakesTokens() && len(c.Auth.OIDCAudience) == 0 {
+		problems = append(problems, errors.New("auth.oidc_audience: expected whom the tokens that auth.mode accepts are for: this service's name at the issuer"))
 	}
 	return problems
 }

@@ -45,6 +45,10 @@ func TestLoad_Defaults(t *testing.T) {
 	want.Queue.URL, want.Queue.Visibility, want.Queue.PollWait = "embedded://", time.Minute, 5*time.Second
 	want.HTTP.Addr, want.HTTP.MaxBodyBytes = "127.0.0.1:8000", 1<<20
 	want.Admin.Addr = "127.0.0.1:9090"
+	want.Auth.Mode = "none"
+	want.Auth.OIDCAudienceClaim, want.Auth.OIDCTenantClaim, want.Auth.OIDCScopeClaim = "aud", "tenant", "scope"
+	want.Auth.OIDCAlgorithms = strings.Fields("RS256 RS384 RS512 PS256 PS384 PS512 ES256 ES384 ES512 EdDSA")
+	want.Auth.OIDCSkew = 30 * time.Second
 	want.Write.Wait = 2 * time.Second
 	want.Worker.Loops, want.Worker.Batch = 4, 100
 	want.Log.Level, want.Log.Format = "info", "auto"
@@ -127,6 +131,58 @@ func TestLoad_Contradictions(t *testing.T) {
 	require.ErrorContains(t, err, "admin.addr: ")
 	_, err = load(t, "--queue-url", "http://127.0.0.1:1/1/a.fifo", "--queue-visibility", "6s")
 	require.ErrorContains(t, err, "queue.visibility: ")
+}
+
+func TestLoad_Auth(t *testing.T) {
+	issuer := []string{"--auth-oidc-issuer", "https://login.example.com/realm", "--auth-oidc-audience", "contacts, api"}
+	for mode, c := range map[string]struct {
+		settings           []string
+		open, keys, tokens bool
+	}{
+		"none":      {nil, true, false, false},
+		"keys":      {nil, false, true, false},
+		"oidc":      {issuer, false, false, true},
+		"keys,oidc": {issuer, false, true, true},
+		"oidc,keys": {issuer, false, true, true},
+	} {
+		got, err := load(t, append(c.settings, "--auth-mode", mode)...)
+		require.NoError(t, err, mode)
+		require.Equal(t, []bool{c.open, c.keys, c.tokens}, []bool{got.Open(), got.TakesKeys(), got.TakesTokens()}, mode)
+		if c.tokens {
+			require.Equal(t, []string{"contacts", "api"}, got.Auth.OIDCAudience)
+		}
+	}
+	for _, mode := range []string{"", "keys,none", "keys,keys", "basic"} {
+		_, err := load(t, "--auth-mode", mode)
+		require.ErrorContains(t, err, "auth.mode: expected one of none, keys, oidc, keys,oidc, oidc,keys", mode)
+	}
+	_, err := load(t, "--auth-mode", "oidc")
+	require.ErrorContains(t, err, "auth.oidc_issuer: expected")
+	require.ErrorContains(t, err, "auth.oidc_audience: expected")
+	_, err = load(t, issuer...)
+	require.ErrorContains(t, err, "auth.oidc_issuer: nobody is asked for its tokens", "whoever names an issuer does not mean an open door")
+
+	for _, loopback := range []string{"http://localhost:1/", "http://127.0.0.1:1", "http://[::1]:1"} {
+		_, err := load(t, "--auth-mode", "oidc", "--auth-oidc-issuer", loopback, "--auth-oidc-audience", "a")
+		require.NoError(t, err)
+	}
+	for _, bad := range []string{"http://login.example.com", "login.example.com", "https://", "ftp://localhost", "http://%zz", "http://localhost.example.com"} {
+		_, err := load(t, "--auth-mode", "oidc", "--auth-oidc-issuer", bad, "--auth-oidc-audience", "a")
+		require.ErrorContains(t, err, "auth.oidc_issuer: expected", bad)
+	}
+	for list, expected := range map[string]string{
+		"none": "none would let anybody", "RS256,HS256": "verify HS256 can also sign", "RS256,": "each comma", "": "one or more", "RS1": "only some of",
+	} {
+		_, err := load(t, "--auth-oidc-algorithms", list)
+		require.ErrorContains(t, err, "auth.oidc_algorithms: expected", list)
+		require.ErrorContains(t, err, expected)
+	}
+	for _, bad := range [][]string{
+		{"--auth-oidc-skew", "6m"}, {"--auth-oidc-skew", "0s"}, {"--auth-insecure", "yes"}, {"--auth-oidc-tenant-claim", ""}, {"--auth-oidc-audience", ",a"},
+	} {
+		_, err := load(t, bad...)
+		require.ErrorContains(t, err, ": expected", bad)
+	}
 }
 
 // A poll that could outlast the stop of its process would be cut, and what SQS gives it hidden.

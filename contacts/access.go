@@ -1,7 +1,6 @@
 package contacts
 
 import (
-	"errors"
 	"slices"
 	"strings"
 )
@@ -27,15 +26,6 @@ func scopeNames() string {
 		names = append(names, string(scope))
 	}
 	return strings.Join(names, ", ")
-}
-
-// Validate reports what is wrong with a tenant's name.
-func (t Tenant) Validate() error {
-	visible := func(r rune) bool { return r > ' ' && r <= '~' && r != ',' }
-	if t == "" || len(t) > 128 || strings.TrimFunc(string(t), visible) != "" {
-		return errors.New("expected a tenant's name of 1 to 128 visible ASCII characters without a comma")
-	}
-	return nil
 }
 
 // Caller is who asks, as the credential says. Subject tells callers of one tenant apart, so that their idempotency keys cannot
