@@ -42,6 +42,7 @@ type app struct {
 	notices *cachestore.Notices
 
 	service     *contacts.Service
+	keys        *contacts.Keys
 	parking     contacts.Parking
 	consumer    *commandqueue.Consumer
 	housekeeper *contacts.Housekeeper
@@ -100,6 +101,7 @@ func openApp(ctx context.Context, settings *config.Config, o options) (_ *app, e
 		Repository: cached, Queue: commandqueue.NewSender(a.queue), Outcomes: a.notices, Pending: cached, Changes: store,
 		Region: settings.Contact.DefaultRegion,
 	})
+	a.keys = contacts.NewKeys(cachestore.NewKeys(store, a.metrics.keyLookup))
 	switch {
 	case settings.SharedCache():
 		// On a connection of its own: with all the others in use by slow queries, it would take the database for down.
@@ -126,8 +128,8 @@ func openApp(ctx context.Context, settings *config.Config, o options) (_ *app, e
 }
 
 // loadSettings reads the settings of a command that opens an app, has each adapter read its address, and looks for
-// contradictions, before anything is opened.
-func loadSettings(command *cobra.Command) (*config.Config, error) {
+// contradictions, those that only the command has (more) among them, before anything is opened.
+func loadSettings(command *cobra.Command, more ...func(context.Context, *config.Config) error) (*config.Config, error) {
 	settings, err := config.Load(command.Flags())
 	if err != nil {
 		return nil, err
@@ -146,6 +148,11 @@ func loadSettings(command *cobra.Command) (*config.Config, error) {
 		check("queue.url", sqs.Check(command.Context(), sqs.Options{URL: settings.Queue.URL}))
 	}
 	check("contact.default_region", contacts.CheckRegion(settings.Contact.DefaultRegion))
+	for _, find := range more {
+		if err := find(command.Context(), settings); err != nil {
+			problems = append(problems, err)
+		}
+	}
 	if len(problems) > 0 {
 		return nil, config.NewError(problems...)
 	}

@@ -17,6 +17,7 @@ import (
 type metrics struct {
 	registry *prometheus.Registry
 	lookups  *prometheus.CounterVec
+	keys     *prometheus.CounterVec
 	tries    *prometheus.CounterVec
 	requests *prometheus.CounterVec
 	sizes    prometheus.Histogram
@@ -29,6 +30,9 @@ func newMetrics() *metrics {
 		registry: prometheus.NewRegistry(),
 		lookups: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "contacts_cache_lookups_total", Help: "Look-ups of one contact in the cache, by result: hit, miss, pending (about to be written), doubted (nobody vouches for the cache) or error.",
+		}, []string{"result"}),
+		keys: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "contacts_key_lookups_total", Help: "Look-ups of API keys, by result: hit (remembered), miss (the database was asked), stale (it did not answer in time, and the key was good minutes ago) or error.",
 		}, []string{"result"}),
 		tries: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "contacts_commands_total", Help: "Tries of commands by the worker, by result: done or again; and, counted beside that, those of commands that were redelivered.",
@@ -47,12 +51,14 @@ func newMetrics() *metrics {
 			Buckets: prometheus.ExponentialBuckets(0.001, 4, 12),
 		}),
 	}
-	m.registry.MustRegister(m.lookups, m.tries, m.requests, m.sizes, m.seconds, m.age,
+	m.registry.MustRegister(m.lookups, m.keys, m.tries, m.requests, m.sizes, m.seconds, m.age,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
 
 func (m *metrics) cacheLookup(result string) { m.lookups.WithLabelValues(result).Inc() }
+
+func (m *metrics) keyLookup(result string) { m.keys.WithLabelValues(result).Inc() }
 
 func (m *metrics) sqsRequest(action string) { m.requests.WithLabelValues(action).Inc() }
 

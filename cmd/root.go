@@ -74,7 +74,7 @@ func newRoot() *cobra.Command {
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	config.Flags(root.PersistentFlags())
-	root.AddCommand(newServe(), newWorker(), newMigrate(), newSeed())
+	root.AddCommand(newServe(), newWorker(), newMigrate(), newKeys(), newSeed())
 	return root
 }
 

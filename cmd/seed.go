@@ -22,6 +22,7 @@ const seedConcurrency = 64
 
 func newSeed() *cobra.Command {
 	var count int
+	var tenant string
 	seed := &cobra.Command{
 		Use:   "seed",
 		Short: "Fill the service with made-up contacts, through the same use cases as the API",
@@ -29,6 +30,9 @@ func newSeed() *cobra.Command {
 		RunE: func(command *cobra.Command, _ []string) error {
 			if count < 1 {
 				return usageError{errors.New("--count: expected a number of contacts, 1 or more")}
+			}
+			if err := contacts.Tenant(tenant).Validate(); err != nil {
+				return usageError{fmt.Errorf("--tenant: %w", err)}
 			}
 			settings, err := loadSettings(command)
 			if err != nil {
@@ -38,16 +42,17 @@ func newSeed() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			err = a.seed(command, count)
+			err = a.seed(command, contacts.Tenant(tenant), count)
 			return errors.Join(err, a.close())
 		},
 	}
 	seed.Flags().IntVar(&count, "count", 100, "how many contacts to make")
+	seed.Flags().StringVar(&tenant, "tenant", string(contacts.DefaultTenant), "whose contacts they are")
 	return seed
 }
 
 // seed creates the contacts and says what became of them.
-func (a *app) seed(command *cobra.Command, count int) error {
+func (a *app) seed(command *cobra.Command, tenant contacts.Tenant, count int) error {
 	stop := a.runBackground(context.WithoutCancel(command.Context()), a.consumes)
 	defer stop()
 	progress := progressbar.NewOptions(count,
@@ -57,7 +62,7 @@ func (a *app) seed(command *cobra.Command, count int) error {
 		progressbar.OptionSetPredictTime(true), progressbar.OptionClearOnFinish(),
 	)
 	faker := gofakeit.New(0) // safe for concurrent use
-	caller := contacts.Caller{Tenant: contacts.DefaultTenant, Subject: "seed"}
+	caller := contacts.Caller{Tenant: tenant, Subject: "seed"}
 	var applied, pending atomic.Int64
 	group, ctx := errgroup.WithContext(command.Context())
 	group.SetLimit(seedConcurrency)

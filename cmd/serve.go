@@ -23,7 +23,7 @@ func newServe() *cobra.Command {
 		Short: "Serve the HTTP API; with the embedded queue also apply its writes",
 		Args:  usage(cobra.NoArgs),
 		RunE: func(command *cobra.Command, _ []string) error {
-			settings, err := loadSettings(command)
+			settings, err := loadSettings(command, checkDoor)
 			if err != nil {
 				return err
 			}
@@ -47,7 +47,7 @@ func newServe() *cobra.Command {
 func (a *app) serve(command *cobra.Command) error {
 	api, err := a.listen(command.Context(), "http.addr", a.settings.HTTP.Addr, httpapi.New(a.service, httpapi.Options{
 		WriteWait: a.settings.Write.Wait, MaxBodyBytes: a.settings.HTTP.MaxBodyBytes, Log: a.log, Metrics: a.metrics.registry,
-		Version: version(),
+		Authenticate: a.authenticator(), Version: version(),
 	}))
 	if err != nil {
 		return err
@@ -65,6 +65,9 @@ func (a *app) serve(command *cobra.Command) error {
 	group, ctx := errgroup.WithContext(command.Context())
 	group.Go(func() error { return api.Serve(ctx) })
 	group.Go(func() error { return admin.Serve(ctx) })
+	if a.settings.Open() {
+		a.log.Warn("anybody who reaches the port may do everything: auth.mode is none", "api", "http://"+api.Addr())
+	}
 	a.greet(command, "http://"+api.Addr(), "http://"+admin.Addr())
 	return group.Wait()
 }

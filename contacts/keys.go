@@ -88,8 +88,8 @@ func checkKey(tenant Tenant, scopes []Scope, expires, now time.Time) error {
 			break
 		}
 	}
-	if !expires.IsZero() && !expires.After(now) {
-		violations = append(violations, Violation{"expires", "expected a time in the future"})
+	if !expires.IsZero() && (!expires.After(now) || expires.Year() > 9999) { // RFC 3339 can write no later one
+		violations = append(violations, Violation{"expires", "expected a time in the future, before the year 10000"})
 	}
 	if len(violations) > 0 {
 		return invalid(violations...)

@@ -72,9 +72,9 @@ func (d Direct) Operation(ctx context.Context, id uuid.UUID) (contacts.Operation
 	return d.Service.Operation(ctx, d.Caller, id)
 }
 
-// HTTP is the client that speaks with the API at a base URL such as http://127.0.0.1:8000. What an answer does not carry,
-// such as the operation's id of a write that has ended, is left empty.
-type HTTP struct{ URL string }
+// HTTP is the client that speaks with the API at a base URL such as http://127.0.0.1:8000, with a credential unless that is "". What
+// an answer does not carry, such as the operation's id of a write that has ended, is left empty.
+type HTTP struct{ URL, Credential string }
 
 var _ Client = HTTP{}
 
@@ -263,6 +263,9 @@ func (h HTTP) do(ctx context.Context, method, path string, header http.Header, b
 	}
 	for name, values := range header {
 		request.Header[name] = values
+	}
+	if h.Credential != "" {
+		request.Header.Set("Authorization", "Bearer "+h.Credential)
 	}
 	response, err := http.DefaultClient.Do(request)
 	if err != nil {

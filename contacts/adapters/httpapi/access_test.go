@@ -2,20 +2,22 @@ package httpapi_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"slices"
+	"net/url"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
-	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
 	"contacts/contacts"
 	"contacts/contacts/adapters/httpapi"
+	"contacts/contacts/contactstest"
 )
 
 // newGuardedClient asks a server whose credentials are "tenant" for all scopes, and "tenant scope" for one.
@@ -44,99 +46,17 @@ func newGuardedClient(t *testing.T) *client {
 // as is the header of a credential.
 func as(credential string) []string { return []string{"Authorization", "Bearer " + credential} }
 
-// route is one operation of the OpenAPI document.
-type route struct {
-	method, path, scope string
-	body                string
-}
-
-// routes reads them from the server's own document, those that answer HEAD like GET included.
-func routes(t *testing.T, c *client) []route {
-	t.Helper()
-	var all []route
-	for path, item := range dig(t, c.do(http.MethodGet, "/openapi.json", "").json(t), "paths").(map[string]any) {
-		for method, operation := range item.(map[string]any) {
-			security := dig(t, operation, "security").([]any)
-			require.Len(t, security, 1, path)
-			scopes := dig(t, security[0], "bearer").([]any)
-			require.Len(t, scopes, 1, path)
-			for _, status := range []string{"401", "403"} {
-				dig(t, operation, "responses", status, "headers", "WWW-Authenticate")
-			}
-			r := route{method: strings.ToUpper(method), path: path, scope: scopes[0].(string)}
-			if operation.(map[string]any)["requestBody"] != nil {
-				r.body = `{"first_name":"John"}`
-			}
-			all = append(all, r)
-			if r.method == http.MethodGet {
-				r.method = http.MethodHead
-				all = append(all, r)
-			}
-		}
-	}
-	require.NotEmpty(t, all)
-	return all
-}
-
-// TestAPI_Access asks for every route of the document without a credential, with a bad one, with one of the other scope, for
-// what another tenant has, and for what nobody has.
 func TestAPI_Access(t *testing.T) {
 	t.Parallel()
 	c := newGuardedClient(t)
-	created := c.do(http.MethodPost, "/v1/contacts", jane, as("acme")...)
-	require.Equal(t, http.StatusCreated, created.StatusCode, created.body)
-	ids := map[string]string{
-		"/v1/contacts/{id}":   strings.TrimPrefix(created.Header.Get("Location"), "/v1/contacts/"),
-		"/v1/operations/{id}": c.world.Sent()[0].Operation.String(),
-	}
-	seen := map[string]bool{}
-	for _, r := range routes(t, c) {
-		t.Run(r.method+" "+r.path, func(t *testing.T) {
-			own := strings.Replace(r.path, "{id}", ids[r.path], 1)
-			other := slices.DeleteFunc(contacts.Scopes(), func(s contacts.Scope) bool { return string(s) == r.scope })
-			require.Len(t, other, 1)
-
-			none := c.do(r.method, own, r.body)
-			require.Equal(t, http.StatusUnauthorized, none.StatusCode, none.body)
-			require.Equal(t, `Bearer realm="contacts"`, none.Header.Get("WWW-Authenticate"))
-			for _, authorization := range []string{"Bearer bad", "bearer bad"} {
-				bad := c.do(r.method, own, r.body, "Authorization", authorization)
-				require.Equal(t, http.StatusUnauthorized, bad.StatusCode, bad.body)
-				require.Equal(t, `Bearer realm="contacts", error="invalid_token"`, bad.Header.Get("WWW-Authenticate"))
-			}
-			for _, authorization := range []string{"Basic acme", "Bearer", "Bearer ", "acme"} {
-				require.Equal(t, http.StatusUnauthorized, c.do(r.method, own, r.body, "Authorization", authorization).StatusCode, authorization)
-			}
-			wrong := c.do(r.method, own, r.body, as("acme "+string(other[0]))...)
-			require.Equal(t, http.StatusForbidden, wrong.StatusCode, wrong.body)
-			require.Equal(t, `Bearer realm="contacts", error="insufficient_scope"`, wrong.Header.Get("WWW-Authenticate"))
-			require.Equal(t, http.StatusServiceUnavailable, c.do(r.method, own, r.body, as("away")...).StatusCode)
-
-			// What is behind the guard is not looked at before: a body that cannot be read changes nothing.
-			require.Equal(t, http.StatusUnauthorized, c.do(r.method, own+"?unknown=1", "{", "Content-Type", "text/plain").StatusCode)
-
-			if ids[r.path] == "" {
-				return
-			}
-			seen[r.path] = true
-			foreign := c.do(r.method, own, r.body, as("rival")...)
-			random := c.do(r.method, strings.Replace(r.path, "{id}", uuid.NewString(), 1), r.body, as("rival")...)
-			require.Equal(t, http.StatusNotFound, foreign.StatusCode, foreign.body)
-			require.Equal(t, random.StatusCode, foreign.StatusCode)
-			require.Equal(t, random.body, foreign.body)
-			for _, changing := range []string{"X-Request-Id", "Date"} {
-				foreign.Header.Del(changing)
-				random.Header.Del(changing)
-			}
-			require.Equal(t, random.Header, foreign.Header)
-		})
-	}
-	require.Len(t, seen, len(ids), "a path of the test is not in the document")
-
+	contactstest.RunAccess(t, contactstest.Door{
+		URL: c.url, Owner: "acme", Rival: "rival", Bad: []string{"bad"},
+		Only: map[contacts.Scope]string{contacts.ScopeRead: "acme contacts:read", contacts.ScopeWrite: "acme contacts:write"},
+	})
+	require.Equal(t, http.StatusServiceUnavailable, c.do(http.MethodGet, "/v1/contacts", "", as("away")...).StatusCode)
+	require.NotContains(t, c.log.String(), "of the test", "refused credentials are not worth a line each")
 	require.Empty(t, c.do(http.MethodGet, "/v1/contacts", "", as("rival")...).json(t)["items"])
 	require.Empty(t, c.do(http.MethodGet, "/v1/changes", "", as("rival")...).json(t)["items"])
-	require.Equal(t, created.body, c.do(http.MethodGet, created.Header.Get("Location"), "", as("acme")...).body, "somebody changed it")
-	require.NotContains(t, c.log.String(), "of the test", "refused credentials are not worth a line each")
 }
 
 // Without credentials the document asks for none.
@@ -148,4 +68,51 @@ func TestAPI_Access_Open(t *testing.T) {
 	require.NotContains(t, document.body, `"401"`)
 	c.create(jane)
 	require.Equal(t, contacts.DefaultTenant, c.world.Sent()[0].Tenant)
+}
+
+// Who waits for changes is told none that come after the credential has ended.
+func TestAPI_Access_EndsWhileWaiting(t *testing.T) {
+	t.Parallel()
+	w := newWorld()
+	service := contacts.NewService(w.options())
+	var revoked atomic.Bool
+	server := httptest.NewServer(httpapi.New(service, httpapi.Options{
+		Log: slog.New(slog.DiscardHandler),
+		Authenticate: func(context.Context, string) (contacts.Caller, error) {
+			if revoked.Load() {
+				return contacts.Caller{}, contacts.Unauthenticated(errors.New("revoked"))
+			}
+			return contacts.Caller{Tenant: "acme", Scopes: contacts.Scopes()}, nil
+		},
+	}))
+	t.Cleanup(server.Close)
+	client := contactstest.HTTP{URL: server.URL, Credential: "key"}
+	ask := func(path, accept string) *http.Response {
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL+path, nil)
+		require.NoError(t, err)
+		request.Header.Set("Authorization", "Bearer key")
+		request.Header.Set("Accept", accept)
+		answer, err := http.DefaultClient.Do(request)
+		require.NoError(t, err)
+		t.Cleanup(func() { _ = answer.Body.Close() })
+		return answer
+	}
+	_, err := client.Create(t.Context(), contactstest.Jane(t), contacts.Write{Wait: time.Minute})
+	require.NoError(t, err)
+	var page struct {
+		Next string `json:"next_cursor"`
+	}
+	require.NoError(t, json.NewDecoder(ask("/v1/changes", "application/json").Body).Decode(&page))
+
+	waited, looks := make(chan *http.Response), w.looks.Load()
+	go func() { waited <- ask("/v1/changes?wait=50&cursor="+url.QueryEscape(page.Next), "application/json") }()
+	require.Eventually(t, func() bool { return w.looks.Load() > looks }, 10*time.Second, time.Millisecond)
+	next := events(t, ask("/v1/changes?cursor="+url.QueryEscape(page.Next), "text/event-stream").Body)
+	require.NotContains(t, next(), "data")
+	revoked.Store(true)
+	direct := contactstest.Direct{Service: service, Caller: contacts.Caller{Tenant: "acme"}}
+	_, err = direct.Create(t.Context(), contactstest.Jane(t), contacts.Write{Wait: time.Minute})
+	require.NoError(t, err)
+	require.Nil(t, next(), "the stream has ended")
+	require.Equal(t, http.StatusUnauthorized, (<-waited).StatusCode)
 }

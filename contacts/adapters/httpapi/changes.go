@@ -57,16 +57,15 @@ type changesRequest struct {
 }
 
 func (a *api) changes(ctx context.Context, in *changesRequest) (*huma.StreamResponse, error) {
-	caller := callerOf(ctx)
 	if in.echo.Request().Method == http.MethodGet && strings.Contains(in.header().Get("Accept"), eventStream) {
 		cursor := cmp.Or(in.header().Get("Last-Event-ID"), in.Cursor)
-		first, err := a.service.Changes(ctx, caller, cursor, contacts.DefaultPage, 0)
+		first, err := a.service.Changes(ctx, callerOf(ctx), cursor, contacts.DefaultPage, 0)
 		if err != nil {
 			return nil, err
 		}
-		return &huma.StreamResponse{Body: func(answer huma.Context) { a.stream(answer, caller, first) }}, nil
+		return &huma.StreamResponse{Body: func(answer huma.Context) { a.stream(answer, first) }}, nil
 	}
-	page, err := a.service.Changes(ctx, caller, in.Cursor, in.Limit, time.Duration(in.Wait)*time.Second)
+	page, err := a.awaitChanges(ctx, in.header().Get("Authorization"), in.Cursor, in.Limit, time.Duration(in.Wait)*time.Second)
 	if err != nil {
 		return nil, err
 	}
@@ -76,6 +75,17 @@ func (a *api) changes(ctx context.Context, in *changesRequest) (*huma.StreamResp
 	}
 	body, err := contacts.Encode(list)
 	return respond(http.StatusOK, body, "Cache-Control", "no-store"), err
+}
+
+// awaitChanges returns what the caller has waited for, if the credential is still valid by then.
+func (a *api) awaitChanges(
+	ctx context.Context, authorization, cursor string, limit int, wait time.Duration,
+) (contacts.ChangePage, error) {
+	page, err := a.service.Changes(ctx, callerOf(ctx), cursor, limit, wait)
+	if err == nil && wait > 0 {
+		_, err = a.admit(ctx, authorization, contacts.ScopeRead)
+	}
+	return page, err
 }
 
 // eventStream is the media type of server-sent events (HTML Standard, 9.2).
@@ -88,9 +98,9 @@ const (
 	streamTimeout = 30 * time.Second
 )
 
-// stream sends changes as they come, until the caller has gone, or the process is about to end, or the database cannot be
-// asked: the caller then connects again, and goes on from the last event that it was sent.
-func (a *api) stream(answer huma.Context, caller contacts.Caller, page contacts.ChangePage) {
+// stream sends changes as they come, until the caller has gone or its credential ends, or the process is about to end, or the
+// database cannot be asked: the caller then connects again, and goes on from the last event that it was sent.
+func (a *api) stream(answer huma.Context, page contacts.ChangePage) {
 	answer.SetHeader("Content-Type", eventStream)
 	answer.SetHeader("Cache-Control", "no-store")
 	answer.SetHeader("X-Accel-Buffering", "no") // of proxies that collect answers
@@ -111,7 +121,7 @@ func (a *api) stream(answer huma.Context, caller contacts.Caller, page contacts.
 		default:
 		}
 		var err error
-		if page, err = a.service.Changes(ctx, caller, page.Next, contacts.DefaultPage, heartbeat); err != nil {
+		if page, err = a.awaitChanges(ctx, answer.Header("Authorization"), page.Next, contacts.DefaultPage, heartbeat); err != nil {
 			if ctx.Err() != nil {
 				return // the caller has gone
 			}

@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -27,14 +28,15 @@ import (
 type world struct {
 	*contactstest.Desk
 	held    bool
-	sendErr error // what Send returns
-	readErr error // what the repository returns
-	panics  bool  // Document panics
+	sendErr error        // what Send returns
+	readErr error        // what the repository returns
+	panics  bool         // Document panics
+	looks   atomic.Int64 // for changes
 }
 
 func (w *world) options() contacts.ServiceOptions {
 	o := w.Options()
-	o.Repository = w
+	o.Repository, o.Changes = w, w
 	return o
 }
 
@@ -68,6 +70,14 @@ func (w *world) Document(ctx context.Context, tenant contacts.Tenant, id uuid.UU
 func (w *world) List(ctx context.Context, tenant contacts.Tenant, q contacts.Query) (contacts.Listing, error) {
 	page, err := w.Desk.List(ctx, tenant, q)
 	return page, errors.Join(w.readErr, err)
+}
+
+// Changes counts.
+func (w *world) Changes(
+	ctx context.Context, tenant contacts.Tenant, after contacts.ChangePosition, limit int,
+) ([]contacts.Change, error) {
+	w.looks.Add(1)
+	return w.Desk.Changes(ctx, tenant, after, limit)
 }
 
 // client asks a server over the world.
