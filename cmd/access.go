@@ -8,19 +8,71 @@ import (
 
 	"contacts/config"
 	"contacts/contacts"
+	"contacts/platform/oidc"
 )
 
-// authenticator returns what tells whose credential it is; nil where nobody needs one.
-func (a *app) authenticator() func(ctx context.Context, credential string) (contacts.Caller, error) {
-	if a.settings.Open() {
-		return nil
+// doorkeeper tells whose credentials are shown.
+type doorkeeper struct {
+	keys   *contacts.Keys // nil where API keys are not accepted
+	issuer string
+	tokens *oidc.Verifier // nil where the issuer's tokens are not
+}
+
+// newDoorkeeper returns the one that auth.mode asks for. Where nobody needs a credential it knows none.
+func (a *app) newDoorkeeper() (doorkeeper, error) {
+	var d doorkeeper
+	if a.settings.TakesKeys() {
+		d.keys = a.keys
 	}
-	return func(ctx context.Context, credential string) (contacts.Caller, error) {
-		if a.settings.TakesKeys() && contacts.IsAPIKey(credential) {
-			return a.keys.Authenticate(ctx, credential)
+	if a.settings.TakesTokens() {
+		auth := a.settings.Auth
+		tokens, err := oidc.New(oidc.Options{
+			Issuer: auth.OIDCIssuer, Audiences: auth.OIDCAudience, AudienceClaim: auth.OIDCAudienceClaim, Algorithms: auth.OIDCAlgorithms,
+			TenantClaim: auth.OIDCTenantClaim, ScopeClaim: auth.OIDCScopeClaim, ScopePrefix: auth.OIDCScopePrefix, Skew: auth.OIDCSkew, Log: a.log,
+		})
+		if err != nil {
+			return d, fmt.Errorf("auth.oidc: %w", err)
 		}
-		return contacts.Caller{}, contacts.Unauthenticated(errors.New("a kind of credential that auth.mode does not have"))
+		d.issuer, d.tokens = auth.OIDCIssuer, tokens
 	}
+	return d, nil
+}
+
+// run keeps what is needed to tell up to date, until ctx ends.
+func (d doorkeeper) run(ctx context.Context) {
+	if d.tokens != nil {
+		d.tokens.Run(ctx)
+	}
+}
+
+// authenticate returns whose credential it is: an API key is known by its form, all else is taken for a token.
+func (d doorkeeper) authenticate(ctx context.Context, credential string) (contacts.Caller, error) {
+	switch {
+	case d.keys != nil && contacts.IsAPIKey(credential):
+		return d.keys.Authenticate(ctx, credential)
+	case d.tokens != nil:
+		return d.bearer(ctx, credential)
+	}
+	return contacts.Caller{}, contacts.Unauthenticated(errors.New("a kind of credential that auth.mode does not have"))
+}
+
+// bearer returns whose token it is. The subject is the issuer's, which is its own only together with the issuer.
+func (d doorkeeper) bearer(ctx context.Context, token string) (contacts.Caller, error) {
+	identity, err := d.tokens.Verify(ctx, token)
+	switch {
+	case errors.Is(err, oidc.ErrUnavailable):
+		return contacts.Caller{}, contacts.Unavailable("credentials cannot be checked now: try again", err)
+	case err != nil:
+		return contacts.Caller{}, contacts.Unauthenticated(err)
+	}
+	caller := contacts.Caller{Tenant: contacts.Tenant(identity.Tenant), Subject: d.issuer + "#" + identity.Subject}
+	if err := caller.Tenant.Validate(); err != nil {
+		return contacts.Caller{}, contacts.Unauthenticated(fmt.Errorf("the token's tenant: %w", err))
+	}
+	for _, scope := range identity.Scopes {
+		caller.Scopes = append(caller.Scopes, contacts.Scope(scope))
+	}
+	return caller, nil
 }
 
 // checkDoor refuses settings that let in whoever can reach the machine, unless something else decides who can.

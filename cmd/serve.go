@@ -45,10 +45,18 @@ func newServe() *cobra.Command {
 // serve answers requests until the command's context ends. The requests that are being answered then get their answers,
 // for which the worker within this process, if there is one, goes on until the last of them.
 func (a *app) serve(command *cobra.Command) error {
-	api, err := a.listen(command.Context(), "http.addr", a.settings.HTTP.Addr, httpapi.New(a.service, httpapi.Options{
+	door, err := a.newDoorkeeper()
+	if err != nil {
+		return err
+	}
+	options := httpapi.Options{
 		WriteWait: a.settings.Write.Wait, MaxBodyBytes: a.settings.HTTP.MaxBodyBytes, Log: a.log, Metrics: a.metrics.registry,
-		Authenticate: a.authenticator(), Version: version(),
-	}))
+		Version: version(),
+	}
+	if !a.settings.Open() {
+		options.Authenticate = door.authenticate
+	}
+	api, err := a.listen(command.Context(), "http.addr", a.settings.HTTP.Addr, httpapi.New(a.service, options))
 	if err != nil {
 		return err
 	}
@@ -65,8 +73,9 @@ func (a *app) serve(command *cobra.Command) error {
 	group, ctx := errgroup.WithContext(command.Context())
 	group.Go(func() error { return api.Serve(ctx) })
 	group.Go(func() error { return admin.Serve(ctx) })
+	group.Go(func() error { door.run(ctx); return nil })
 	if a.settings.Open() {
-		a.log.Warn("anybody who reaches the port may do everything: auth.mode is none", "api", "http://"+api.Addr())
+		a.log.WarnContext(ctx, "anybody who reaches the port may do everything: auth.mode is none", "api", "http://"+api.Addr())
 	}
 	a.greet(command, "http://"+api.Addr(), "http://"+admin.Addr())
 	return group.Wait()
@@ -115,10 +124,14 @@ func (a *app) runBackground(ctx context.Context, consume bool) (stop func()) {
 
 // greet says where everything is: to people in words, to machines in a line of the log.
 func (a *app) greet(command *cobra.Command, api, admin string) {
-	const try = `curl -i -X POST %s/contacts/ -H 'content-type: application/json' -d '{"first_name":"Jane","last_name":"Doe","email":"jane@example.com","phone":"987654321"}'`
+	const try = `curl -i -X POST %s/contacts/%s -H 'content-type: application/json' -d '{"first_name":"Jane","last_name":"Doe","email":"jane@example.com","phone":"987654321"}'`
 	data := "in the database that database.url names"
 	if a.settings.Embedded() {
 		data = a.settings.Database.URL // no password in it
+	}
+	credential := ""
+	if !a.settings.Open() {
+		credential = ` -H "authorization: Bearer $CREDENTIAL"`
 	}
 	a.log.InfoContext(command.Context(), "contacts is ready",
 		"version", version(), "api", api, "reference", api+"/docs", "admin", admin, "data", data)
@@ -135,5 +148,5 @@ contacts is ready.
 
 Try it:
 
-  `+fmt.Sprintf(try, api)+"\n\n", api, admin, data)
+  `+fmt.Sprintf(try, api, credential)+"\n\n", api, admin, data)
 }

@@ -47,7 +47,7 @@ func TestLoad_Defaults(t *testing.T) {
 	want.Admin.Addr = "127.0.0.1:9090"
 	want.Auth.Mode = "none"
 	want.Auth.OIDCAudienceClaim, want.Auth.OIDCTenantClaim, want.Auth.OIDCScopeClaim = "aud", "tenant", "scope"
-	want.Auth.OIDCAlgorithms = strings.Fields("RS256 RS384 RS512 PS256 PS384 PS512 ES256 ES384 ES512 EdDSA")
+	want.Auth.OIDCAlgorithms = strings.Fields("RS256 RS384 RS512 PS256 PS384 PS512 ES256 ES384 ES512 EdDSA Ed25519")
 	want.Auth.OIDCSkew = 30 * time.Second
 	want.Write.Wait = 2 * time.Second
 	want.Worker.Loops, want.Worker.Batch = 4, 100
@@ -166,7 +166,7 @@ func TestLoad_Auth(t *testing.T) {
 		_, err := load(t, "--auth-mode", "oidc", "--auth-oidc-issuer", loopback, "--auth-oidc-audience", "a")
 		require.NoError(t, err)
 	}
-	for _, bad := range []string{"http://login.example.com", "login.example.com", "https://", "ftp://localhost", "http://%zz", "http://localhost.example.com"} {
+	for _, bad := range []string{"http://login.example.com", "login.example.com", "https://", "ftp://localhost", "http://%zz", "http://localhost.example.com", "https://u:p@h/", "https://h/?a", "https://h/#"} {
 		_, err := load(t, "--auth-mode", "oidc", "--auth-oidc-issuer", bad, "--auth-oidc-audience", "a")
 		require.ErrorContains(t, err, "auth.oidc_issuer: expected", bad)
 	}

@@ -169,7 +169,7 @@ func region(target *string) func(string) error {
 	}
 }
 
-// issuer accepts the URL of an issuer. Whoever could change what is read from there could sign tokens, so that it has to be https.
+// issuer accepts the URL of an issuer, or nothing. Whoever could change what is read from there could make tokens: it is https.
 func issuer(target *string) func(string) error {
 	return func(text string) error {
 		u, err := url.Parse(text)
@@ -181,13 +181,18 @@ func issuer(target *string) func(string) error {
 		if text != "" && (u.Host == "" || u.Scheme != "https" && (u.Scheme != "http" || !loopback)) {
 			return errors.New("expected an https URL, as in https://login.example.com/; http is for loopback only")
 		}
+		if u.User != nil || strings.ContainsAny(text, "?#") {
+			return errors.New("expected a URL without user, query and fragment")
+		}
 		*target = text
 		return nil
 	}
 }
 
-// algorithms are those of signatures with a public key (RFC 7518, RFC 8037).
-var algorithms = []string{"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"}
+// algorithms are those of signatures with a public key (RFC 7518, RFC 8037, RFC 9864).
+var algorithms = []string{
+	"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519",
+}
 
 func signatures(target *[]string) func(string) error {
 	return func(text string) error {
