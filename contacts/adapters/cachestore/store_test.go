@@ -245,7 +245,7 @@ func TestStore_CacheDown(t *testing.T) {
 	document, err := store.Document(t.Context(), create.Tenant, create.Contact)
 	require.NoError(t, err, "reads go to the repository")
 	require.EqualValues(t, 1, document.Version)
-	require.ErrorIs(t, store.Announce(t.Context(), []contacts.Document{document}), contacts.ErrCacheDown)
+	require.ErrorIs(t, store.Announce(t.Context(), []contacts.Document{document}, nil), contacts.ErrCacheDown)
 	require.ErrorIs(t, store.Refresh(t.Context(), []contacts.Document{document}), cache.ErrUnavailable)
 	_, _, err = store.Pending(t.Context(), create.Tenant, create.Operation)
 	require.True(t, contacts.IsKind(err, contacts.KindUnavailable), "%v", err)

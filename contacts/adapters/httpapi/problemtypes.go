@@ -59,6 +59,10 @@ var problemTypes = map[contacts.Kind]problemType{
 		http.StatusGone, "The cursor has expired",
 		"Changes after it may be gone. Ask for the changes from now on (cursor=now), list all contacts, and then go on from the next_cursor.",
 	},
+	contacts.KindErased: {
+		http.StatusGone, "The contact was erased",
+		"The request was done before, and the contact that it made or changed has been erased since. Nothing of it is kept, and the request is not done again.",
+	},
 	contacts.KindParked: {
 		http.StatusInternalServerError, "The write was set aside",
 		"The write was accepted and could not be applied. Those who run the service are told, and may apply it later.",

@@ -1,0 +1,9 @@
+-- The message groups of erased contacts: what cannot be applied of them is not set aside either.
+CREATE TABLE erasures (
+    message_group text PRIMARY KEY,
+    erased_at     timestamptz NOT NULL
+);
+CREATE INDEX erasures_erased_at ON erasures (erased_at);
+
+-- Those that succeeded are found by the changes that they made.
+CREATE INDEX operations_failed ON operations (tenant_id, contact_id) WHERE status = 'failed';
