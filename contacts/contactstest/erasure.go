@@ -256,3 +256,68 @@ func testErasedParking(t *testing.T, store ParkingStore) {
 	require.Equal(t, *stands, l.operation(late.Operation))
 	requireKept()
 }
+
+func eraseContact(t *testing.T, client Client) {
+	created, merged, refused, late := keyed(), keyed(), keyed(), keyed()
+	fields := Full(t)
+	id := must(t)(client.Create(t.Context(), fields, created)).Contact
+	merge := func(write contacts.Write) (contacts.Operation, error) {
+		return client.Merge(t.Context(), id, contacts.Patch(`{"custom_fields":{"secret":"s"}}`), write)
+	}
+	must(t)(merge(merged))
+	refused.IfMatch = []int64{1}
+	_, err := merge(refused)
+	requireKind(t, contacts.KindStaleVersion, err)
+	accepted, err := client.Merge(t.Context(), id, contacts.Patch(`{"nickname":"J"}`), contacts.Write{})
+	require.NoError(t, err)
+
+	erasure := keyed()
+	must(t)(client.Erase(t.Context(), id, erasure))
+	_, err = client.Get(t.Context(), id)
+	requireKind(t, contacts.KindNotFound, err)
+	page, err := client.List(t.Context(), contacts.Filter{Text: fields.ExternalID}, 10, "")
+	require.NoError(t, err)
+	require.Empty(t, page.Items)
+	done := ended(t, client, accepted.ID)
+	require.Equal(t, []any{contacts.Succeeded, id, int64(3)}, []any{done.Status, done.Contact, done.Version}, "what came before it was done before it")
+
+	// What is repeated is neither done again nor answered with what is gone.
+	_, err = client.Create(t.Context(), fields, created)
+	requireKind(t, contacts.KindErased, err)
+	_, err = merge(merged)
+	requireKind(t, contacts.KindErased, err)
+	_, err = merge(refused)
+	requireKind(t, contacts.KindStaleVersion, err)
+	_, err = client.Delete(t.Context(), id, created)
+	requireKind(t, contacts.KindKeyReused, err)
+	for range 2 {
+		_, err = merge(late)
+		requireKind(t, contacts.KindNotFound, err)
+	}
+	_, err = client.Create(t.Context(), Jane(t), late)
+	requireKind(t, contacts.KindKeyReused, err)
+	must(t)(client.Erase(t.Context(), id, erasure))
+	must(t)(client.Erase(t.Context(), id, waiting()))
+	must(t)(client.Create(t.Context(), fields, waiting())) // its external_id is free
+	_, err = client.Erase(t.Context(), NewID(t), waiting())
+	requireKind(t, contacts.KindNotFound, err)
+}
+
+func eraseDeleted(t *testing.T, client Client) {
+	created := keyed()
+	fields := Full(t)
+	id := must(t)(client.Create(t.Context(), fields, created)).Contact
+	must(t)(client.Delete(t.Context(), id, waiting()))
+	again := must(t)(client.Create(t.Context(), fields, created))
+	require.NotEmpty(t, again.Document, "a deletion leaves that")
+	accepted, err := client.Erase(t.Context(), id, contacts.Write{})
+	require.NoError(t, err)
+	require.Equal(t, []any{contacts.Pending, contacts.Erase, id}, []any{accepted.Status, accepted.Kind, accepted.Contact})
+	require.EqualValues(t, 2, ended(t, client, accepted.ID).Version, "there is no newer one")
+	_, err = client.Create(t.Context(), fields, created)
+	requireKind(t, contacts.KindErased, err)
+	stale := waiting()
+	stale.IfMatch = []int64{1}
+	_, err = client.Erase(t.Context(), id, stale)
+	require.EqualValues(t, 2, problemOf(t, contacts.KindStaleVersion, err).CurrentVersion)
+}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/google/uuid"
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
 
@@ -22,14 +21,11 @@ type erasureRow struct {
 // TableName implements gorm's Tabler.
 func (erasureRow) TableName() string { return "erasures" }
 
-// The statements that leave operations as [contacts.Operation.Erased]. Those that succeeded are found by the changes that
-// they made, which are kept longer than they are; what failed has an index of its own.
+// The statements about the operations on contacts. Those that succeeded are found by the changes that they made, which are kept
+// longer than they are; what failed has an index of its own.
 const (
-	forgetRequests = `UPDATE operations SET fingerprint = ''
-		WHERE fingerprint <> '' AND kind NOT IN ? AND (tenant_id, id) IN (
-			SELECT tenant_id, operation_id FROM contact_changes WHERE ?
-			UNION ALL SELECT tenant_id, id FROM operations WHERE status = 'failed' AND ?)
-		RETURNING tenant_id, id`
+	operationsOn = `SELECT tenant_id, operation_id AS id FROM contact_changes WHERE ?
+		UNION ALL SELECT tenant_id, id FROM operations WHERE status = 'failed' AND ?`
 	sqliteForgetPlaces   = `UPDATE operations SET problem = json_remove(problem, '$.violations') WHERE status = 'failed' AND ?`
 	postgresForgetPlaces = `UPDATE operations SET problem = problem - 'violations' WHERE status = 'failed' AND ?`
 )
@@ -40,23 +36,8 @@ func (b *batch) purge(tx *gorm.DB, now time.Time) error {
 		return nil
 	}
 	of := among(tx, "tenant_id, contact_id", b.erased)
-	forgetPlaces := sqliteForgetPlaces
-	if tx.Name() == postgres {
-		forgetPlaces = postgresForgetPlaces
-	}
-	var forgotten []struct {
-		TenantID string
-		ID       uuid.UUID
-	}
-	harmless := []contacts.CommandKind{contacts.Delete, contacts.Erase}
-	if err := tx.Raw(forgetRequests, harmless, of, of).Scan(&forgotten).Error; err != nil {
-		return fmt.Errorf("forget the requests for erased contacts: %w", err)
-	}
-	for _, row := range forgotten {
-		b.forgotten = append(b.forgotten, contacts.OperationKey{Tenant: contacts.Tenant(row.TenantID), ID: row.ID})
-	}
-	if err := tx.Exec(forgetPlaces, of).Error; err != nil {
-		return fmt.Errorf("forget the places in requests for erased contacts: %w", err)
+	if err := b.forget(tx, of); err != nil {
+		return err
 	}
 	if err := tx.Where(of).Where("document IS NOT NULL").Delete(&changeRow{}).Error; err != nil {
 		return fmt.Errorf("remove the documents of erased contacts: %w", err)
@@ -70,6 +51,42 @@ func (b *batch) purge(tx *gorm.DB, now time.Time) error {
 	}
 	if err := tx.Clauses(clause.OnConflict{UpdateAll: true}).Create(&marks).Error; err != nil {
 		return fmt.Errorf("mark contacts as erased: %w", err)
+	}
+	return nil
+}
+
+// forget leaves the operations on contacts as [contacts.Operation.Erased], of which the documents are not here.
+func (b *batch) forget(tx *gorm.DB, of clause.Expr) error {
+	var found []operationRow
+	if err := tx.Raw(operationsOn, of, of).Scan(&found).Error; err != nil {
+		return fmt.Errorf("find the operations on erased contacts: %w", err)
+	}
+	operations := make([]key, len(found))
+	for i, row := range found {
+		operations[i] = key{contacts.Tenant(row.TenantID), row.ID}
+	}
+	var rows []operationRow
+	err := tx.Select("tenant_id", "id", "kind", "fingerprint").Where(among(tx, "tenant_id, id", operations)).Find(&rows).Error
+	if err != nil {
+		return fmt.Errorf("read the operations on erased contacts: %w", err)
+	}
+	var drawn []key // the operations with a fingerprint of a person's data
+	for _, row := range rows {
+		if operation := row.operation(); operation.Erased().Fingerprint != operation.Fingerprint {
+			drawn = append(drawn, key{operation.Tenant, operation.ID})
+			b.forgotten = append(b.forgotten, contacts.OperationKey{Tenant: operation.Tenant, ID: operation.ID})
+		}
+	}
+	err = tx.Model(&operationRow{}).Where(among(tx, "tenant_id, id", drawn)).Update("fingerprint", "").Error
+	if err != nil {
+		return fmt.Errorf("forget the requests for erased contacts: %w", err)
+	}
+	forgetPlaces := sqliteForgetPlaces
+	if tx.Name() == postgres {
+		forgetPlaces = postgresForgetPlaces
+	}
+	if err := tx.Exec(forgetPlaces, of).Error; err != nil {
+		return fmt.Errorf("forget the places in requests for erased contacts: %w", err)
 	}
 	return nil
 }
