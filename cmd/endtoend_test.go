@@ -508,13 +508,13 @@ func TestCommand_OldSchemaIsRefused(t *testing.T) {
 	t.Parallel()
 	s := production(t)
 	require.Zero(t, run(t, s.folder, s.env, "migrate", "down", "1").status)
-	require.Equal(t, "schema version 6 of 7\n", run(t, s.folder, s.env, "migrate", "status").stdout)
+	require.Equal(t, "schema version 7 of 8\n", run(t, s.folder, s.env, "migrate", "status").stdout)
 	for _, name := range []string{"serve", "worker", "seed"} {
 		got := run(t, s.folder, s.env, name)
 		require.Equal(t, 1, got.status, name)
 		require.Contains(t, got.stderr, "contacts migrate")
 	}
-	require.Equal(t, "schema version 7 of 7\n", run(t, s.folder, s.env, "migrate", "up").stdout)
+	require.Equal(t, "schema version 8 of 8\n", run(t, s.folder, s.env, "migrate", "up").stdout)
 }
 
 func TestCommand_WorkerHasNothingToDoWhenEmbedded(t *testing.T) {
