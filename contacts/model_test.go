@@ -200,7 +200,7 @@ func (m *machine) checkPast(t *rapid.T) {
 		require.Equal(t, p.version, versions[id])
 	}
 	for _, c := range m.applied {
-		operation, _, err := m.desk.Model.Operation(t.Context(), jane.Tenant, c.Operation)
+		operation, _, err := m.desk.Operation(t.Context(), jane.Tenant, c.Operation)
 		require.NoError(t, err)
 		if p := m.book[operation.Contact]; p != nil && p.erased {
 			require.Equal(t, operation.Erased(), operation)
