@@ -386,13 +386,16 @@ func TestEndToEnd_RedisOutage(t *testing.T) {
 }
 
 // flush empties a Redis.
-func flush(t *testing.T, redis *servertest.Server) error {
+func flush(t *testing.T, redis *servertest.Server) error { return ask(t, redis, "FLUSHALL") }
+
+// ask has a Redis do something that it answers with OK.
+func ask(t *testing.T, redis *servertest.Server, command string) error {
 	conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", strings.TrimPrefix(redis.URL, "redis://"))
 	if err != nil {
 		return err
 	}
 	defer conn.Close()
-	if _, err := conn.Write([]byte("FLUSHALL\r\n")); err != nil {
+	if _, err := conn.Write([]byte(command + "\r\n")); err != nil {
 		return err
 	}
 	answer, err := bufio.NewReader(conn).ReadString('\n')

@@ -30,7 +30,7 @@ type ChangePosition struct {
 
 // ChangeLog is the committed changes, in the order of their commits. A reader that goes from position to position sees each
 // change once and misses none, however many are being committed meanwhile; those of one contact come in the order of its
-// versions. Errors are as those of a [Repository].
+// versions. Of an erased contact only the deletion is left. Errors are as those of a [Repository].
 type ChangeLog interface {
 	// Changes returns up to limit of the tenant's changes after the position. It returns an [Error] of [KindExpired] for a
 	// position that the log has not come to: that of another database, or of this one before it was restored.

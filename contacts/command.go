@@ -1,6 +1,8 @@
 package contacts
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"slices"
 	"time"
 
@@ -16,6 +18,7 @@ const (
 	Replace CommandKind = "replace"
 	Merge   CommandKind = "merge"
 	Delete  CommandKind = "delete"
+	Erase   CommandKind = "erase" // a Delete, after which nothing is kept of the contact's past either
 )
 
 // Command is an accepted write on its way to the database. Commands of one contact are applied in the order in which the
@@ -29,7 +32,7 @@ type Command struct {
 
 	Fields  Fields  // of Create and Replace; normalized
 	Patch   Patch   // of Merge
-	IfMatch []int64 // the versions that Replace, Merge and Delete may change; none: any
+	IfMatch []int64 // the versions that all but Create may change; none: any
 	Region  string  // how phone numbers without a country are read; fixed when the command was accepted
 
 	Fingerprint string // of the request, to tell a retry from another request under the same idempotency key
@@ -37,9 +40,17 @@ type Command struct {
 	TraceParent string // W3C Trace Context
 }
 
+// MessageGroup names a contact to the queue and to locks, within all tenants, in 32 hexadecimal digits: what happens to one
+// contact happens in order.
+func MessageGroup(tenant Tenant, contact uuid.UUID) string {
+	sum := sha256.Sum256([]byte(string(tenant) + "\x00" + contact.String()))
+	return hex.EncodeToString(sum[:16])
+}
+
 // Decide says what the command makes of its contact as it is now: nil if there never was one, a deleted contact if it is
-// gone. It returns the contact's next version, or the error that ends the operation. It does nothing else, so that it may
-// run any number of times before its result is committed.
+// gone. It returns the contact's next version, or the error that ends the operation; for an Erase of a deleted contact, of
+// which only the past is left to erase, the contact as it is. It does nothing else, so that it may run any number of times
+// before its result is committed.
 func (c Command) Decide(current *Contact, now time.Time) (Contact, *Error) {
 	now = now.UTC().Truncate(time.Microsecond)
 	if c.Kind == Create {
@@ -48,11 +59,13 @@ func (c Command) Decide(current *Contact, now time.Time) (Contact, *Error) {
 		}
 		return Contact{Tenant: c.Tenant, ID: c.Contact, Version: 1, CreatedAt: now, UpdatedAt: now, Fields: c.Fields}, nil
 	}
-	if current == nil || current.Deleted {
+	switch {
+	case current == nil, current.Deleted && c.Kind != Erase:
 		return Contact{}, notFound("contact")
-	}
-	if len(c.IfMatch) > 0 && !slices.Contains(c.IfMatch, current.Version) {
+	case len(c.IfMatch) > 0 && !slices.Contains(c.IfMatch, current.Version):
 		return Contact{}, staleVersion(current.Version)
+	case current.Deleted:
+		return *current, nil
 	}
 	next := *current
 	next.Version++
@@ -60,7 +73,7 @@ func (c Command) Decide(current *Contact, now time.Time) (Contact, *Error) {
 		next.UpdatedAt = current.UpdatedAt // another worker's clock was ahead
 	}
 	switch c.Kind {
-	case Delete:
+	case Delete, Erase:
 		next.Deleted, next.Fields = true, Fields{} // a tombstone keeps nobody's data
 		return next, nil
 	case Merge:

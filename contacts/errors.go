@@ -20,6 +20,7 @@ const (
 	KindDuplicateExternalID Kind = "duplicate-external-id" // another live contact of the tenant has the external_id
 	KindKeyReused           Kind = "idempotency-key-reused"
 	KindExpired             Kind = "expired"         // a cursor after which changes are gone
+	KindErased              Kind = "erased"          // done, and the contact that it made was erased since
 	KindUnauthenticated     Kind = "unauthenticated" // no valid credential
 	KindForbidden           Kind = "forbidden"       // a valid one that does not permit it
 	KindParked              Kind = "parked"          // accepted, and could not be applied: somebody has to look at it
@@ -103,6 +104,10 @@ func keyReused() *Error {
 		Kind:   KindKeyReused,
 		Detail: "this Idempotency-Key was used with another request: send the same request, or a new key",
 	}
+}
+
+func erased() *Error {
+	return &Error{Kind: KindErased, Detail: "the write was done, and its contact has been erased since: nothing of it is kept"}
 }
 
 // Unavailable is the error of an adapter that could not be asked. The cause is for logs, not for callers.

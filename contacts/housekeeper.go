@@ -15,16 +15,20 @@ const (
 	TombstonesKept = 90 * 24 * time.Hour
 )
 
-// Housekeeping is what a store needs to have done now and then. Both methods do a part, of limit rows of a kind at the most,
-// and return how many there were; 0 means that there is nothing left to do.
+// Housekeeping is what a store needs to have done now and then. Each method does a part, and returns how many rows that were
+// of; 0 means that there is nothing left to do. Purge and Reindex do limit rows of a kind at the most.
 type Housekeeping interface {
 	// Purge removes operations that ended more than [OperationsKept] before now, changes older than [ChangesKept], and
-	// tombstones older than [TombstonesKept].
+	// tombstones, and marks of erasures, older than [TombstonesKept].
 	Purge(ctx context.Context, now time.Time, limit int) (done int64, err error)
 
 	// Reindex has live contacts found by what [Contact.Index] gives now, where they were indexed by an older [IndexVersion].
 	// It changes nothing that readers of a contact see.
 	Reindex(ctx context.Context, limit int) (done int64, err error)
+
+	// Scrub removes what a database keeps of rows beyond their end, where it does not do so by itself: from its log, and, of
+	// erased contacts, from parts of an index that wait to be merged.
+	Scrub(ctx context.Context) (done int64, err error)
 }
 
 const (
@@ -58,6 +62,7 @@ func (h *Housekeeper) Run(ctx context.Context) {
 		h.do(ctx, "contacts of an older version indexed anew", func() (int64, error) {
 			return h.store.Reindex(ctx, cleanAtOnce)
 		})
+		h.do(ctx, "remains of erased contacts removed", func() (int64, error) { return h.store.Scrub(ctx) })
 		select {
 		case <-ticker.C:
 		case <-ctx.Done():

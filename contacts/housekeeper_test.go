@@ -17,11 +17,12 @@ import (
 
 // house has rows that are due, and notes when it was asked.
 type house struct {
-	mu    sync.Mutex
-	due   int64
-	stale int64 // rows to index anew
-	err   error
-	asked []time.Time
+	mu      sync.Mutex
+	due     int64
+	stale   int64 // rows to index anew
+	remains int64 // of erased contacts
+	err     error
+	asked   []time.Time
 }
 
 func (h *house) Purge(_ context.Context, now time.Time, limit int) (int64, error) {
@@ -41,6 +42,14 @@ func (h *house) Reindex(_ context.Context, limit int) (int64, error) {
 	return done, nil
 }
 
+func (h *house) Scrub(context.Context) (int64, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	done := h.remains
+	h.remains = 0
+	return done, nil
+}
+
 // set makes so many rows due, and has purging them fail with err.
 func (h *house) set(due int64, err error) {
 	h.mu.Lock()
@@ -51,7 +60,7 @@ func (h *house) set(due int64, err error) {
 func TestHousekeeper(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		began := time.Now()
-		old := &house{due: 1200, stale: 700}
+		old := &house{due: 1200, stale: 700, remains: 3}
 		var log bytes.Buffer
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan struct{})
@@ -65,6 +74,7 @@ func TestHousekeeper(t *testing.T) {
 		require.Zero(t, old.stale)
 		require.Contains(t, log.String(), "rows=1200")
 		require.Contains(t, log.String(), "rows=700")
+		require.Contains(t, log.String(), `chore="remains of erased contacts removed" rows=3`)
 
 		old.set(10, errors.New("no database"))
 		time.Sleep(time.Hour)

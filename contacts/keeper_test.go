@@ -36,7 +36,9 @@ func (w *ward) Settle(_ context.Context, owed []contacts.Document, _ time.Time) 
 	return nil
 }
 
-func (w *ward) Announce(context.Context, []contacts.Document) error { return nil }
+func (w *ward) Announce(context.Context, []contacts.Document, []contacts.OperationKey) error {
+	return nil
+}
 
 func (w *ward) Refresh(_ context.Context, documents []contacts.Document) error {
 	w.refreshed = append(w.refreshed, documents...)

@@ -20,6 +20,7 @@ type page struct {
 	version  int64
 	nickname string
 	deleted  bool
+	erased   bool
 }
 
 // machine drives the use cases and a plain map side by side: writes are sent, and delivered late, in batches, twice, in
@@ -91,7 +92,9 @@ func (m *machine) change(t *rapid.T) {
 		write.IfMatch = []int64{rapid.Int64Range(1, 5).Draw(t, "version")}
 	}
 	var err error
-	switch rapid.IntRange(0, 4).Draw(t, "kind") {
+	switch rapid.IntRange(-1, 4).Draw(t, "kind") {
+	case -1:
+		_, err = m.service.Erase(t.Context(), jane, id, write)
 	case 0:
 		_, err = m.service.Delete(t.Context(), jane, id, write)
 	case 1, 2:
@@ -118,6 +121,7 @@ func (m *machine) deliver(t *rapid.T) {
 		m.note(batch[i])
 	}
 	m.applied = append(m.applied, batch...)
+	m.checkPast(t)
 }
 
 // note does to the map what the command should have done.
@@ -131,12 +135,16 @@ func (m *machine) note(c contacts.Command) {
 		m.book[c.Contact] = &page{version: 1, nickname: c.Fields.Nickname}
 		return
 	}
-	if p == nil || p.deleted || len(c.IfMatch) > 0 && c.IfMatch[0] != p.version {
+	if p == nil || p.deleted && c.Kind != contacts.Erase || len(c.IfMatch) > 0 && c.IfMatch[0] != p.version {
+		return
+	}
+	p.erased = c.Kind == contacts.Erase
+	if p.deleted {
 		return
 	}
 	p.version++
 	switch c.Kind {
-	case contacts.Delete:
+	case contacts.Delete, contacts.Erase:
 		p.deleted = true
 	case contacts.Replace:
 		p.nickname = c.Fields.Nickname
@@ -171,6 +179,32 @@ func (m *machine) check(t *rapid.T) {
 		now, err := m.service.Operation(t.Context(), jane, operation.ID)
 		require.NoError(t, err)
 		require.Equal(t, m.ended[operation.ID], now.Status != contacts.Pending)
+	}
+}
+
+// checkPast compares what is kept of each contact with the map: all of its versions, or of an erased one only the last.
+func (m *machine) checkPast(t *rapid.T) {
+	changes, err := m.desk.Changes(t.Context(), jane.Tenant, contacts.ChangePosition{}, 1<<20)
+	require.NoError(t, err)
+	versions := map[uuid.UUID]int64{}
+	for _, change := range changes {
+		if m.book[change.Contact].erased {
+			require.Nil(t, change.Document)
+			require.Equal(t, m.book[change.Contact].version, change.Version)
+		} else {
+			require.Equal(t, versions[change.Contact]+1, change.Version)
+		}
+		versions[change.Contact] = change.Version
+	}
+	for id, p := range m.book {
+		require.Equal(t, p.version, versions[id])
+	}
+	for _, c := range m.applied {
+		operation, _, err := m.desk.Operation(t.Context(), jane.Tenant, c.Operation)
+		require.NoError(t, err)
+		if p := m.book[operation.Contact]; p != nil && p.erased {
+			require.Equal(t, operation.Erased(), operation)
+		}
 	}
 }
 

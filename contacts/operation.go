@@ -31,11 +31,42 @@ type Operation struct {
 	AcceptedAt  time.Time   `json:"accepted_at"`
 	EndedAt     time.Time   `json:"ended_at,omitzero"`
 	// Document is the contact as the operation made it: what the write's answer shows, also when it is repeated. It is nil
-	// after a Delete, and where it was not asked for.
+	// after a Delete or an Erase, where it was not asked for, and once the contact was erased.
 	Document json.RawMessage `json:"document,omitempty"`
 }
 
-// End returns the ended operation of a command: succeeded with the contact it made, or failed with the problem.
+// OperationKey names an operation within all tenants.
+type OperationKey struct {
+	Tenant Tenant
+	ID     uuid.UUID
+}
+
+// Erased returns the ended operation as it stays after its contact was erased: without its document, without the places in
+// its request that its problem points at, and without its fingerprint where that was drawn from a person's data.
+func (o Operation) Erased() Operation {
+	o.Document = nil
+	if o.Kind.carriesData() {
+		o.Fingerprint = ""
+	}
+	if o.Problem != nil {
+		problem := *o.Problem
+		problem.Violations = nil
+		o.Problem = &problem
+	}
+	return o
+}
+
+// Overtaken returns the operation as it ends where its command came behind the erasure of the contact.
+func (o Operation) Overtaken() Operation {
+	o.Status, o.Version, o.Problem = Failed, 0, notFound("contact")
+	return o.Erased()
+}
+
+// carriesData reports whether commands of the kind hold a person's data, and make a contact that does.
+func (k CommandKind) carriesData() bool { return k != Delete && k != Erase }
+
+// End returns the ended operation of a command: succeeded with the contact it made, or failed with the problem. Where there
+// is no contact, nothing of what was to become of it is kept: it may have been erased.
 func (c Command) End(made Contact, problem *Error, now time.Time) Operation {
 	operation := c.pending()
 	operation.EndedAt = now.UTC().Truncate(time.Microsecond)
@@ -43,6 +74,9 @@ func (c Command) End(made Contact, problem *Error, now time.Time) Operation {
 		operation.Status, operation.Problem = Failed, problem
 	} else {
 		operation.Status, operation.Version = Succeeded, made.Version
+	}
+	if operation.Problem != nil && operation.Problem.Kind == KindNotFound {
+		return operation.Erased()
 	}
 	return operation
 }

@@ -26,7 +26,8 @@ type ParkedCommand struct {
 type Parking interface {
 	// Park sets a command aside and, unless ended is nil or the operation had ended before, ends its operation, in one
 	// transaction. It returns the end that stands; nil where ended is. What has ended well is not set aside: there is nothing
-	// to look at. Parking again what is parked changes nothing.
+	// to look at. Nor is a command of an erased contact, read or not, which ends as [Operation.Overtaken]. Parking again what is
+	// parked changes nothing.
 	Park(ctx context.Context, parked ParkedCommand, ended *Operation) (stands *Operation, err error)
 
 	// Parked returns up to limit parked commands, the latest first.

@@ -17,7 +17,8 @@ type Repository interface {
 	// fewer, or none, although the list goes on: then finding more would have taken too long at a time.
 	List(ctx context.Context, tenant Tenant, query Query) (Listing, error)
 
-	// Operation returns an ended operation, with its Document; found is false for one that has not ended.
+	// Operation returns an ended operation, with its Document, or as [Operation.Erased] where its contact was erased; found is
+	// false for one that has not ended.
 	Operation(ctx context.Context, tenant Tenant, id uuid.UUID) (operation Operation, found bool, err error)
 }
 
@@ -27,10 +28,15 @@ type Ledger interface {
 	// of one operation. A command whose operation has been applied before changes nothing. For each command it returns
 	// the outcome, in the commands' order; what the domain refuses is an outcome too.
 	//
+	// An [Erase] that the domain does not refuse also removes, for good, all documents of the contact from the changes, and its
+	// parked commands, and leaves the operations on it as [Operation.Erased].
+	//
 	// With everything written, just before the commit, it calls announce, unless nil, with the documents that the commit
-	// will make, if any. If that returns [ErrCacheDown], the documents are noted as debts in the transaction itself; but
+	// will make, or erase the past of, and with the operations of which no request may be remembered any more, if any. If that
+	// returns [ErrCacheDown], the documents are noted as debts in the transaction itself; but
 	// unless the outage has been declared for [TrustLimit], so that nobody trusts the cache any more, it is declared instead,
-	// and the transaction undone with [ErrDown]. Any other error of announce undoes the transaction and is returned.
+	// and the transaction undone with [ErrDown]. An [Erase] waits until the cache is back: its transaction is undone with
+	// [ErrTransient]. Any other error of announce undoes the transaction and is returned.
 	//
 	// Its error says how to go on: see [ErrTransient] and [ErrDown]. Any other error may be the fault of a single command,
 	// so that the others may pass without it.
@@ -52,8 +58,9 @@ type Debts interface {
 	Settle(ctx context.Context, owed []Document, now time.Time) error
 }
 
-// Announce is told what a transaction is about to commit.
-type Announce func(ctx context.Context, documents []Document) error
+// Announce is told what a transaction is about to commit: documents, and the ends of operations whose requests are to be
+// forgotten, because their contacts are erased.
+type Announce func(ctx context.Context, documents []Document, forgotten []OperationKey) error
 
 // Queue takes commands to the workers, in order for each contact.
 type Queue interface {
@@ -67,8 +74,8 @@ type Queue interface {
 type Cache interface {
 	// Announce marks documents that are about to be committed, so that until they are refreshed, or the mark has ended by
 	// itself, their readers ask the repository: whoever dies between the commit and the refresh leaves no stale document.
-	// It returns an error that wraps [ErrCacheDown].
-	Announce(ctx context.Context, documents []Document) error
+	// It voids the claims of forgotten operations: see [PendingOperations]. It returns an error that wraps [ErrCacheDown].
+	Announce(ctx context.Context, documents []Document, forgotten []OperationKey) error
 
 	// Refresh stores the outcomes of commands that were just committed. Older ones never replace newer ones.
 	Refresh(ctx context.Context, documents []Document) error
@@ -103,8 +110,9 @@ type Outcomes interface {
 // PendingOperations remembers accepted operations that have not ended, for those who ask for them.
 type PendingOperations interface {
 	// Claim binds an operation to the request that its idempotency key was first used with, and returns that one's
-	// fingerprint: another than the caller's means that the key was used with another request. It returns an [Error] of
-	// [KindUnavailable] when that cannot be told.
+	// fingerprint: another than the caller's means that the key was used with another request. Of an operation that was
+	// forgotten that cannot be told, nor is it bound again: the caller's fingerprint is returned. It returns an [Error] of
+	// [KindUnavailable] when it cannot be told either.
 	Claim(ctx context.Context, tenant Tenant, operation uuid.UUID, fingerprint string) (holder string, err error)
 
 	// Note remembers a pending operation.

@@ -63,7 +63,7 @@ func (w *world) Park(
 	return ended, nil
 }
 
-func (w *world) Announce(_ context.Context, documents []contacts.Document) error {
+func (w *world) Announce(_ context.Context, documents []contacts.Document, _ []contacts.OperationKey) error {
 	w.told = append(w.told, "announced")
 	w.announced = append(w.announced, documents...)
 	return nil

@@ -104,6 +104,12 @@ func (s *Service) Delete(ctx context.Context, caller Caller, id uuid.UUID, write
 	return s.submit(ctx, caller, Command{Kind: Delete, Contact: id}, id.String(), write)
 }
 
+// Erase accepts the erasure of a contact: its deletion, if it was not deleted before, and that of everything that is kept of
+// it, in its history, in the operations on it and among the parked commands, but for its id and version. It can be repeated.
+func (s *Service) Erase(ctx context.Context, caller Caller, id uuid.UUID, write Write) (Operation, error) {
+	return s.submit(ctx, caller, Command{Kind: Erase, Contact: id}, id.String(), write)
+}
+
 // submit sends the command and waits for its operation's end. target is the part of the request that names the contact.
 func (s *Service) submit(ctx context.Context, caller Caller, command Command, target string, write Write) (Operation, error) {
 	command.Tenant = caller.Tenant
@@ -150,13 +156,15 @@ func (s *Service) submit(ctx context.Context, caller Caller, command Command, ta
 	return command.pending(), nil
 }
 
-// note remembers that the operation is pending. The write is accepted whether or not that is noted: without a note, asking
+// note remembers that the operation is pending, without what was drawn from its data: nobody asks for that. The write is accepted whether or not that is noted: without a note, asking
 // for the operation before its end is answered "unavailable" or "not found", and after it as ever.
 func (s *Service) note(ctx context.Context, command Command) {
+	command.Fingerprint = ""
 	_ = s.pending.Note(context.WithoutCancel(ctx), command.pending())
 }
 
-// identify gives the command its operation and, where there is a key, the request's fingerprint.
+// identify gives the command its operation and, where there is a key, the request's fingerprint. The key is a part of that,
+// and kept nowhere: who has fingerprints only cannot try out whose data they were drawn from.
 func (s *Service) identify(command *Command, caller Caller, target, key string) error {
 	if key == "" {
 		id, err := uuid.NewV7()
@@ -166,7 +174,7 @@ func (s *Service) identify(command *Command, caller Caller, target, key string) 
 		command.Operation = id
 		return nil
 	}
-	body, err := Encode([]any{command.Kind, target, command.Fields, command.Patch, command.IfMatch})
+	body, err := Encode([]any{key, command.Kind, target, command.Fields, command.Patch, command.IfMatch})
 	if err != nil {
 		return fmt.Errorf("fingerprint the request: %w", err)
 	}
@@ -182,13 +190,24 @@ func (s *Service) identify(command *Command, caller Caller, target, key string) 
 
 // settle turns an ended operation into the answer of the command that waited for it.
 func settle(command Command, ended Operation) (Operation, error) {
-	if ended.Fingerprint != command.Fingerprint {
+	switch {
+	case !command.isOf(ended):
 		return Operation{}, keyReused()
-	}
-	if ended.Problem != nil {
+	case ended.Problem != nil:
 		return ended, ended.Problem
+	case ended.Kind.carriesData() && ended.Document == nil:
+		return ended, erased()
 	}
 	return ended, nil
+}
+
+// isOf reports whether the command is of the same request as the operation, as far as that can be told: not by the data if
+// the contact was erased.
+func (c Command) isOf(ended Operation) bool {
+	if ended.Fingerprint == "" {
+		return ended.Kind == c.Kind && (c.Kind == Create || ended.Contact == c.Contact)
+	}
+	return ended.Fingerprint == c.Fingerprint
 }
 
 // The database is asked for an operation of which no notice has come after firstPoll, then after pauses that double up to

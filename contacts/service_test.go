@@ -176,9 +176,49 @@ func TestService_IdempotencyKey_WhilePending(t *testing.T) {
 	again, err := service.Create(t.Context(), jane, contactstest.Jane(t), keyed)
 	require.NoError(t, err)
 	require.Equal(t, first.ID, again.ID, "a retry is the same operation")
+	noted, _, err := d.Pending(t.Context(), jane.Tenant, first.ID)
+	require.NoError(t, err)
+	require.Empty(t, noted.Fingerprint, "what was drawn from the data is in no note")
 	_, err = service.Create(t.Context(), jane, contactstest.Full(t), keyed)
 	require.True(t, contacts.IsKind(err, contacts.KindKeyReused), "%v", err)
 	require.Len(t, d.Sent(), 2, "another request under the key is not sent")
+}
+
+// What was drawn from data tells nothing without the key.
+func TestService_IdempotencyKey_InFingerprint(t *testing.T) {
+	d, service := newDesk()
+	seen := map[string]bool{}
+	for _, key := range []string{"k1", "k2", "k3"} {
+		_, err := service.Create(t.Context(), jane, contactstest.Jane(t), contacts.Write{IdempotencyKey: key})
+		require.NoError(t, err)
+		seen[d.Sent()[len(d.Sent())-1].Fingerprint] = true
+	}
+	require.Len(t, seen, 3)
+}
+
+// The contact is erased before its creator has heard of the create's end.
+func TestService_ErasedMeanwhile(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, key := range []string{"", "k1"} {
+			d, service := newDesk()
+			d.OnSend = func(command contacts.Command) error {
+				d.ApplyCommand(command, false)
+				d.ApplyCommand(contactstest.NewCommand(t, contacts.Erase, command.Tenant, command.Contact), false)
+				return nil
+			}
+			_, err := service.Create(t.Context(), jane, contactstest.Jane(t), contacts.Write{Wait: wait.Wait, IdempotencyKey: key})
+			require.True(t, contacts.IsKind(err, contacts.KindErased), "%v", err)
+		}
+	})
+}
+
+func TestMessageGroup(t *testing.T) {
+	id := contactstest.NewID(t)
+	group := contacts.MessageGroup("acme", id)
+	require.Regexp(t, "^[0-9a-f]{32}$", group)
+	require.Equal(t, group, contacts.MessageGroup("acme", id), "one contact, one group")
+	require.NotEqual(t, group, contacts.MessageGroup("other", id))
+	require.NotEqual(t, group, contacts.MessageGroup("acme", contactstest.NewID(t)))
 }
 
 // The second request comes while the first one is being sent.

@@ -23,6 +23,7 @@ type ChangingStore interface {
 // each time.
 func RunChanges(t *testing.T, changes int, open func(t *testing.T) ChangingStore) {
 	t.Run("Kinds", func(t *testing.T) { testChangeKinds(t, open(t)) })
+	t.Run("Erased", func(t *testing.T) { testErasedChanges(t, open(t)) })
 	t.Run("ManyWriters", func(t *testing.T) { testChangesOfManyWriters(t, changes, open(t)) })
 }
 
@@ -90,7 +91,7 @@ func testChangesOfManyWriters(t *testing.T, changes int, store ChangingStore) {
 						commands = append(commands, CreateCommand(t, l.tenant, Jane(t)))
 					}
 				}
-				slow := func(context.Context, []contacts.Document) error {
+				slow := func(context.Context, []contacts.Document, []contacts.OperationKey) error {
 					if round%10 == w { // with all written, the transaction goes on for a while
 						<-time.After(5 * time.Millisecond)
 					}

@@ -24,6 +24,7 @@ type Client interface {
 	Replace(ctx context.Context, id uuid.UUID, fields contacts.Fields, write contacts.Write) (contacts.Operation, error)
 	Merge(ctx context.Context, id uuid.UUID, patch contacts.Patch, write contacts.Write) (contacts.Operation, error)
 	Delete(ctx context.Context, id uuid.UUID, write contacts.Write) (contacts.Operation, error)
+	Erase(ctx context.Context, id uuid.UUID, write contacts.Write) (contacts.Operation, error)
 	Get(ctx context.Context, id uuid.UUID) (contacts.Document, error)
 	List(ctx context.Context, filter contacts.Filter, limit int, cursor string) (contacts.Page, error)
 	Operation(ctx context.Context, id uuid.UUID) (contacts.Operation, error)
@@ -55,6 +56,11 @@ func (d Direct) Merge(ctx context.Context, id uuid.UUID, patch contacts.Patch, w
 // Delete implements [Client].
 func (d Direct) Delete(ctx context.Context, id uuid.UUID, write contacts.Write) (contacts.Operation, error) {
 	return d.Service.Delete(ctx, d.Caller, id, write)
+}
+
+// Erase implements [Client].
+func (d Direct) Erase(ctx context.Context, id uuid.UUID, write contacts.Write) (contacts.Operation, error) {
+	return d.Service.Erase(ctx, d.Caller, id, write)
 }
 
 // Get implements [Client].
@@ -95,7 +101,16 @@ func (h HTTP) Merge(ctx context.Context, id uuid.UUID, patch contacts.Patch, wri
 
 // Delete implements [Client].
 func (h HTTP) Delete(ctx context.Context, id uuid.UUID, write contacts.Write) (contacts.Operation, error) {
-	operation, err := h.write(ctx, http.MethodDelete, "/v1/contacts/"+id.String(), "", nil, write)
+	return h.remove(ctx, id, "", write)
+}
+
+// Erase implements [Client].
+func (h HTTP) Erase(ctx context.Context, id uuid.UUID, write contacts.Write) (contacts.Operation, error) {
+	return h.remove(ctx, id, "?erase=true", write)
+}
+
+func (h HTTP) remove(ctx context.Context, id uuid.UUID, query string, write contacts.Write) (contacts.Operation, error) {
+	operation, err := h.write(ctx, http.MethodDelete, "/v1/contacts/"+id.String()+query, "", nil, write)
 	if err == nil && operation.Status == contacts.Succeeded {
 		operation.Contact = id
 	}

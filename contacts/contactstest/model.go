@@ -22,6 +22,7 @@ type Model struct {
 	contacts   map[key]contacts.Contact
 	operations map[key]contacts.Operation
 	changes    []tenantChange
+	sequence   int64 // of the latest change
 }
 
 // tenantChange is a change of one of the tenants.
@@ -121,12 +122,12 @@ func (m *Model) Changes(
 ) ([]contacts.Change, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if after.Sequence > int64(len(m.changes)) {
+	if after.Sequence > m.sequence {
 		return nil, contacts.CursorExpired()
 	}
 	var page []contacts.Change
-	for _, change := range m.changes[after.Sequence:] {
-		if change.tenant == tenant && len(page) < limit {
+	for _, change := range m.changes {
+		if change.At.Sequence > after.Sequence && change.tenant == tenant && len(page) < limit {
 			page = append(page, change.Change)
 		}
 	}
@@ -137,7 +138,7 @@ func (m *Model) Changes(
 func (m *Model) LatestChange(context.Context) (contacts.ChangePosition, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return contacts.ChangePosition{Sequence: int64(len(m.changes))}, nil
+	return contacts.ChangePosition{Sequence: m.sequence}, nil
 }
 
 // Operation implements [contacts.Repository].
@@ -157,9 +158,10 @@ func (m *Model) Apply(
 	if ctx.Err() != nil {
 		return nil, ctx.Err()
 	}
-	next := Model{contacts: maps.Clone(m.contacts), operations: maps.Clone(m.operations), changes: slices.Clip(m.changes)}
+	next := Model{contacts: maps.Clone(m.contacts), operations: maps.Clone(m.operations), changes: slices.Clip(m.changes), sequence: m.sequence}
 	outcomes := make([]contacts.Outcome, len(commands))
 	var made []contacts.Document
+	var forgotten []contacts.OperationKey
 	for i, command := range commands {
 		_, replayed := m.operations[key{command.Tenant, command.Operation}]
 		outcome, err := next.apply(command, now)
@@ -168,14 +170,20 @@ func (m *Model) Apply(
 		}
 		if outcomes[i] = outcome; !replayed && outcome.Operation.Status == contacts.Succeeded {
 			made = append(made, outcome.Current)
+			if command.Kind == contacts.Erase {
+				forgotten = append(forgotten, next.purge(command.Tenant, command.Contact)...)
+			}
+		}
+		if command.Fingerprint != "" && outcome.Operation.Fingerprint == "" {
+			forgotten = append(forgotten, contacts.OperationKey{Tenant: command.Tenant, ID: command.Operation})
 		}
 	}
-	if announce != nil && len(made) > 0 {
-		if err := announce(ctx, made); err != nil {
+	if announce != nil && len(made)+len(forgotten) > 0 {
+		if err := announce(ctx, made, forgotten); err != nil {
 			return nil, err
 		}
 	}
-	m.contacts, m.operations, m.changes = next.contacts, next.operations, next.changes
+	m.contacts, m.operations, m.changes, m.sequence = next.contacts, next.operations, next.changes, next.sequence
 	return outcomes, nil
 }
 
@@ -192,14 +200,15 @@ func (m *Model) apply(command contacts.Command, now time.Time) (contacts.Outcome
 			problem = contacts.DuplicateExternalID()
 		}
 		operation = command.End(made, problem, now)
-		if problem == nil {
+		if problem == nil && (before == nil || made.Version > before.Version) {
 			document, err := made.Document()
 			if err != nil {
 				return contacts.Outcome{}, err
 			}
 			operation.Document = document.JSON
+			m.sequence++
 			m.changes = append(m.changes, tenantChange{command.Tenant, contacts.Change{
-				At:      contacts.ChangePosition{Sequence: int64(len(m.changes)) + 1},
+				At:      contacts.ChangePosition{Sequence: m.sequence},
 				Contact: command.Contact, Version: made.Version, Operation: command.Operation, ChangedAt: operation.EndedAt,
 				Document: document.JSON,
 			}})
@@ -209,6 +218,23 @@ func (m *Model) apply(command contacts.Command, now time.Time) (contacts.Outcome
 	}
 	current, err := m.document(at)
 	return contacts.Outcome{Operation: operation, Current: current}, err
+}
+
+// purge removes what is kept of a contact's past, and returns the operations that it forgets.
+func (m *Model) purge(tenant contacts.Tenant, contact uuid.UUID) (forgotten []contacts.OperationKey) {
+	m.changes = slices.DeleteFunc(slices.Clone(m.changes), func(c tenantChange) bool {
+		return c.tenant == tenant && c.Contact == contact && c.Document != nil
+	})
+	for of, operation := range m.operations {
+		if of.tenant != tenant || operation.Contact != contact {
+			continue
+		}
+		m.operations[of] = operation.Erased()
+		if operation.Fingerprint != m.operations[of].Fingerprint {
+			forgotten = append(forgotten, contacts.OperationKey{Tenant: tenant, ID: of.id})
+		}
+	}
+	return forgotten
 }
 
 // taken reports whether another live contact of the tenant has the external_id of the one that was made.

@@ -19,6 +19,7 @@ type ParkingStore interface {
 // return a new one.
 func RunParking(t *testing.T, open func(t *testing.T) ParkingStore) {
 	store := open(t)
+	t.Run("Erased", func(t *testing.T) { testErasedParking(t, store) })
 	l := &ledger{t: t, Store: store, tenant: NewTenant()}
 	now := time.Now().UTC().Truncate(time.Microsecond)
 	park := func(command contacts.Command, at time.Time) (contacts.ParkedCommand, contacts.Operation) {

@@ -32,6 +32,8 @@ func RunService(t *testing.T, client Client) {
 		"KeyReused":                 keyReused,
 		"ConcurrentMergesBothCount": concurrentMerges,
 		"ExternalID":                externalID,
+		"Erase":                     eraseContact,
+		"EraseDeleted":              eraseDeleted,
 		"ListIsComplete":            listIsComplete,
 		"Search":                    search,
 	} {

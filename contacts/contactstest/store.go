@@ -30,8 +30,9 @@ type IndebtedStore interface {
 // that open has to return a new one.
 func RunDebts(t *testing.T, open func(t *testing.T) IndebtedStore) {
 	store := open(t)
+	t.Run("Erase", func(t *testing.T) { testEraseWithoutCache(t, store) })
 	l := &ledger{t: t, Store: store, tenant: NewTenant()}
-	down := func(context.Context, []contacts.Document) error {
+	down := func(context.Context, []contacts.Document, []contacts.OperationKey) error {
 		return fmt.Errorf("frozen: %w", contacts.ErrCacheDown)
 	}
 	requireOwed := func(wantOutage bool, want ...contacts.Document) {
@@ -120,6 +121,10 @@ func RunStore(t *testing.T, open func(t *testing.T) Store) {
 		"ReplayInBatch":            testReplayInBatch,
 		"IfMatch":                  testIfMatch,
 		"Deleted":                  testDeleted,
+		"Erase":                    testErase,
+		"EraseDeleted":             testEraseDeleted,
+		"EraseAbsent":              testEraseAbsent,
+		"EraseInBatch":             testEraseInBatch,
 		"ExternalID":               testExternalID,
 		"ExternalIDWithinBatch":    testExternalIDWithinBatch,
 		"Tenants":                  testTenants,
@@ -244,7 +249,7 @@ func testMergeKeepsTheRest(t *testing.T, l *ledger) {
 func testAnnounce(t *testing.T, l *ledger) {
 	create, missing := CreateCommand(t, l.tenant, Jane(t)), NewCommand(t, contacts.Delete, l.tenant, NewID(t))
 	var announced [][]contacts.Document
-	announce := func(_ context.Context, documents []contacts.Document) error {
+	announce := func(_ context.Context, documents []contacts.Document, _ []contacts.OperationKey) error {
 		announced = append(announced, documents)
 		return nil
 	}
@@ -264,7 +269,7 @@ func testAnnounceFails(t *testing.T, l *ledger) {
 	create := CreateCommand(t, l.tenant, Jane(t))
 	failure := errors.New("not now")
 	_, err := l.Apply(t.Context(), []contacts.Command{create}, time.Now(),
-		func(context.Context, []contacts.Document) error { return failure })
+		func(context.Context, []contacts.Document, []contacts.OperationKey) error { return failure })
 	require.ErrorIs(t, err, failure)
 	require.Equal(t, contacts.Absent, l.document(create.Contact).State)
 	_, found, err := l.Operation(t.Context(), l.tenant, create.Operation)

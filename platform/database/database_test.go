@@ -109,6 +109,41 @@ func TestOpen_SQLite(t *testing.T) {
 	require.Equal(t, "wal", mode)
 }
 
+func TestDB_EmptyLog(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "a.db")
+	db := open(t, "sqlite://"+path)
+	require.NoError(t, db.Write.Exec("CREATE TABLE things (n)").Error)
+	hits := func() (count int) {
+		t.Helper()
+		for _, name := range []string{path, path + "-wal"} {
+			content, err := os.ReadFile(name)
+			require.NoError(t, err)
+			count += bytes.Count(content, []byte("canary"))
+		}
+		return count
+	}
+	require.NoError(t, db.Write.Exec("INSERT INTO things VALUES ('canary')").Error)
+	require.NoError(t, db.Write.Exec("DELETE FROM things").Error)
+	require.NoError(t, db.Write.Exec("INSERT INTO things VALUES (1), (2)").Error)
+	require.Positive(t, hits(), "the log still has it")
+	reader, err := db.Read.Raw("SELECT n FROM things").Rows()
+	require.NoError(t, err)
+	defer func() { require.NoError(t, reader.Close()) }()
+	require.True(t, reader.Next())
+	require.NoError(t, db.Write.Exec("INSERT INTO things VALUES (3)").Error)
+	require.ErrorContains(t, db.EmptyLog(t.Context()), "reading")
+	require.True(t, reader.Next())
+	require.False(t, reader.Next(), "it has done")
+	require.NoError(t, reader.Err())
+	require.NoError(t, db.EmptyLog(t.Context()))
+	require.Zero(t, hits())
+	var timeout int
+	require.NoError(t, db.Write.Raw("PRAGMA busy_timeout").Scan(&timeout).Error)
+	require.Equal(t, 10_000, timeout, "as it was")
+	require.NoError(t, open(t, databasetest.New(t, database.Postgres)).EmptyLog(t.Context()))
+}
+
 func TestOpen_Postgres_TimeLimits(t *testing.T) {
 	t.Parallel()
 	db := open(t, databasetest.New(t, database.Postgres))

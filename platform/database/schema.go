@@ -36,7 +36,7 @@ func OpenSchema(url string, files fs.FS) (*Schema, error) {
 	if engine == Postgres {
 		pool, err = postgresPool(url, nil)
 	} else {
-		pool, err = sqlitePool(filePath(url), "journal_mode(WAL)", "synchronous(FULL)")
+		pool, err = sqlitePool(filePath(url), writing()...)
 	}
 	if err != nil {
 		return nil, err

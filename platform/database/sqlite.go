@@ -18,13 +18,19 @@ import (
 // maxReaders is how many connections read a SQLite file at the same time, beside the one that writes.
 const maxReaders = 8
 
+// How long, in milliseconds, a connection waits for the locks of others, and for readers to have done before the log can be
+// emptied, while nobody writes.
+const (
+	busyTimeout  = 10_000
+	emptyTimeout = 500
+)
+
 // filePath returns the file that a sqlite:// URL names: relative to the working directory, or absolute behind a third
 // slash.
 func filePath(databaseURL string) string { return strings.TrimPrefix(databaseURL, "sqlite://") }
 
 func openSQLite(ctx context.Context, path string, o options) (*DB, error) {
-	// What was acknowledged has to survive a power cut, so every commit is synced.
-	writer, err := sqlitePool(path, "journal_mode(WAL)", "synchronous(FULL)")
+	writer, err := sqlitePool(path, writing()...)
 	if err != nil {
 		return nil, err
 	}
@@ -54,6 +60,12 @@ func openSQLite(ctx context.Context, path string, o options) (*DB, error) {
 	return db, nil
 }
 
+// writing are the pragmas of connections that write. What was acknowledged has to survive a power cut, so every commit is
+// synced. What was deleted is overwritten: it would stay in the file until its place is needed.
+func writing() []string {
+	return []string{"journal_mode(WAL)", "synchronous(FULL)", "secure_delete(true)"}
+}
+
 // sqlitePool returns a pool on the file, which is created, with its folder, when it is not there.
 func sqlitePool(path string, pragmas ...string) (*sql.DB, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
@@ -68,7 +80,7 @@ func sqlitePool(path string, pragmas ...string) (*sql.DB, error) {
 		return nil, fmt.Errorf("open the database's file: %w", err)
 	}
 	query := url.Values{
-		"_pragma": append([]string{"busy_timeout(10000)", "foreign_keys(true)"}, pragmas...),
+		"_pragma": append([]string{fmt.Sprintf("busy_timeout(%d)", busyTimeout), "foreign_keys(true)"}, pragmas...),
 		// A transaction that starts to write late could not get the lock; writers take it at once.
 		"_txlock": {"immediate"},
 		// Fixed-offset text: it sorts as the times do.
@@ -80,6 +92,30 @@ func sqlitePool(path string, pragmas ...string) (*sql.DB, error) {
 		return nil, fmt.Errorf("open %s: %w", path, err)
 	}
 	return pool, nil
+}
+
+// EmptyLog moves what is in SQLite's write-ahead log into the database's file. The log would keep the pages that were written,
+// and with them what is deleted by now, until others take their places. It returns an error where a reader is in the way for
+// too long. On PostgreSQL, whose log is the server's, it does nothing.
+func (db *DB) EmptyLog(ctx context.Context) error {
+	if db.Engine != SQLite {
+		return nil
+	}
+	return db.Write.WithContext(ctx).Connection(func(conn *gorm.DB) error {
+		if err := conn.Exec(fmt.Sprintf("PRAGMA busy_timeout = %d", emptyTimeout)).Error; err != nil {
+			return fmt.Errorf("empty the write-ahead log: %w", err)
+		}
+		var busy bool
+		err := conn.Raw("PRAGMA wal_checkpoint(TRUNCATE)").Row().Scan(&busy, new(int), new(int))
+		err = errors.Join(err, conn.WithContext(context.WithoutCancel(ctx)).Exec(fmt.Sprintf("PRAGMA busy_timeout = %d", busyTimeout)).Error)
+		if err == nil && busy {
+			err = errors.New("others are reading from it")
+		}
+		if err != nil {
+			return fmt.Errorf("empty the write-ahead log: %w", err)
+		}
+		return nil
+	})
 }
 
 // checkSQLite makes sure of what durability hangs on: a library without the WAL corruption bug that 3.51.3 mended, and

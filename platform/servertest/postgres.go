@@ -73,6 +73,13 @@ func initCluster(ctx context.Context, bin, dir, data string, owner *syscall.Cred
 	return nil
 }
 
+// FindPostgresProgram returns the path of one of the programs that stand beside the server's, such as pg_dump. The error wraps
+// [ErrMissing] and says what to install.
+func FindPostgresProgram(name string) (string, error) {
+	bin, err := findPostgres()
+	return filepath.Join(bin, name), err
+}
+
 // findPostgres returns the folder that holds the server's programs: the one on the PATH, else the newest of Debian's.
 func findPostgres() (string, error) {
 	if initdb, err := exec.LookPath("initdb"); err == nil {

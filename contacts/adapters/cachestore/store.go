@@ -106,14 +106,19 @@ func (s *Store) lookUp(ctx context.Context, tenant contacts.Tenant, id uuid.UUID
 }
 
 // Announce implements [contacts.Cache].
-func (s *Store) Announce(ctx context.Context, documents []contacts.Document) error {
-	items := make([]cache.Item, len(documents))
-	for i, document := range documents {
-		items[i] = cache.Item{
+func (s *Store) Announce(ctx context.Context, documents []contacts.Document, forgotten []contacts.OperationKey) error {
+	items := make([]cache.Item, 0, len(documents)+len(forgotten))
+	for _, document := range documents {
+		items = append(items, cache.Item{
 			Key:   documentKey(document.Tenant, document.ID),
 			Entry: cache.Entry{Version: document.Version, State: cache.Pending},
 			TTL:   announcedTTL,
-		}
+		})
+	}
+	for _, operation := range forgotten {
+		items = append(items, cache.Item{
+			Key: claimKey(operation.Tenant, operation.ID), Entry: cache.Entry{Version: voidVersion, State: cache.Gone}, TTL: goneTTL,
+		})
 	}
 	if err := s.cache.Put(ctx, items...); err != nil {
 		return fmt.Errorf("%w: announce: %w", contacts.ErrCacheDown, err)
@@ -184,11 +189,17 @@ func newItem(document contacts.Document) cache.Item {
 	return item
 }
 
-// Claim implements [contacts.PendingOperations]. Of equal versions the first stays.
+// The versions of a claim. Of equal ones the first stays.
+const (
+	claimVersion = 1
+	voidVersion  = 2
+)
+
+// Claim implements [contacts.PendingOperations].
 func (s *Store) Claim(ctx context.Context, tenant contacts.Tenant, operation uuid.UUID, fingerprint string) (string, error) {
-	key := "claim:" + string(tenant) + ":" + operation.String()
+	key := claimKey(tenant, operation)
 	err := s.cache.Put(ctx, cache.Item{
-		Key: key, Entry: cache.Entry{Version: 1, State: cache.Live, Body: []byte(fingerprint)}, TTL: pendingTTL,
+		Key: key, Entry: cache.Entry{Version: claimVersion, State: cache.Live, Body: []byte(fingerprint)}, TTL: pendingTTL,
 	})
 	entry, found := cache.Entry{}, false
 	if err == nil {
@@ -197,7 +208,7 @@ func (s *Store) Claim(ctx context.Context, tenant contacts.Tenant, operation uui
 	if err != nil {
 		return "", contacts.Unavailable("it cannot be told now whether this Idempotency-Key was used before: try again", err)
 	}
-	if !found { // it has vanished already
+	if !found || entry.State != cache.Live { // it has vanished already, or is void
 		return fingerprint, nil
 	}
 	return string(entry.Body), nil
@@ -238,6 +249,10 @@ func (s *Store) Pending(ctx context.Context, tenant contacts.Tenant, id uuid.UUI
 
 func documentKey(tenant contacts.Tenant, id uuid.UUID) string {
 	return "contact:" + string(tenant) + ":" + id.String()
+}
+
+func claimKey(tenant contacts.Tenant, operation uuid.UUID) string {
+	return "claim:" + string(tenant) + ":" + operation.String()
 }
 
 func operationKey(tenant contacts.Tenant, id uuid.UUID) string {

@@ -245,7 +245,7 @@ func TestStore_CacheDown(t *testing.T) {
 	document, err := store.Document(t.Context(), create.Tenant, create.Contact)
 	require.NoError(t, err, "reads go to the repository")
 	require.EqualValues(t, 1, document.Version)
-	require.ErrorIs(t, store.Announce(t.Context(), []contacts.Document{document}), contacts.ErrCacheDown)
+	require.ErrorIs(t, store.Announce(t.Context(), []contacts.Document{document}, nil), contacts.ErrCacheDown)
 	require.ErrorIs(t, store.Refresh(t.Context(), []contacts.Document{document}), cache.ErrUnavailable)
 	_, _, err = store.Pending(t.Context(), create.Tenant, create.Operation)
 	require.True(t, contacts.IsKind(err, contacts.KindUnavailable), "%v", err)
@@ -296,6 +296,54 @@ func TestStore_Pending(t *testing.T) {
 	_, found, err = store.Pending(t.Context(), contactstest.NewTenant(), create.Operation)
 	require.NoError(t, err)
 	require.False(t, found, "another tenant's operation is unknown")
+}
+
+func TestStore_Claim_Forgotten(t *testing.T) {
+	local := newMemory(t)
+	store := cachestore.New(contactstest.NewModel(), local, nil)
+	of := contacts.OperationKey{Tenant: contacts.DefaultTenant, ID: contactstest.NewID(t)}
+	claim := func(fingerprint string) string {
+		t.Helper()
+		holder, err := store.Claim(t.Context(), of.Tenant, of.ID, fingerprint)
+		require.NoError(t, err)
+		return holder
+	}
+	require.Equal(t, "first", claim("first"))
+	require.Equal(t, "first", claim("second"))
+	require.NoError(t, store.Announce(t.Context(), nil, []contacts.OperationKey{of}))
+	for _, fingerprint := range []string{"second", "third"} {
+		require.Equal(t, fingerprint, claim(fingerprint), "nobody knows what came first")
+		entry, found, _, err := local.Get(t.Context(), "claim:default:"+of.ID.String())
+		require.NoError(t, err)
+		require.True(t, found)
+		require.Empty(t, entry.Body, "nor does the cache from now on")
+	}
+}
+
+// The steps: a contact is cached, it is deleted while the cache cannot be told, and then erased, which makes no version.
+func TestStore_EraseDeleted(t *testing.T) {
+	local := newMemory(t)
+	store, _, model, create := fixture(t, local)
+	_, err := store.Document(t.Context(), create.Tenant, create.Contact)
+	require.NoError(t, err)
+	apply(t, model, contactstest.NewCommand(t, contacts.Delete, create.Tenant, create.Contact))
+	body := func() []byte {
+		t.Helper()
+		entry, found, _, err := local.Get(t.Context(), "contact:default:"+create.Contact.String())
+		require.NoError(t, err)
+		require.True(t, found)
+		return entry.Body
+	}
+	require.NotEmpty(t, body())
+	erase := contactstest.NewCommand(t, contacts.Erase, create.Tenant, create.Contact)
+	outcomes, err := model.Apply(t.Context(), []contacts.Command{erase}, time.Now(), store.Announce)
+	require.NoError(t, err)
+	require.Empty(t, body(), "it goes before the erasure is committed")
+	require.NoError(t, store.Refresh(t.Context(), []contacts.Document{outcomes[0].Current}))
+	require.Empty(t, body())
+	document, err := store.Document(t.Context(), create.Tenant, create.Contact)
+	require.NoError(t, err)
+	require.Equal(t, outcomes[0].Current, document)
 }
 
 func TestNotices(t *testing.T) {

@@ -368,10 +368,12 @@ type quiet struct {
 	contacts.Debts
 }
 
-func (quiet) Announce(context.Context, []contacts.Document) error { return nil }
-func (quiet) Refresh(context.Context, []contacts.Document) error  { return nil }
-func (quiet) Vouch(context.Context, time.Time) error              { return nil }
-func (quiet) Notify(context.Context, []contacts.Notice) error     { return nil }
+func (quiet) Announce(context.Context, []contacts.Document, []contacts.OperationKey) error {
+	return nil
+}
+func (quiet) Refresh(context.Context, []contacts.Document) error { return nil }
+func (quiet) Vouch(context.Context, time.Time) error             { return nil }
+func (quiet) Notify(context.Context, []contacts.Notice) error    { return nil }
 
 // locked is a ledger some of whose contacts are locked by somebody else.
 type locked struct {

@@ -115,13 +115,20 @@ func decode(body []byte) (*contacts.Command, error) {
 	if err := decoder.Decode(&d); err != nil {
 		return &command, fmt.Errorf("message %s has data that this version does not know", e.ID)
 	}
-	needsFields := kind == contacts.Create || kind == contacts.Replace
-	switch {
-	case needsFields != (d.Fields != nil) || (kind == contacts.Merge) != (d.Patch != nil):
-		return &command, fmt.Errorf("message %s has not the data of its type", e.ID)
-	case !needsFields && kind != contacts.Merge && kind != contacts.Delete:
+	var needsFields, needsPatch bool
+	switch kind {
+	case contacts.Create, contacts.Replace:
+		needsFields = true
+	case contacts.Merge:
+		needsPatch = true
+	case contacts.Delete, contacts.Erase:
+	default:
 		return &command, fmt.Errorf("message %s is of an unknown type", e.ID)
-	case needsFields:
+	}
+	if needsFields != (d.Fields != nil) || needsPatch != (d.Patch != nil) {
+		return &command, fmt.Errorf("message %s has not the data of its type", e.ID)
+	}
+	if needsFields {
 		command.Fields = *d.Fields
 	}
 	command.Patch, command.IfMatch, command.Region = d.Patch, d.IfMatch, d.Region

@@ -24,6 +24,7 @@ func commandsOfEachKind(t testing.TB) []contacts.Command {
 		create, replace,
 		contactstest.MergeCommand(t, "acme", create.Contact, `{"email":null,"notes":"<\u2028&>","custom_fields":{"a":null}}`),
 		contactstest.NewCommand(t, contacts.Delete, "acme", create.Contact),
+		contactstest.NewCommand(t, contacts.Erase, "acme", create.Contact),
 	}
 }
 
@@ -139,14 +140,6 @@ func FuzzDecode(f *testing.F) {
 		_, err = decode(again)
 		require.NoError(t, err)
 	})
-}
-
-func TestGroup(t *testing.T) {
-	commands := commandsOfEachKind(t)
-	require.Equal(t, group(commands[0]), group(commands[3]), "one contact, one group")
-	other := commands[0]
-	other.Tenant = "other"
-	require.NotEqual(t, group(commands[0]), group(other))
 }
 
 // BenchmarkEvent measures a command's way into a message, and out of it.

@@ -3,8 +3,6 @@ package commandqueue
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 
@@ -30,7 +28,7 @@ func (s *Sender) Send(ctx context.Context, command contacts.Command) error {
 		return fmt.Errorf("encode command of operation %s: %w", command.Operation, err)
 	}
 	err = s.queue.Send(ctx, queue.Message{
-		Group: group(command), DeduplicationID: command.Operation.String(), Body: body,
+		Group: contacts.MessageGroup(command.Tenant, command.Contact), DeduplicationID: command.Operation.String(), Body: body,
 	})
 	switch {
 	case errors.Is(err, queue.ErrUncertain):
@@ -41,10 +39,4 @@ func (s *Sender) Send(ctx context.Context, command contacts.Command) error {
 		return contacts.TooLarge(err)
 	}
 	return err
-}
-
-// group is the message group of the command's contact, of a length and alphabet that every queue takes.
-func group(command contacts.Command) string {
-	sum := sha256.Sum256([]byte(string(command.Tenant) + "\x00" + command.Contact.String()))
-	return hex.EncodeToString(sum[:16])
 }

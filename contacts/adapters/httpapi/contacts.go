@@ -117,7 +117,15 @@ func (a *api) merge(ctx context.Context, in *changeRequest) (*huma.StreamRespons
 	return settled(&in.request, operation, err, http.StatusOK)
 }
 
-func (a *api) remove(ctx context.Context, in *contactRequest) (*huma.StreamResponse, error) {
+// removeRequest is about one contact and says how it is to go.
+type removeRequest struct {
+	request
+
+	ID    string `path:"id" doc:"The contact's id, a UUID." example:"0197c5a4-3f52-7e63-9a0e-5d3c1b2a4f60"`
+	Erase bool   `query:"erase" doc:"Erase the person: beside the contact, all that is kept of its past."`
+}
+
+func (a *api) remove(ctx context.Context, in *removeRequest) (*huma.StreamResponse, error) {
 	id, err := contactID(in.ID)
 	if err != nil {
 		return nil, err
@@ -126,7 +134,11 @@ func (a *api) remove(ctx context.Context, in *contactRequest) (*huma.StreamRespo
 	if err != nil {
 		return nil, err
 	}
-	operation, err := a.service.Delete(ctx, callerOf(ctx), id, write)
+	remove := a.service.Delete
+	if in.Erase {
+		remove = a.service.Erase
+	}
+	operation, err := remove(ctx, callerOf(ctx), id, write)
 	return settled(&in.request, operation, err, http.StatusNoContent)
 }
 

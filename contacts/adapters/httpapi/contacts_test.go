@@ -134,6 +134,37 @@ func TestAPI_Delete(t *testing.T) {
 	}
 }
 
+func TestAPI_Erase(t *testing.T) {
+	t.Parallel()
+	c := newClient(t)
+	created := c.do(http.MethodPost, "/v1/contacts", jane, "Idempotency-Key", `"k1"`)
+	require.Equal(t, http.StatusCreated, created.StatusCode, created.body)
+	path := created.Header.Get("Location")
+	unclear := c.do(http.MethodDelete, path+"?erase=perhaps", "")
+	require.Equal(t, http.StatusUnprocessableEntity, unclear.StatusCode)
+	require.Contains(t, unclear.body, `"parameter":"erase"`)
+	require.Equal(t, http.StatusNoContent, c.do(http.MethodDelete, path+"?erase=false", "").StatusCode)
+	require.Equal(t, http.StatusNotFound, c.do(http.MethodDelete, path, "").StatusCode)
+	for range 2 {
+		erased := c.do(http.MethodDelete, path+"?erase=true", "")
+		require.Equal(t, http.StatusNoContent, erased.StatusCode, erased.body)
+		require.Empty(t, erased.body)
+	}
+	var kinds []contacts.CommandKind
+	for _, command := range c.world.Sent() {
+		kinds = append(kinds, command.Kind)
+	}
+	require.Equal(t, []contacts.CommandKind{contacts.Create, contacts.Delete, contacts.Delete, contacts.Erase, contacts.Erase}, kinds)
+
+	again := c.do(http.MethodPost, "/v1/contacts", jane, "Idempotency-Key", `"k1"`)
+	require.Equal(t, http.StatusGone, again.StatusCode)
+	require.Equal(t, "/problems/erased", again.json(t)["type"])
+	changes := c.do(http.MethodGet, "/v1/changes", "").json(t)["items"].([]any)
+	require.Len(t, changes, 1)
+	require.Equal(t, "deleted", changes[0].(map[string]any)["type"])
+	require.EqualValues(t, 2, changes[0].(map[string]any)["version"])
+}
+
 func TestAPI_IfMatch(t *testing.T) {
 	t.Parallel()
 	c := newClient(t)

@@ -54,7 +54,7 @@ func (a *api) registerContacts() {
 		RequestBody: body(a.schemas.input, jsonType),
 		Responses: answers(
 			a.written(http.StatusCreated, "The contact was created.", "ETag", "Location"), a.accepted(),
-			a.problems(400, 408, 409, 413, 415, 422, 500, 503)),
+			a.problems(400, 408, 409, 410, 413, 415, 422, 500, 503)),
 	}, a.create)
 	register(a, contacts.ScopeRead, huma.Operation{
 		OperationID: "list-contacts", Method: http.MethodGet, Path: contactsPath, Tags: []string{contactsTag},
@@ -80,7 +80,7 @@ func (a *api) registerContacts() {
 		RequestBody: body(a.schemas.replacement, jsonType),
 		Responses: answers(
 			a.written(http.StatusOK, "The contact was replaced.", "ETag"), a.accepted(),
-			a.problems(400, 404, 408, 409, 412, 413, 415, 422, 500, 503)),
+			a.problems(400, 404, 408, 409, 410, 412, 413, 415, 422, 500, 503)),
 	}, a.replace)
 	register(a, contacts.ScopeWrite, huma.Operation{
 		OperationID: "merge-contact", Method: http.MethodPatch, Path: one, Tags: []string{contactsTag},
@@ -90,14 +90,18 @@ func (a *api) registerContacts() {
 		RequestBody: body(a.schemas.input, mergePatchType, jsonType),
 		Responses: answers(
 			a.written(http.StatusOK, "The contact was changed.", "ETag"), a.accepted(),
-			a.problems(400, 404, 408, 409, 412, 413, 415, 422, 500, 503)),
+			a.problems(400, 404, 408, 409, 410, 412, 413, 415, 422, 500, 503)),
 	}, a.merge)
 	register(a, contacts.ScopeWrite, huma.Operation{
 		OperationID: "delete-contact", Method: http.MethodDelete, Path: one, Tags: []string{contactsTag},
-		Summary:    "Delete a contact",
+		Summary: "Delete a contact, or erase a person",
+		Description: "A deleted contact is gone for readers, while its earlier versions are kept for those who follow the changes, and for repeated requests. " +
+			"With erase=true they go as well, for good: what is left of the contact is its id and the version that deleted it. " +
+			"That can be asked of a contact that was deleted before, and be repeated. " +
+			"It waits for earlier writes of the contact; later ones are answered 404, and nothing of them is kept.",
 		Parameters: conditionalParams(),
 		Responses: answers(
-			answer(http.StatusNoContent, "The contact was deleted.", nil, "Preference-Applied"), a.accepted(),
+			answer(http.StatusNoContent, "The contact was deleted, or erased.", nil, "Preference-Applied"), a.accepted(),
 			a.problems(404, 412, 422, 500, 503)),
 		DefaultStatus: http.StatusNoContent,
 	}, a.remove)
@@ -108,7 +112,7 @@ func (a *api) registerOperations() {
 	register(a, contacts.ScopeRead, huma.Operation{
 		OperationID: "get-operation", Method: http.MethodGet, Path: operationsPath + "/{id}", Tags: []string{operationsTag},
 		Summary:     "Get an operation",
-		Description: "Operations are kept for at least 30 days.",
+		Description: "Operations are kept for at least 30 days. Those on a contact that was erased stay as they ended, but their problems name no places of the request.",
 		Responses: answers(
 			answer(http.StatusOK, "How far the operation has come.", a.schemas.operation, "Retry-After", "Cache-Control"),
 			a.problems(404, 422, 500, 503)),
@@ -123,6 +127,7 @@ func (a *api) registerChanges() {
 		OperationID: "list-changes", Method: http.MethodGet, Path: changesPath, Tags: []string{changesTag},
 		Summary: "Follow the changes",
 		Description: "Every version of every contact, deletions included, in the order of the commits; none is missed, however many are being made. " +
+			"Of a contact that was erased only the deletion is left. " +
 			"Changes are kept for 90 days. To begin with a copy, ask with cursor=now, list all contacts, and go on from the next_cursor. " +
 			"With Accept: text/event-stream the changes are sent as they come, as server-sent events of the type change, whose ids are cursors.",
 		Parameters: []*huma.Param{
@@ -219,7 +224,7 @@ func conditionalParams() []*huma.Param {
 
 func idempotencyKeyParam() *huma.Param {
 	return headerParam("Idempotency-Key", "A quoted string of 1 to 255 characters. Requests with the same key are one: "+
-		"repeating one has the same effect and the same answer, for at least 24 hours.", `"5ad0c1b2-7f0e"`)
+		"repeating one has the same effect and the same answer, for at least 24 hours; once the contact was erased, the answer is 410.", `"5ad0c1b2-7f0e"`)
 }
 
 func preferParam() *huma.Param {

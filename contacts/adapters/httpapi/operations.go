@@ -17,7 +17,7 @@ const retryOperation = "1"
 // operation is the JSON form of a [contacts.Operation].
 type operation struct {
 	ID         uuid.UUID            `json:"id" format:"uuid" doc:"Names the operation."`
-	Kind       contacts.CommandKind `json:"kind" enum:"create,replace,merge,delete" doc:"What was asked for."`
+	Kind       contacts.CommandKind `json:"kind" enum:"create,replace,merge,delete,erase" doc:"What was asked for."`
 	Status     contacts.Status      `json:"status" enum:"pending,succeeded,failed" doc:"How far it has come; succeeded and failed are final."`
 	ContactID  *uuid.UUID           `json:"contact_id,omitempty" format:"uuid" doc:"The contact. A create has it once it has succeeded."`
 	Version    int64                `json:"version,omitempty" minimum:"1" doc:"The version of the contact that the operation made, once it has succeeded."`

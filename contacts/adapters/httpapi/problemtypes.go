@@ -67,6 +67,10 @@ var problemTypes = map[contacts.Kind]problemType{
 		http.StatusForbidden, "The credential does not permit this",
 		"Use a credential with the scope that detail names.",
 	},
+	contacts.KindErased: {
+		http.StatusGone, "The contact was erased",
+		"The request was done before, and the contact that it made or changed has been erased since. Nothing of it is kept, and the request is not done again.",
+	},
 	contacts.KindParked: {
 		http.StatusInternalServerError, "The write was set aside",
 		"The write was accepted and could not be applied. Those who run the service are told, and may apply it later.",

@@ -51,7 +51,7 @@ func settled(r *request, operation contacts.Operation, err error, made int) (*hu
 		body, err := contacts.Encode(describe(operation))
 		return respond(http.StatusAccepted, body,
 			"Location", operationsPath+"/"+operation.ID.String(), "Retry-After", retryOperation), err
-	case operation.Kind == contacts.Delete:
+	case operation.Kind == contacts.Delete, operation.Kind == contacts.Erase:
 		return respond(http.StatusNoContent, nil), nil
 	case made == http.StatusCreated:
 		return respond(made, operation.Document,

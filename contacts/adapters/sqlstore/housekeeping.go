@@ -24,6 +24,7 @@ func (s *Store) Purge(ctx context.Context, now time.Time, limit int) (int64, err
 		{"operations", "tenant_id, id", "ended_at", contacts.OperationsKept},
 		{"contact_changes", "seq", "changed_at", contacts.ChangesKept},
 		{"contacts", "tenant_id, id", "deleted_at", contacts.TombstonesKept},
+		{"erasures", "message_group", "erased_at", contacts.TombstonesKept},
 	} {
 		deleted := s.db.Write.WithContext(ctx).Exec(fmt.Sprintf(
 			"DELETE FROM %[1]s WHERE (%[2]s) IN (SELECT %[2]s FROM %[1]s WHERE %[3]s < ? ORDER BY %[3]s LIMIT ?)",
@@ -51,7 +52,7 @@ func (s *Store) Reindex(ctx context.Context, limit int) (int64, error) {
 		for i, row := range found {
 			keys[i] = key{contacts.Tenant(row.TenantID), row.ID}
 		}
-		if err := lock(tx, keys); err != nil {
+		if err := lock(tx, groups(keys)); err != nil {
 			return err
 		}
 		var rows []contactRow // those that nobody has written meanwhile

@@ -2,8 +2,6 @@ package sqlstore
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"slices"
@@ -28,7 +26,7 @@ func (s *Store) Apply(
 	ctx context.Context, commands []contacts.Command, now time.Time, announce contacts.Announce,
 ) ([]contacts.Outcome, error) {
 	var outcomes []contacts.Outcome
-	undeclared := false
+	undeclared, erased := false, false
 	err := s.db.Write.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
 		batch, err := load(tx, commands)
 		if err != nil {
@@ -37,19 +35,34 @@ func (s *Store) Apply(
 		if outcomes, err = batch.decide(now); err != nil {
 			return err
 		}
-		if err := batch.save(tx); err != nil || len(batch.documents) == 0 || announce == nil {
+		erased = len(batch.erased) > 0
+		if err := batch.save(tx); err != nil {
 			return err
 		}
-		if err = announce(ctx, batch.documents); errors.Is(err, contacts.ErrCacheDown) {
-			undeclared, err = owe(tx, batch.documents, now)
+		if err := batch.purge(tx, now); err != nil || announce == nil || len(batch.documents)+len(batch.forgotten) == 0 {
+			return err
 		}
-		return err
+		switch err = announce(ctx, batch.documents, batch.forgotten); {
+		case !errors.Is(err, contacts.ErrCacheDown):
+			return err
+		case len(batch.erased) > 0:
+			return fmt.Errorf("%w: an erasure waits for the cache: %w", contacts.ErrTransient, err)
+		case len(batch.documents) > 0:
+			undeclared, err = owe(tx, batch.documents, now)
+			return err
+		default:
+			return nil // claims end by themselves, too
+		}
 	})
 	if undeclared {
 		err = errors.Join(err, declareOutage(s.db.Write.WithContext(ctx)))
 	}
 	if err != nil {
 		return nil, applyError(err)
+	}
+	if erased {
+		// What it cannot do now, because of readers, [Store.Scrub] does later.
+		_ = s.db.EmptyLog(context.WithoutCancel(ctx))
 	}
 	return outcomes, nil
 }
@@ -78,7 +91,9 @@ type batch struct {
 	keys       []keyRow // of what was made, where they are others than before
 	rekeyed    []key    // the contacts that had others
 	changes    []changeRow
-	documents  []contacts.Document // what made holds
+	documents  []contacts.Document // what made holds, and the tombstones of erased
+	erased     []key               // the contacts of which the past goes, too
+	forgotten  []contacts.OperationKey
 }
 
 // externalKey is an external_id within its tenant.
@@ -100,7 +115,7 @@ func load(tx *gorm.DB, commands []contacts.Command) (*batch, error) {
 	for i, c := range commands {
 		operations[i], of[i] = key{c.Tenant, c.Operation}, key{c.Tenant, c.Contact}
 	}
-	if err := lock(tx, of); err != nil {
+	if err := lock(tx, groups(of)); err != nil {
 		return nil, err
 	}
 	var rows []contactRow
@@ -126,15 +141,15 @@ func load(tx *gorm.DB, commands []contacts.Command) (*batch, error) {
 
 // lock takes the locks of contacts, in order. They are advisory, and not those of the rows, because whoever
 // locks a row on PostgreSQL is given its transaction's id, and the later of two transactions of a contact is to have the
-// higher one; see [Store.Changes].
-func lock(tx *gorm.DB, of []key) error {
+// higher one; see [Store.Changes]. A contact is named by its message group; whatever else is, shares a lock.
+func lock(tx *gorm.DB, groups []string) error {
 	if tx.Name() != postgres {
 		return nil // one transaction at a time writes
 	}
-	keys := make([]int64, len(of))
-	for i, contact := range of {
-		sum := sha256.Sum256([]byte(string(contact.tenant) + "\x00" + contact.id.String()))
-		keys[i] = int64(binary.BigEndian.Uint64(sum[:]))
+	keys := make([]int64, len(groups))
+	for i, group := range groups {
+		number, _ := strconv.ParseUint(group[:min(len(group), 16)], 16, 64)
+		keys[i] = int64(number)
 	}
 	slices.Sort(keys)
 	text := make([]string, len(keys))
@@ -147,6 +162,15 @@ func lock(tx *gorm.DB, of []key) error {
 		return fmt.Errorf("lock the batch's contacts: %w", err)
 	}
 	return nil
+}
+
+// groups returns the message groups of contacts.
+func groups(of []key) []string {
+	all := make([]string, len(of))
+	for i, contact := range of {
+		all[i] = contacts.MessageGroup(contact.tenant, contact.id)
+	}
+	return all
 }
 
 // loadOwners reads which live contacts hold the external ids that the batch's commands may claim.
@@ -182,10 +206,12 @@ func (b *batch) decide(now time.Time) ([]contacts.Outcome, error) {
 			before = &stored
 		}
 		operation, applied := b.ended[key{command.Tenant, command.Operation}]
+		changed := false
 		if !applied {
 			made, problem := b.next(command, before, now)
 			operation = command.End(made, problem, now)
-			if problem == nil {
+			changed = problem == nil && (before == nil || made.Version > before.Version)
+			if changed {
 				ix := made.Index()
 				b.rekey(before, made, ix)
 				before = &made
@@ -198,13 +224,21 @@ func (b *batch) decide(now time.Time) ([]contacts.Outcome, error) {
 				return nil, err
 			}
 		}
+		if changed {
+			operation.Document = current.JSON
+			b.changes = append(b.changes, newChangeRow(operation))
+		}
 		if !applied {
-			if operation.Status == contacts.Succeeded {
-				operation.Document = current.JSON
-				b.changes = append(b.changes, newChangeRow(operation))
-				b.documents = append(b.documents, current)
-			}
 			b.operations = append(b.operations, newOperationRow(operation))
+			if operation.Status == contacts.Succeeded {
+				b.documents = append(b.documents, current)
+				if command.Kind == contacts.Erase {
+					b.erased = append(b.erased, at)
+				}
+			}
+		}
+		if command.Fingerprint != "" && operation.Fingerprint == "" {
+			b.forgotten = append(b.forgotten, contacts.OperationKey{Tenant: command.Tenant, ID: command.Operation})
 		}
 		outcomes[i] = contacts.Outcome{Operation: operation, Current: current}
 	}

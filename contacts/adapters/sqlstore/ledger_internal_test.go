@@ -61,7 +61,7 @@ func TestStore_Apply_Locked(t *testing.T) {
 	store := openStore(t, database.Postgres)
 	commands := []contacts.Command{contactstest.CreateCommand(t, contacts.DefaultTenant, contactstest.Jane(t))}
 	holder := store.db.Write.Begin()
-	require.NoError(t, lock(holder, []key{{commands[0].Tenant, commands[0].Contact}}))
+	require.NoError(t, lock(holder, groups([]key{{commands[0].Tenant, commands[0].Contact}})))
 	_, err := store.Apply(t.Context(), commands, time.Now(), nil)
 	require.ErrorIs(t, err, contacts.ErrTransient)
 	require.NoError(t, holder.Rollback().Error)

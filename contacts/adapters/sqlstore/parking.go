@@ -44,10 +44,17 @@ func (s *Store) Park(
 		Reason: parked.Reason, Attempts: parked.Attempts, ParkedAt: parked.ParkedAt,
 	}
 	err = s.db.Write.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
+		erased, err := wasErased(tx, parked.Group)
+		if err != nil {
+			return err
+		}
 		once := clause.OnConflict{DoNothing: true}
 		if ended != nil {
 			// First the operation, so that whoever is applying it at the same time has ended it by now, or waits for this.
 			operation := newOperationRow(*ended)
+			if erased {
+				operation = newOperationRow(ended.Overtaken())
+			}
 			if err := tx.Clauses(once).Create(&operation).Error; err != nil {
 				return err
 			}
@@ -62,6 +69,9 @@ func (s *Store) Park(
 			if stands.Status == contacts.Succeeded {
 				return nil
 			}
+		}
+		if erased {
+			return nil
 		}
 		return tx.Clauses(once).Create(&row).Error
 	})

@@ -60,7 +60,12 @@ func explain(t *testing.T, s *Store, tenant contacts.Tenant, query contacts.Quer
 	var rows []contactRow
 	selection, _, err := s.selection(s.db.Read.Session(&gorm.Session{DryRun: true}), s.db.Read, tenant, query)
 	require.NoError(t, err)
-	statement := selection.Find(&rows).Statement
+	return explainStatement(t, s, selection.Find(&rows).Statement)
+}
+
+// explainStatement returns the plan of a statement.
+func explainStatement(t *testing.T, s *Store, statement *gorm.Statement) string {
+	t.Helper()
 	command := "EXPLAIN "
 	if s.db.Engine == database.SQLite {
 		command = "EXPLAIN QUERY PLAN "

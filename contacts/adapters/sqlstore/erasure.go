@@ -1,0 +1,153 @@
+package sqlstore
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
+
+	"contacts/contacts"
+	"contacts/platform/database"
+)
+
+// erasureRow is a row of the table erasures.
+type erasureRow struct {
+	MessageGroup string `gorm:"primaryKey"`
+	ErasedAt     time.Time
+}
+
+// TableName implements gorm's Tabler.
+func (erasureRow) TableName() string { return "erasures" }
+
+// The statements about the operations on contacts. Those that succeeded are found by the changes that they made, which are kept
+// longer than they are; what failed has an index of its own.
+const (
+	operationsOn = `SELECT tenant_id, operation_id AS id FROM contact_changes WHERE ?
+		UNION ALL SELECT tenant_id, id FROM operations WHERE status = 'failed' AND ?`
+	sqliteForgetPlaces   = `UPDATE operations SET problem = json_remove(problem, '$.violations') WHERE status = 'failed' AND ?`
+	postgresForgetPlaces = `UPDATE operations SET problem = problem - 'violations' WHERE status = 'failed' AND ?`
+)
+
+// purge removes what is kept of the past of the contacts that the batch erases, whose locks it holds.
+func (b *batch) purge(tx *gorm.DB, now time.Time) error {
+	if len(b.erased) == 0 {
+		return nil
+	}
+	of := among(tx, "tenant_id, contact_id", b.erased)
+	if err := b.forget(tx, of); err != nil {
+		return err
+	}
+	if err := tx.Where(of).Where("document IS NOT NULL").Delete(&changeRow{}).Error; err != nil {
+		return fmt.Errorf("remove the documents of erased contacts: %w", err)
+	}
+	if err := tx.Where("message_group IN ?", groups(b.erased)).Delete(&parkedRow{}).Error; err != nil {
+		return fmt.Errorf("remove the parked commands of erased contacts: %w", err)
+	}
+	marks := make([]erasureRow, len(b.erased))
+	for i, group := range groups(b.erased) {
+		marks[i] = erasureRow{group, now.UTC()}
+	}
+	if err := tx.Clauses(clause.OnConflict{UpdateAll: true}).Create(&marks).Error; err != nil {
+		return fmt.Errorf("mark contacts as erased: %w", err)
+	}
+	return nil
+}
+
+// forget leaves the operations on contacts as [contacts.Operation.Erased], of which the documents are not here.
+func (b *batch) forget(tx *gorm.DB, of clause.Expr) error {
+	var found []operationRow
+	if err := tx.Raw(operationsOn, of, of).Scan(&found).Error; err != nil {
+		return fmt.Errorf("find the operations on erased contacts: %w", err)
+	}
+	operations := make([]key, len(found))
+	for i, row := range found {
+		operations[i] = key{contacts.Tenant(row.TenantID), row.ID}
+	}
+	var rows []operationRow
+	err := tx.Select("tenant_id", "id", "kind", "fingerprint").Where(among(tx, "tenant_id, id", operations)).Find(&rows).Error
+	if err != nil {
+		return fmt.Errorf("read the operations on erased contacts: %w", err)
+	}
+	var drawn []key // the operations with a fingerprint of a person's data
+	for _, row := range rows {
+		if operation := row.operation(); operation.Erased().Fingerprint != operation.Fingerprint {
+			drawn = append(drawn, key{operation.Tenant, operation.ID})
+			b.forgotten = append(b.forgotten, contacts.OperationKey{Tenant: operation.Tenant, ID: operation.ID})
+		}
+	}
+	err = tx.Model(&operationRow{}).Where(among(tx, "tenant_id, id", drawn)).Update("fingerprint", "").Error
+	if err != nil {
+		return fmt.Errorf("forget the requests for erased contacts: %w", err)
+	}
+	forgetPlaces := sqliteForgetPlaces
+	if tx.Name() == postgres {
+		forgetPlaces = postgresForgetPlaces
+	}
+	if err := tx.Exec(forgetPlaces, of).Error; err != nil {
+		return fmt.Errorf("forget the places in requests for erased contacts: %w", err)
+	}
+	return nil
+}
+
+// wasErased locks the contact of a message group, and reports whether it was erased.
+func wasErased(tx *gorm.DB, group string) (erased bool, err error) {
+	if err := lock(tx, []string{group}); err != nil {
+		return false, err
+	}
+	err = tx.Raw("SELECT EXISTS (SELECT 1 FROM erasures WHERE message_group = ?)", group).Scan(&erased).Error
+	return erased, err
+}
+
+// mergeAtOnce is how many pages of the search index are merged in a transaction.
+const mergeAtOnce = 200
+
+// Scrub implements [contacts.Housekeeping]. On PostgreSQL there is nothing to do: a vacuum removes what is left, and its log
+// is the server's.
+//
+// SQLite's full-text index notes what is removed from it beside what was there, until the parts that hold the two are merged.
+// Its own secure-delete would do that at once, but make every change of a text an order of magnitude slower.
+func (s *Store) Scrub(ctx context.Context) (int64, error) {
+	if s.db.Engine == database.Postgres {
+		return 0, nil
+	}
+	var groups []string
+	db := s.db.Write.WithContext(ctx)
+	if err := db.Model(&erasureRow{}).Where("NOT scrubbed").Pluck("message_group", &groups).Error; err != nil {
+		return 0, applyError(fmt.Errorf("look for erasures: %w", err))
+	}
+	if len(groups) > 0 {
+		if err := mergeSearchIndex(db); err != nil {
+			return 0, applyError(fmt.Errorf("merge the search index: %w", err))
+		}
+		if err := db.Model(&erasureRow{}).Where("message_group IN ?", groups).Update("scrubbed", true).Error; err != nil {
+			return 0, applyError(fmt.Errorf("note what was scrubbed: %w", err))
+		}
+	}
+	if err := s.db.EmptyLog(ctx); err != nil {
+		return 0, err
+	}
+	return int64(len(groups)), nil
+}
+
+// mergeSearchIndex merges all parts that the index has now, a transaction at a time, so that others can write in between.
+func mergeSearchIndex(db *gorm.DB) error {
+	pages := -mergeAtOnce // negative: all parts that there are, and not only those of a size
+	for {
+		var before, after int64
+		err := db.Transaction(func(tx *gorm.DB) error {
+			if err := tx.Raw("SELECT total_changes()").Scan(&before).Error; err != nil {
+				return err
+			}
+			if err := tx.Exec("INSERT INTO contacts_search (contacts_search, rank) VALUES ('merge', ?)", pages).Error; err != nil {
+				return err
+			}
+			return tx.Raw("SELECT total_changes()").Scan(&after).Error
+		})
+		if err != nil || after-before < 2 { // the command itself counts as one
+			return err
+		}
+		pages = mergeAtOnce
+	}
+}

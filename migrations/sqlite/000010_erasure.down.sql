@@ -1,0 +1,2 @@
+DROP INDEX operations_failed;
+DROP TABLE erasures;

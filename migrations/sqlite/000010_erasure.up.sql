@@ -1,0 +1,10 @@
+-- The message groups of erased contacts: what cannot be applied of them is not set aside either.
+CREATE TABLE erasures (
+    message_group TEXT PRIMARY KEY,
+    erased_at     TIMESTAMP NOT NULL,
+    scrubbed      BOOLEAN NOT NULL DEFAULT FALSE -- whether nothing of it is left in the search index
+) WITHOUT ROWID;
+CREATE INDEX erasures_erased_at ON erasures (erased_at);
+
+-- Those that succeeded are found by the changes that they made.
+CREATE INDEX operations_failed ON operations (tenant_id, contact_id) WHERE status = 'failed';
