@@ -30,7 +30,7 @@ func newServe() *cobra.Command {
 			if createQueue && settings.Embedded() {
 				return errNoQueueToCreate
 			}
-			a, err := openApp(command.Context(), settings, options{createQueue: createQueue, logTo: command.ErrOrStderr(), alone: true})
+			a, err := openApp(command.Context(), settings, options{role: "serve", createQueue: createQueue, logTo: command.ErrOrStderr(), alone: true})
 			if err != nil {
 				return err
 			}
@@ -46,8 +46,8 @@ func newServe() *cobra.Command {
 // for which the worker within this process, if there is one, goes on until the last of them.
 func (a *app) serve(command *cobra.Command) error {
 	api, err := a.listen(command.Context(), "http.addr", a.settings.HTTP.Addr, httpapi.New(a.service, httpapi.Options{
-		WriteWait: a.settings.Write.Wait, MaxBodyBytes: a.settings.HTTP.MaxBodyBytes, Log: a.log, Metrics: a.metrics.registry,
-		Version: version(),
+		WriteWait: a.settings.Write.Wait, MaxBodyBytes: a.settings.HTTP.MaxBodyBytes, Log: a.log, Audit: a.audit,
+		Metrics: a.metrics.registry, Tracer: a.tracing.Tracer(), Version: version(),
 	}))
 	if err != nil {
 		return err

@@ -34,7 +34,7 @@ type Command struct {
 
 	Fingerprint string // of the request, to tell a retry from another request under the same idempotency key
 	ReplyTo     string // where the waiting API listens; see [Outcomes]
-	TraceParent string // W3C Trace Context
+	TraceParent string // the span that it was sent in (W3C Trace Context), or ""; set and read by the queue's two ends
 }
 
 // Decide says what the command makes of its contact as it is now: nil if there never was one, a deleted contact if it is

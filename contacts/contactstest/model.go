@@ -208,7 +208,7 @@ func (m *Model) apply(command contacts.Command, now time.Time) (contacts.Outcome
 		m.operations[of] = operation
 	}
 	current, err := m.document(at)
-	return contacts.Outcome{Operation: operation, Current: current}, err
+	return contacts.Outcome{Operation: operation, Again: applied, Current: current}, err
 }
 
 // taken reports whether another live contact of the tenant has the external_id of the one that was made.

@@ -206,7 +206,7 @@ func (b *batch) decide(now time.Time) ([]contacts.Outcome, error) {
 			}
 			b.operations = append(b.operations, newOperationRow(operation))
 		}
-		outcomes[i] = contacts.Outcome{Operation: operation, Current: current}
+		outcomes[i] = contacts.Outcome{Operation: operation, Again: applied, Current: current}
 	}
 	return outcomes, nil
 }
