@@ -57,6 +57,19 @@ func newMetrics() *metrics {
 			Buckets: prometheus.ExponentialBuckets(0.001, 4, 12),
 		}),
 	}
+	// What has not happened yet has happened 0 times: or the first time would be no increase.
+	for vector, values := range map[*prometheus.CounterVec][]string{
+		m.lookups:  {"hit", "miss", "pending", "doubted", "error"},
+		m.tries:    {"done", "again", "redelivered"},
+		m.failures: {"down", "transient", "blocked", "command"},
+	} {
+		for _, value := range values {
+			vector.WithLabelValues(value)
+		}
+	}
+	for _, kind := range []contacts.CommandKind{contacts.Create, contacts.Replace, contacts.Merge, contacts.Delete} {
+		m.operations.WithLabelValues(string(kind), string(contacts.Succeeded))
+	}
 	m.registry.MustRegister(m.lookups, m.tries, m.failures, m.operations, m.requests, m.sizes, m.seconds, m.age,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m

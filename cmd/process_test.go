@@ -199,8 +199,9 @@ type system struct {
 	worker bool // is a process of its own
 
 	processes []*process
-	url       string // of the API
-	admin     string // of serve's second listener
+	url       string   // of the API
+	admin     string   // of serve's second listener
+	admins    []string // of all processes
 }
 
 // embedded returns the service with nothing but a folder, not yet started.
@@ -259,10 +260,10 @@ func (s *system) start(t *testing.T) {
 	}
 	serve, ready := start(t, s.folder, s.env, args...)
 	s.url, s.admin = ready["api"].(string), ready["admin"].(string)
-	s.processes = []*process{serve}
+	s.processes, s.admins = []*process{serve}, []string{s.admin}
 	if s.worker {
-		worker, _ := start(t, s.folder, s.env, "worker")
-		s.processes = append(s.processes, worker)
+		worker, ready := start(t, s.folder, s.env, "worker")
+		s.processes, s.admins = append(s.processes, worker), append(s.admins, ready["admin"].(string))
 	}
 }
 

@@ -83,7 +83,12 @@ func TestEndToEnd_Trace(t *testing.T) {
 		require.Equal(t, engine, texts(find(spans, "COMMIT").Attributes)["db.system.name"])
 		require.Less(t, find(spans, "COMMIT").EndTimeUnixNano, root.EndTimeUnixNano, "the answer comes after the commit")
 
-		// What was logged leads to the trace.
+		// What was measured and what was logged lead to the trace.
+		for _, admin := range s.admins {
+			response, metrics := request(t, http.MethodGet, admin+"/metrics", "", "Accept", "application/openmetrics-text")
+			require.Contains(t, response.Header.Get("Content-Type"), "application/openmetrics-text")
+			require.Contains(t, metrics, `# {trace_id="`+callersTrace+`"}`)
+		}
 		for _, p := range s.processes {
 			require.Zero(t, p.terminate(t))
 			require.Contains(t, p.log(), `"trace_id":"`+callersTrace+`"`)

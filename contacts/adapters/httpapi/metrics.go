@@ -20,7 +20,7 @@ type metrics struct {
 
 func newMetrics(registerer prometheus.Registerer) *metrics {
 	with := promauto.With(registerer)
-	return &metrics{
+	m := &metrics{
 		durations: with.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "http_request_duration_seconds",
 			Help: "How long requests took until their answer was written.",
@@ -34,6 +34,10 @@ func newMetrics(registerer prometheus.Registerer) *metrics {
 			Help: "Answers that were problems, by their type.",
 		}, []string{"kind"}),
 	}
+	for kind := range problemTypes { // or the first one would be no increase
+		m.problems.WithLabelValues(string(kind))
+	}
+	return m
 }
 
 // begin counts a request as in flight until the returned function is called.

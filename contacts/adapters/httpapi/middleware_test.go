@@ -72,6 +72,9 @@ func TestAPI_Metrics(t *testing.T) {
 					name += " " + label.GetValue()
 				}
 				series[name] = metric.GetCounter().GetValue() + metric.GetGauge().GetValue() + float64(metric.GetHistogram().GetSampleCount())
+				if family.GetName() == "http_problems_total" && series[name] == 0 {
+					delete(series, name) // it is there before it happens
+				}
 			}
 		}
 		return series
