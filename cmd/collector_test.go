@@ -27,6 +27,7 @@ type collector struct {
 
 	mu       sync.Mutex
 	received []span
+	raw      strings.Builder
 }
 
 // span is a received span with the process that it comes from.
@@ -62,6 +63,7 @@ func (c *collector) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.raw.WriteString(message.String() + "\n")
 	for _, from := range message.ResourceSpans {
 		resource := texts(from.Resource.Attributes)
 		for _, scope := range from.ScopeSpans {
@@ -72,6 +74,13 @@ func (c *collector) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	w.Header().Set("Content-Type", "application/x-protobuf")
+}
+
+// words returns all that was received so far, whatever it is, as text.
+func (c *collector) words() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.raw.String()
 }
 
 func texts(attributes []*commonpb.KeyValue) map[string]string {
