@@ -65,28 +65,30 @@ func (p *tracedPool) BeginTx(ctx context.Context, options *sql.TxOptions) (gorm.
 	}
 	t := &tracedTx{statements: p.statements}
 	t.ctx, t.within = telemetry.Child(ctx, "transaction", trace.SpanKindInternal, p.system)
-	err := t.run(ctx, "BEGIN", func(ctx context.Context) (err error) {
-		t.tx, err = p.pool.BeginTx(ctx, options)
-		return err
-	})
-	if err != nil {
+	ctx, end := t.begin(ctx, "BEGIN")
+	tx, err := p.pool.BeginTx(ctx, options)
+	if end(err); err != nil {
 		t.end(err)
 		return nil, err
 	}
-	t.ConnPool = t.tx
+	t.tx, t.ConnPool = tx, tx
 	return t, nil
 }
 
 // Commit implements [gorm.TxCommitter].
 func (t *tracedTx) Commit() error {
-	err := t.run(t.ctx, "COMMIT", func(context.Context) error { return t.tx.Commit() })
+	_, end := t.begin(t.ctx, "COMMIT")
+	err := t.tx.Commit()
+	end(err)
 	t.end(err)
 	return err
 }
 
 // Rollback implements [gorm.TxCommitter].
 func (t *tracedTx) Rollback() error {
-	err := t.run(t.ctx, "ROLLBACK", func(context.Context) error { return t.tx.Rollback() })
+	_, end := t.begin(t.ctx, "ROLLBACK")
+	err := t.tx.Rollback()
+	end(err)
 	t.end(errRolledBack)
 	return err
 }
@@ -99,49 +101,46 @@ func (t *tracedTx) end(err error) {
 }
 
 // ExecContext implements [gorm.ConnPool].
-func (s *statements) ExecContext(ctx context.Context, query string, args ...any) (result sql.Result, err error) {
-	err = s.run(ctx, query, func(ctx context.Context) (err error) {
-		result, err = s.ConnPool.ExecContext(ctx, query, args...)
-		return err
-	})
+func (s *statements) ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error) {
+	ctx, end := s.begin(ctx, query)
+	result, err := s.ConnPool.ExecContext(ctx, query, args...)
+	end(err)
 	return result, err
 }
 
 // QueryContext implements [gorm.ConnPool]. The span ends with the first row.
-func (s *statements) QueryContext(ctx context.Context, query string, args ...any) (rows *sql.Rows, err error) {
-	err = s.run(ctx, query, func(ctx context.Context) (err error) {
-		rows, err = s.ConnPool.QueryContext(ctx, query, args...) //nolint:rowserrcheck,sqlclosecheck // they are the caller's
-		return err
-	})
+func (s *statements) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	ctx, end := s.begin(ctx, query)
+	rows, err := s.ConnPool.QueryContext(ctx, query, args...)
+	end(err)
 	return rows, err
 }
 
 // QueryRowContext implements [gorm.ConnPool].
-func (s *statements) QueryRowContext(ctx context.Context, query string, args ...any) (row *sql.Row) {
-	_ = s.run(ctx, query, func(ctx context.Context) error {
-		row = s.ConnPool.QueryRowContext(ctx, query, args...)
-		return row.Err()
-	})
+func (s *statements) QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row {
+	ctx, end := s.begin(ctx, query)
+	row := s.ConnPool.QueryRowContext(ctx, query, args...)
+	end(row.Err())
 	return row
 }
 
-// run runs a statement in a span.
-func (s *statements) run(ctx context.Context, query string, do func(context.Context) error) error {
+// begin begins the span of a statement, which the returned function ends.
+func (s *statements) begin(ctx context.Context, query string) (context.Context, func(error)) {
 	if s.within != nil {
 		ctx = trace.ContextWithSpan(ctx, s.within)
 	}
 	if !telemetry.Recorded(ctx) {
-		return do(ctx)
+		return ctx, func(error) {}
 	}
 	query = strings.ToValidUTF8(query[:min(len(query), maxQueryText)], "") // a letter may have been cut
 	name := summary(query)
 	ctx, span := telemetry.Child(ctx, name, trace.SpanKindClient, s.system, semconv.DBQuerySummary(name), semconv.DBQueryText(query))
-	defer span.End()
-	err := do(ctx)
-	if err != nil {
-		telemetry.Fail(span, errorClass(err))
+	return ctx, func(err error) {
+		if err != nil {
+			telemetry.Fail(span, errorClass(err))
+		}
+		span.End()
 	}
-	return err
 }
 
 // summary is what a statement does and to which tables, such as "SELECT contacts", or which function it calls: a name of which

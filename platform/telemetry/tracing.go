@@ -19,7 +19,6 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/trace"
-	"go.opentelemetry.io/otel/trace/noop"
 )
 
 const (
@@ -39,8 +38,7 @@ type Process struct {
 
 // Tracing makes spans and sends them, in the background, over OTLP.
 type Tracing struct {
-	provider trace.TracerProvider
-	flush    func(context.Context) error
+	provider *sdktrace.TracerProvider // nil: off
 }
 
 // OpenTracing sets tracing up as OpenTelemetry's standard variables say. It is off, and then costs nothing, unless
@@ -49,7 +47,7 @@ type Tracing struct {
 // error. A collector that cannot be reached costs the spans, and now and then a line in the log. The caller closes it.
 func OpenTracing(ctx context.Context, process Process, log *slog.Logger) (*Tracing, error) {
 	if !wanted() {
-		return &Tracing{noop.NewTracerProvider(), func(context.Context) error { return nil }}, nil
+		return &Tracing{}, nil
 	}
 	for _, name := range []string{"OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"} {
 		if protocol := os.Getenv(name); protocol != "" && !strings.HasPrefix(protocol, "http/") {
@@ -72,8 +70,7 @@ func OpenTracing(ctx context.Context, process Process, log *slog.Logger) (*Traci
 	if err != nil {
 		log.WarnContext(ctx, "traces tell less of the process than they could", "error", err)
 	}
-	provider := sdktrace.NewTracerProvider(sdktrace.WithBatcher(exporter), sdktrace.WithResource(about))
-	return &Tracing{provider, provider.Shutdown}, nil
+	return &Tracing{sdktrace.NewTracerProvider(sdktrace.WithBatcher(exporter), sdktrace.WithResource(about))}, nil
 }
 
 // wanted reports whether the standard variables ask for traces.
@@ -84,14 +81,22 @@ func wanted() bool {
 	return os.Getenv("OTEL_EXPORTER_OTLP_ENDPOINT") != "" || os.Getenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") != ""
 }
 
-// Tracer returns what begins traces, or goes on with those of other processes.
-func (t *Tracing) Tracer() trace.Tracer { return t.provider.Tracer(scope) }
+// Tracer returns what begins traces, or goes on with those of other processes; nil where tracing is off.
+func (t *Tracing) Tracer() trace.Tracer {
+	if t.provider == nil {
+		return nil
+	}
+	return t.provider.Tracer(scope)
+}
 
 // Close sends the spans that are left, if that does not take long.
 func (t *Tracing) Close(ctx context.Context) {
+	if t.provider == nil {
+		return
+	}
 	ctx, cancel := context.WithTimeout(ctx, flushLimit)
 	defer cancel()
-	if err := t.flush(ctx); err != nil {
+	if err := t.provider.Shutdown(ctx); err != nil {
 		otel.Handle(fmt.Errorf("send the last spans: %w", err))
 	}
 }

@@ -9,10 +9,10 @@ import (
 	"time"
 
 	"go.opentelemetry.io/otel/trace"
-	"go.opentelemetry.io/otel/trace/noop"
 
 	"contacts/contacts"
 	"contacts/platform/queue"
+	"contacts/platform/telemetry"
 )
 
 // Consumer receives commands and has them processed. A message is deleted once its command is done, or parked, and never
@@ -61,9 +61,6 @@ type Batch struct {
 
 // NewConsumer returns a consumer of q that has commands processed by processor.
 func NewConsumer(q queue.Queue, processor Processor, o ConsumerOptions) *Consumer {
-	if o.Tracer == nil {
-		o.Tracer = noop.Tracer{}
-	}
 	return &Consumer{
 		queue: q, processor: processor, options: o,
 		holding: holding{receipts: map[string]time.Time{}}, kept: make(chan struct{}, maxKept),
@@ -210,7 +207,7 @@ func (c *Consumer) attempt(ctx context.Context, items []item) (left []item, down
 		left = append(left, it)
 		failed[reason(errs[i])]++
 		down = down || errors.Is(errs[i], contacts.ErrDown)
-		c.options.Log.WarnContext(trace.ContextWithSpan(ctx, spans[i]), "command not applied; trying again",
+		c.options.Log.WarnContext(telemetry.WithTraceParent(ctx, it.command.TraceParent), "command not applied; trying again",
 			"operation", it.command.Operation, "attempt", it.delivery.Attempt, "error", errs[i])
 	}
 	if len(done) > 0 {

@@ -37,8 +37,11 @@ func (n Names) sending(ctx context.Context, command contacts.Command) (context.C
 // parent. The others are linked with it, in both directions.
 type processing []trace.Span
 
-// process begins the spans. The context that it returns is the batch's.
+// process begins the spans, none without a tracer. The context that it returns is the batch's.
 func (c *Consumer) process(ctx context.Context, items []item) (context.Context, processing) {
+	if c.options.Tracer == nil {
+		return ctx, nil
+	}
 	spans := make(processing, len(items))
 	batch := ctx
 	var first trace.Span

@@ -15,7 +15,6 @@ import (
 	"github.com/labstack/echo/v4"
 	"github.com/prometheus/client_golang/prometheus"
 	"go.opentelemetry.io/otel/trace"
-	"go.opentelemetry.io/otel/trace/noop"
 
 	"contacts/contacts"
 )
@@ -60,9 +59,6 @@ func New(service *contacts.Service, o Options) http.Handler {
 	}
 	if a.audit == nil {
 		a.audit = slog.New(slog.DiscardHandler)
-	}
-	if a.tracer == nil {
-		a.tracer = noop.Tracer{}
 	}
 	a.schemas = newSchemas()
 
