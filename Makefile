@@ -9,10 +9,10 @@ GOLANGCI := $(shell golangci-lint version 2>/dev/null | grep -q 'version v\{0,1\
 	command -v golangci-lint || echo bin/golangci-lint-$(GOLANGCI_VERSION)/golangci-lint)
 
 .DEFAULT_GOAL := help
-.PHONY: help run production build test bench microbench crash lint fmt tidy-check
+.PHONY: help run production build test bench microbench crash lint fmt tidy-check observability-check
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-12s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-21s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: ## serve the API at http://127.0.0.1:8000; nothing needs to be installed
 	go run . serve
@@ -47,6 +47,11 @@ fmt: $(GOLANGCI) ## format the code
 
 tidy-check: ## check that go.mod and go.sum name exactly what is imported
 	go mod tidy -diff
+
+observability-check: ## check the alert rules, and see each of them fire
+	@command -v promtool >/dev/null || $(if $(filter 0,$(shell id -u)),,sudo -n) sh platform/servertest/apt-install.sh prometheus
+	promtool check rules --lint=all --lint-fatal deploy/observability/alerts.yaml
+	promtool test rules deploy/observability/alerts_test.yaml
 
 bin/golangci-lint-$(GOLANGCI_VERSION)/golangci-lint:
 	GOBIN=$(CURDIR)/$(@D) go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v$(GOLANGCI_VERSION)

@@ -133,6 +133,21 @@ var rules = []rule{
 		never:   []string{"modernc.org/sqlite/..."},
 	},
 	{
+		because: "one package sets tracing up, and sends spans",
+		from:    []string{"contacts/..."},
+		except:  []string{"contacts/platform/telemetry"},
+		never:   []string{"go.opentelemetry.io/otel/sdk/...", "go.opentelemetry.io/otel/exporters/...", "github.com/go-logr/logr/..."},
+	},
+	{
+		because: "only those who speak with the world outside begin spans",
+		from:    []string{"contacts/..."},
+		except: []string{
+			"contacts/platform/telemetry", "contacts/platform/database", "contacts/platform/cache/redis", "contacts/platform/queue/sqs",
+			"contacts/contacts/adapters/httpapi", "contacts/contacts/adapters/commandqueue",
+		},
+		never: []string{"go.opentelemetry.io/otel/..."},
+	},
+	{
 		because: "the binary carries nothing that only tests need",
 		from:    []string{"contacts"},
 		never: []string{

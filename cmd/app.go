@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"path"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -34,7 +35,9 @@ const closeLimit = config.MaxPollWait + time.Second
 type app struct {
 	settings *config.Config
 	log      *slog.Logger
+	audit    *slog.Logger // who did what, whatever the level of the log
 	metrics  *metrics
+	tracing  *telemetry.Tracing
 
 	db      *database.DB
 	cache   cache.Cache
@@ -54,6 +57,7 @@ type app struct {
 
 // options are what differs between the commands that open an app.
 type options struct {
+	role        string // what the traces call the process
 	createQueue bool
 	logTo       io.Writer
 	alone       bool // with the embedded queue: only if no other process works on it
@@ -66,12 +70,20 @@ func openApp(ctx context.Context, settings *config.Config, o options) (_ *app, e
 	if err != nil {
 		return nil, err
 	}
-	a := &app{settings: settings, log: log, metrics: newMetrics()}
+	audit, err := telemetry.NewLogger(o.logTo, "info", settings.Log.Format)
+	if err != nil {
+		return nil, err
+	}
+	a := &app{settings: settings, log: log, audit: audit, metrics: newMetrics()}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, a.close())
 		}
 	}()
+	if a.tracing, err = telemetry.OpenTracing(ctx, telemetry.Process{Service: "contacts", Version: version(), Role: o.role}, log); err != nil {
+		return nil, err
+	}
+	a.closers = append(a.closers, closer(func() { a.tracing.Close(context.Background()) }))
 	if err := a.claim(o.alone); err != nil {
 		return nil, err
 	}
@@ -82,6 +94,9 @@ func openApp(ctx context.Context, settings *config.Config, o options) (_ *app, e
 		return nil, fmt.Errorf("open database.url: %w", err)
 	}
 	a.closers = append(a.closers, a.db.Close)
+	for name, pool := range a.db.Pools() {
+		a.metrics.watchPool(name, pool)
+	}
 	bus, err := a.openCache()
 	if err != nil {
 		return nil, fmt.Errorf("open cache.url: %w", err)
@@ -98,7 +113,7 @@ func openApp(ctx context.Context, settings *config.Config, o options) (_ *app, e
 	cached := cachestore.New(store, a.cache, a.metrics.cacheLookup)
 	a.notices = cachestore.NewNotices(bus, log)
 	a.service = contacts.NewService(contacts.ServiceOptions{
-		Repository: cached, Queue: commandqueue.NewSender(a.queue), Outcomes: a.notices, Pending: cached, Changes: store,
+		Repository: cached, Queue: commandqueue.NewSender(a.queue, a.queueNames()), Outcomes: a.notices, Pending: cached, Changes: store,
 		Region: settings.Contact.DefaultRegion,
 	})
 	a.keys = contacts.NewKeys(cachestore.NewKeys(store, a.metrics.keyLookup))
@@ -110,6 +125,10 @@ func openApp(ctx context.Context, settings *config.Config, o options) (_ *app, e
 			return nil, fmt.Errorf("open database.url: %w", err)
 		}
 		a.closers = append(a.closers, own.Close)
+		for _, pool := range own.Pools() {
+			a.metrics.watchPool("keeper", pool)
+		}
+		a.metrics.watchTrust(cached.Trusted)
 		source := sqlstore.New(own)
 		a.keeping = []func(context.Context){cached.Watch, contacts.NewKeeper(source, source, cached, log, nil).Run}
 	case !settings.Embedded():
@@ -119,10 +138,10 @@ func openApp(ctx context.Context, settings *config.Config, o options) (_ *app, e
 	a.parking = store
 	a.housekeeper = contacts.NewHousekeeper(store, log, nil)
 	a.metrics.watchParked(a.parking)
-	a.consumer = commandqueue.NewConsumer(a.queue, contacts.NewProcessor(store, store, store, cached, a.notices, log, nil),
+	a.consumer = commandqueue.NewConsumer(a.queue, contacts.NewProcessor(store, store, store, cached, a.notices, a.ended, log, nil),
 		commandqueue.ConsumerOptions{
 			Pollers: a.pollers(), Loops: settings.Worker.Loops, Batch: settings.Worker.Batch, PollWait: settings.Queue.PollWait,
-			Visibility: a.visibility(), Log: log, Observe: a.metrics.batch,
+			Visibility: a.visibility(), Names: a.queueNames(), Log: log, Tracer: a.tracing.Tracer(), Observe: a.metrics.batch,
 		})
 	return a, nil
 }
@@ -218,6 +237,7 @@ func (a *app) openQueue(ctx context.Context, create bool) error {
 	if a.settings.Embedded() {
 		local := embedded.Open(a.db.Write, a.db.Read, embedded.Options{Visibility: a.visibility()})
 		a.queue = local
+		a.metrics.watchAge(local.Age)
 		a.closers = append(a.closers, closer(local.Close))
 		return nil
 	}
@@ -251,6 +271,14 @@ func (a *app) pollers() int {
 		return a.settings.Worker.Loops
 	}
 	return 2 * a.settings.Worker.Loops
+}
+
+// queueNames are what the traces call the queue.
+func (a *app) queueNames() commandqueue.Names {
+	if a.settings.Embedded() {
+		return commandqueue.Names{System: "sqlite", Queue: "contacts-commands"}
+	}
+	return commandqueue.Names{System: "aws_sqs", Queue: path.Base(a.settings.Queue.URL)}
 }
 
 // visibility is the queue's visibility timeout.

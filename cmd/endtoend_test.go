@@ -111,12 +111,16 @@ func TestEndToEnd_Changes(t *testing.T) {
 	})
 }
 
-func request(t *testing.T, method, url, body string) (*http.Response, string) {
+// request sends a request, with JSON in its body where there is one; headers are pairs.
+func request(t *testing.T, method, url, body string, headers ...string) (*http.Response, string) {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(body))
 	require.NoError(t, err)
 	if body != "" {
 		r.Header.Set("Content-Type", "application/json")
+	}
+	for i := 0; i < len(headers); i += 2 {
+		r.Header.Set(headers[i], headers[i+1])
 	}
 	response, err := http.DefaultClient.Do(r)
 	require.NoError(t, err)

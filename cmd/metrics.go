@@ -2,6 +2,7 @@ package cmd
 
 import (
 	"context"
+	"database/sql"
 	"math"
 	"time"
 
@@ -11,18 +12,21 @@ import (
 	"contacts/contacts"
 	"contacts/contacts/adapters/commandqueue"
 	"contacts/platform/queue"
+	"contacts/platform/telemetry"
 )
 
 // metrics are the process's Prometheus metrics, but those of HTTP requests, which the API registers itself.
 type metrics struct {
-	registry *prometheus.Registry
-	lookups  *prometheus.CounterVec
-	keys     *prometheus.CounterVec
-	tries    *prometheus.CounterVec
-	requests *prometheus.CounterVec
-	sizes    prometheus.Histogram
-	seconds  prometheus.Histogram
-	age      prometheus.Histogram
+	registry   *prometheus.Registry
+	lookups    *prometheus.CounterVec
+	keys       *prometheus.CounterVec
+	tries      *prometheus.CounterVec
+	failures   *prometheus.CounterVec
+	operations *prometheus.CounterVec
+	requests   *prometheus.CounterVec
+	sizes      prometheus.Histogram
+	seconds    prometheus.Histogram
+	age        prometheus.Histogram
 }
 
 func newMetrics() *metrics {
@@ -37,6 +41,12 @@ func newMetrics() *metrics {
 		tries: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "contacts_commands_total", Help: "Tries of commands by the worker, by result: done or again; and, counted beside that, those of commands that were redelivered.",
 		}, []string{"result"}),
+		failures: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "contacts_command_failures_total", Help: "Tries of commands that have to be repeated, by reason: down or transient (circumstances), blocked (by an earlier command of the contact) or command (the command itself).",
+		}, []string{"reason"}),
+		operations: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "contacts_operations_total", Help: "Operations that have ended, by the kind of command, and by outcome: succeeded, or the kind of problem that they failed with.",
+		}, []string{"command", "outcome"}),
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "contacts_sqs_requests_total", Help: "Requests to SQS, retries included, by action. Each is paid for.",
 		}, []string{"action"}),
@@ -51,7 +61,20 @@ func newMetrics() *metrics {
 			Buckets: prometheus.ExponentialBuckets(0.001, 4, 12),
 		}),
 	}
-	m.registry.MustRegister(m.lookups, m.keys, m.tries, m.requests, m.sizes, m.seconds, m.age,
+	// What has not happened yet has happened 0 times: or the first time would be no increase.
+	for vector, values := range map[*prometheus.CounterVec][]string{
+		m.lookups:  {"hit", "miss", "pending", "doubted", "error"},
+		m.tries:    {"done", "again", "redelivered"},
+		m.failures: {"down", "transient", "blocked", "command"},
+	} {
+		for _, value := range values {
+			vector.WithLabelValues(value)
+		}
+	}
+	for _, kind := range []contacts.CommandKind{contacts.Create, contacts.Replace, contacts.Merge, contacts.Delete, contacts.Erase} {
+		m.operations.WithLabelValues(string(kind), string(contacts.Succeeded))
+	}
+	m.registry.MustRegister(m.lookups, m.keys, m.tries, m.failures, m.operations, m.requests, m.sizes, m.seconds, m.age,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -62,13 +85,57 @@ func (m *metrics) keyLookup(result string) { m.keys.WithLabelValues(result).Inc(
 
 func (m *metrics) sqsRequest(action string) { m.requests.WithLabelValues(action).Inc() }
 
-func (m *metrics) batch(b commandqueue.Batch) {
+func (m *metrics) batch(ctx context.Context, b commandqueue.Batch) {
 	m.tries.WithLabelValues("done").Add(float64(b.Done))
 	m.tries.WithLabelValues("again").Add(float64(b.Commands - b.Done))
 	m.tries.WithLabelValues("redelivered").Add(float64(b.Again))
-	m.sizes.Observe(float64(b.Commands))
-	m.seconds.Observe(b.Duration.Seconds())
-	m.age.Observe(b.Oldest.Seconds())
+	for reason, n := range b.Failed {
+		m.failures.WithLabelValues(reason).Add(float64(n))
+	}
+	telemetry.Observe(ctx, m.sizes, float64(b.Commands))
+	telemetry.Observe(ctx, m.seconds, b.Duration.Seconds())
+	telemetry.Observe(ctx, m.age, b.Oldest.Seconds())
+}
+
+func (m *metrics) operation(ended contacts.Operation) {
+	outcome := string(ended.Status)
+	if ended.Problem != nil {
+		outcome = string(ended.Problem.Kind)
+	}
+	m.operations.WithLabelValues(string(ended.Kind), outcome).Inc()
+}
+
+// watchPool has the use of a pool of connections measured whenever the metrics are read.
+func (m *metrics) watchPool(name string, pool *sql.DB) {
+	m.registry.MustRegister(collectors.NewDBStatsCollector(pool, name))
+}
+
+// watchTrust has the metrics tell whether the cache is trusted.
+func (m *metrics) watchTrust(trusted func() bool) {
+	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "contacts_cache_trusted", Help: "1 if what the shared cache holds is used; 0 in an outage of it, when all reads go to the database.",
+	}, func() float64 {
+		if trusted() {
+			return 1
+		}
+		return 0
+	}))
+}
+
+// watchAge has the age of a queue's oldest message measured whenever the metrics are read.
+func (m *metrics) watchAge(age func(context.Context) (time.Duration, error)) {
+	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "contacts_queue_oldest_message_age_seconds",
+		Help: "Age of the oldest message in the embedded queue, 0 if there is none. (For SQS, Amazon measures ApproximateAgeOfOldestMessage.)",
+	}, func() float64 {
+		ctx, cancel := context.WithTimeout(context.Background(), collectLimit)
+		defer cancel()
+		oldest, err := age(ctx)
+		if err != nil {
+			return math.NaN() // not known
+		}
+		return oldest.Seconds()
+	}))
 }
 
 // watchQueue has the queue's depth measured whenever the metrics are read.

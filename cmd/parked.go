@@ -32,19 +32,19 @@ func newParked() *cobra.Command {
 			},
 		},
 		parkedCommand("show ID", "Show one, with the people's data in it", func(ctx context.Context, command *cobra.Command, a *app, id uuid.UUID) error {
-			parked, err := a.parking.ParkedCommand(ctx, id)
-			if err != nil {
-				return err
-			}
-			fmt.Fprintf(command.OutOrStdout(), "id        %s\ntenant    %s\ngroup     %s\nattempts  %d\nparked    %s\nreason    %s\n\n%s\n", parked.ID, parked.Tenant,
-				parked.Group, parked.Attempts, parked.ParkedAt.Format(time.RFC3339), parked.Reason, parked.Body)
-			return nil
+			return a.operate(ctx, "show-parked", id, func(_ context.Context, parked contacts.ParkedCommand) error {
+				fmt.Fprintf(command.OutOrStdout(), "id        %s\ntenant    %s\ngroup     %s\nattempts  %d\nparked    %s\nreason    %s\n\n%s\n", parked.ID, parked.Tenant,
+					parked.Group, parked.Attempts, parked.ParkedAt.Format(time.RFC3339), parked.Reason, parked.Body)
+				return nil
+			})
 		}),
 		parkedCommand("replay ID", "Send one again, behind what its contact has been sent since", func(ctx context.Context, _ *cobra.Command, a *app, id uuid.UUID) error {
-			return a.replay(ctx, id)
+			return a.operate(ctx, "replay-parked", id, a.replay)
 		}),
 		parkedCommand("discard ID", "Remove one for good; its operation stays failed", func(ctx context.Context, _ *cobra.Command, a *app, id uuid.UUID) error {
-			return a.parking.Discard(ctx, id)
+			return a.operate(ctx, "discard-parked", id, func(ctx context.Context, parked contacts.ParkedCommand) error {
+				return a.parking.Discard(ctx, parked.ID)
+			})
 		}),
 	)
 	return parked
@@ -70,7 +70,7 @@ func withApp(command *cobra.Command, do func(context.Context, *app) error) error
 	if err != nil {
 		return err
 	}
-	a, err := openApp(command.Context(), settings, options{logTo: command.ErrOrStderr()})
+	a, err := openApp(command.Context(), settings, options{role: command.Name(), logTo: command.ErrOrStderr()})
 	if err != nil {
 		return err
 	}
@@ -92,12 +92,8 @@ func (a *app) listParked(ctx context.Context, command *cobra.Command) error {
 
 // replay sends a parked command again. Interrupted anywhere it can be repeated: the command stays parked until it is in the
 // queue, and the operation is the fence against doing it twice.
-func (a *app) replay(ctx context.Context, id uuid.UUID) error {
-	parked, err := a.parking.ParkedCommand(ctx, id)
-	if err != nil {
-		return err
-	}
-	ended, err := a.parking.Reopen(ctx, id)
+func (a *app) replay(ctx context.Context, parked contacts.ParkedCommand) error {
+	ended, err := a.parking.Reopen(ctx, parked.ID)
 	if err != nil {
 		return err
 	}
@@ -109,7 +105,7 @@ func (a *app) replay(ctx context.Context, id uuid.UUID) error {
 		err = errors.Join(err, parkErr)
 		return fmt.Errorf("send it again; it is still parked: %w", err)
 	}
-	err = a.parking.Discard(ctx, id)
+	err = a.parking.Discard(ctx, parked.ID)
 	if contacts.IsKind(err, contacts.KindNotFound) {
 		return nil // somebody else has, at the same time
 	}

@@ -2,6 +2,8 @@ package cmd_test
 
 import (
 	"database/sql"
+	"fmt"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -44,6 +46,10 @@ func TestCommand_ParkedAndReplayed(t *testing.T) {
 	require.NoError(t, err)
 	replayed := run(t, s.folder, s.env, "worker", "parked", "replay", refused.ID.String())
 	require.Zero(t, replayed.status, replayed.stderr)
+	operator := fmt.Sprintf("operator:%d", os.Getuid())
+	require.Equal(t, []map[string]any{{
+		"subject": operator, "tenant": "default", "action": "replay-parked", "operation": refused.ID.String(), "outcome": "succeeded",
+	}}, audited(t, replayed.stderr))
 	require.EqualValues(t, 3, awaitSuccess(t, s, refused.ID).Version)
 	document, err := s.client().Get(t.Context(), made.Contact)
 	require.NoError(t, err)
@@ -52,5 +58,16 @@ func TestCommand_ParkedAndReplayed(t *testing.T) {
 	require.Contains(t, string(document.JSON), `"job_title":"Engineer"`)
 	listed = run(t, s.folder, s.env, "worker", "parked", "list").stdout
 	require.Equal(t, 1, strings.Count(listed, "\n"), listed)
-	require.Equal(t, 1, run(t, s.folder, s.env, "worker", "parked", "replay", refused.ID.String()).status)
+	again := run(t, s.folder, s.env, "worker", "parked", "replay", refused.ID.String())
+	require.Equal(t, 1, again.status)
+	require.Equal(t, []map[string]any{{
+		"subject": operator, "action": "replay-parked", "operation": refused.ID.String(), "outcome": "failed", "problem": "not-found",
+	}}, audited(t, again.stderr))
+	var ends []any
+	for _, line := range audited(t, s.processes[1].log()) {
+		if line["operation"] == refused.ID.String() {
+			ends = append(ends, []any{line["outcome"], line["problem"], line["version"]})
+		}
+	}
+	require.Equal(t, []any{[]any{"failed", "parked", nil}, []any{"succeeded", nil, 3.0}}, ends)
 }

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -70,7 +71,8 @@ func command(t *testing.T, folder string, env []string, args ...string) *exec.Cm
 	c := exec.Command(path, args...)
 	c.Dir = folder
 	for _, variable := range os.Environ() {
-		if !strings.HasPrefix(variable, "CONTACTS_") && !strings.HasPrefix(variable, "AWS_") {
+		known := slices.ContainsFunc([]string{"CONTACTS_", "AWS_", "OTEL_"}, func(prefix string) bool { return strings.HasPrefix(variable, prefix) })
+		if !known {
 			c.Env = append(c.Env, variable)
 		}
 	}
@@ -116,6 +118,21 @@ func start(t *testing.T, folder string, env []string, args ...string) (*process,
 // that line's members. The process is killed at the end of the test, if it is still there.
 func launch(t *testing.T, c *exec.Cmd) (*process, map[string]any) {
 	t.Helper()
+	p, ready := begin(t, c)
+	select {
+	case line := <-ready:
+		return p, line
+	case <-p.exited:
+		require.Fail(t, "the program ended instead of getting ready")
+	case <-time.After(time.Minute):
+		require.Fail(t, "the program does not get ready")
+	}
+	return nil, nil
+}
+
+// begin is launch without the wait. What it returns gets the line, if the process logs it.
+func begin(t *testing.T, c *exec.Cmd) (*process, <-chan map[string]any) {
+	t.Helper()
 	p := &process{command: c, exited: make(chan struct{})}
 	stderr, err := p.command.StderrPipe()
 	require.NoError(t, err)
@@ -129,20 +146,10 @@ func launch(t *testing.T, c *exec.Cmd) (*process, map[string]any) {
 	t.Cleanup(func() {
 		p.kill()
 		if t.Failed() {
-			p.mu.Lock()
-			defer p.mu.Unlock()
-			t.Logf("log of %s:\n%s", strings.Join(c.Args, " "), p.output.String())
+			t.Logf("log of %s:\n%s", strings.Join(c.Args, " "), p.log())
 		}
 	})
-	select {
-	case line := <-ready:
-		return p, line
-	case <-p.exited:
-		require.Fail(t, "the program ended instead of getting ready")
-	case <-time.After(time.Minute):
-		require.Fail(t, "the program does not get ready")
-	}
-	return nil, nil
+	return p, ready
 }
 
 // read keeps the log and announces the line that says that the process is ready.
@@ -158,6 +165,13 @@ func (p *process) read(log io.Reader, ready chan<- map[string]any) {
 			ready <- line
 		}
 	}
+}
+
+// log returns what the process has logged so far.
+func (p *process) log() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.output.String()
 }
 
 // kill ends the process at once, as kill -9 does.
@@ -185,8 +199,9 @@ type system struct {
 	worker bool // is a process of its own
 
 	processes []*process
-	url       string // of the API
-	admin     string // of serve's second listener
+	url       string   // of the API
+	admin     string   // of serve's second listener
+	admins    []string // of all processes
 }
 
 // embedded returns the service with nothing but a folder, not yet started.
@@ -245,10 +260,10 @@ func (s *system) start(t *testing.T) {
 	}
 	serve, ready := start(t, s.folder, s.env, args...)
 	s.url, s.admin = ready["api"].(string), ready["admin"].(string)
-	s.processes = []*process{serve}
+	s.processes, s.admins = []*process{serve}, []string{s.admin}
 	if s.worker {
-		worker, _ := start(t, s.folder, s.env, "worker")
-		s.processes = append(s.processes, worker)
+		worker, ready := start(t, s.folder, s.env, "worker")
+		s.processes, s.admins = append(s.processes, worker), append(s.admins, ready["admin"].(string))
 	}
 }
 

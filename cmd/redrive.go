@@ -28,6 +28,9 @@ func newRedrive() *cobra.Command {
 					return err
 				}
 				moved, err := redrive(ctx, dead, a.queue)
+				deed := operated("redrive", err)
+				deed.Messages = moved
+				deed.Log(ctx, a.audit)
 				fmt.Fprintf(command.OutOrStdout(), "%d messages sent again\n", moved)
 				return errors.Join(err, dead.Close(ctx))
 			})

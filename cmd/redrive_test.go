@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"os"
 	"testing"
 	"time"
 
@@ -69,6 +70,9 @@ func TestCommand_RedriveBrokenOff(t *testing.T) {
 	got := run(t, s.folder, s.env, "worker", "redrive")
 	require.Zero(t, got.status, got.stderr)
 	require.Equal(t, "3 messages sent again\n", got.stdout)
+	require.Equal(t, []map[string]any{{
+		"subject": fmt.Sprintf("operator:%d", os.Getuid()), "action": "redrive", "outcome": "succeeded", "messages": 3.0,
+	}}, audited(t, got.stderr))
 	stats, err = q.Stats(t.Context())
 	require.NoError(t, err)
 	require.EqualValues(t, patches+1, stats.Waiting, "the third one is there twice")

@@ -38,7 +38,7 @@ func newSeed() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			a, err := openApp(command.Context(), settings, options{logTo: command.ErrOrStderr()})
+			a, err := openApp(command.Context(), settings, options{role: "seed", logTo: command.ErrOrStderr()})
 			if err != nil {
 				return err
 			}

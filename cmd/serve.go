@@ -30,7 +30,7 @@ func newServe() *cobra.Command {
 			if createQueue && settings.Embedded() {
 				return errNoQueueToCreate
 			}
-			a, err := openApp(command.Context(), settings, options{createQueue: createQueue, logTo: command.ErrOrStderr(), alone: true})
+			a, err := openApp(command.Context(), settings, options{role: "serve", createQueue: createQueue, logTo: command.ErrOrStderr(), alone: true})
 			if err != nil {
 				return err
 			}
@@ -50,8 +50,8 @@ func (a *app) serve(command *cobra.Command) error {
 		return err
 	}
 	options := httpapi.Options{
-		WriteWait: a.settings.Write.Wait, MaxBodyBytes: a.settings.HTTP.MaxBodyBytes, Log: a.log, Metrics: a.metrics.registry,
-		Version: version(),
+		WriteWait: a.settings.Write.Wait, MaxBodyBytes: a.settings.HTTP.MaxBodyBytes, Log: a.log, Audit: a.audit,
+		Metrics: a.metrics.registry, Tracer: a.tracing.Tracer(), Version: version(),
 	}
 	if !a.settings.Open() {
 		options.Authenticate = door.authenticate

@@ -26,7 +26,7 @@ func newWorker() *cobra.Command {
 				fmt.Fprintln(command.OutOrStdout(), "Nothing to do: with queue.url embedded:// the worker runs within `contacts serve`.")
 				return nil
 			}
-			a, err := openApp(command.Context(), settings, options{createQueue: createQueue, logTo: command.ErrOrStderr()})
+			a, err := openApp(command.Context(), settings, options{role: "worker", createQueue: createQueue, logTo: command.ErrOrStderr()})
 			if err != nil {
 				return err
 			}

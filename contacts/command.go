@@ -37,7 +37,7 @@ type Command struct {
 
 	Fingerprint string // of the request, to tell a retry from another request under the same idempotency key
 	ReplyTo     string // where the waiting API listens; see [Outcomes]
-	TraceParent string // W3C Trace Context
+	TraceParent string // the span that it was sent in (W3C Trace Context), or ""; set and read by the queue's two ends
 }
 
 // MessageGroup names a contact to the queue and to locks, within all tenants, in 32 hexadecimal digits: what happens to one

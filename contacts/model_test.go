@@ -53,7 +53,7 @@ func newMachine() *machine {
 	}
 	m.service = contacts.NewService(m.desk.Options())
 	w := &world{}
-	m.processor = contacts.NewProcessor(m.desk, w, w, w, w, slog.New(slog.DiscardHandler), nil)
+	m.processor = contacts.NewProcessor(m.desk, w, w, w, w, nil, slog.New(slog.DiscardHandler), nil)
 	return m
 }
 

@@ -93,6 +93,8 @@ type Outcome struct {
 	// Operation is the command's operation as it stands in the database, from now or, if it had been applied before, from
 	// then.
 	Operation Operation
+	// Again says that it had been applied before.
+	Again bool
 	// Current is the command's contact as it is after the transaction, whoever changed it last.
 	Current Document
 }

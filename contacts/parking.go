@@ -65,9 +65,14 @@ func (p *Processor) Park(ctx context.Context, parked ParkedCommand, command *Com
 	if err != nil {
 		return fmt.Errorf("park command %s: %w", parked.ID, err)
 	}
-	if stands != nil && command != nil && command.ReplyTo != "" {
+	if stands == nil || command == nil {
+		return nil
+	}
+	if command.ReplyTo != "" {
 		p.notify(ctx, []Notice{{Address: command.ReplyTo, Operation: *stands}})
 	}
+	parkedNow := stands.Problem != nil && stands.Problem.Kind == KindParked && stands.EndedAt.Equal(now)
+	p.ended(ctx, *command, Outcome{Operation: *stands, Again: !parkedNow})
 	return nil
 }
 

@@ -18,18 +18,25 @@ type Processor struct {
 	debts   Debts
 	cache   Cache
 	notices Notices
+	ended   Ended
 	log     *slog.Logger
 	now     func() time.Time
 }
 
-// NewProcessor returns a processor. now is the clock; time.Now where nil.
+// Ended is told of the outcome of each command that is done.
+type Ended func(ctx context.Context, command Command, outcome Outcome)
+
+// NewProcessor returns a processor, which tells ended, unless nil, of what it has done. now is the clock; time.Now where nil.
 func NewProcessor(
-	ledger Ledger, parking Parking, debts Debts, cache Cache, notices Notices, log *slog.Logger, now func() time.Time,
+	ledger Ledger, parking Parking, debts Debts, cache Cache, notices Notices, ended Ended, log *slog.Logger, now func() time.Time,
 ) *Processor {
 	if now == nil {
 		now = time.Now
 	}
-	return &Processor{ledger, parking, debts, cache, notices, log, now}
+	if ended == nil {
+		ended = func(context.Context, Command, Outcome) {}
+	}
+	return &Processor{ledger, parking, debts, cache, notices, ended, log, now}
 }
 
 // ErrBlocked is the error of a command that was not tried because an earlier one of its contact has to be tried again.
@@ -155,6 +162,9 @@ func (p *Processor) publish(ctx context.Context, batch []Command, outcomes []Out
 		}
 	}
 	p.notify(ctx, notices)
+	for i, outcome := range outcomes {
+		p.ended(ctx, batch[i], outcome)
+	}
 }
 
 func (p *Processor) notify(ctx context.Context, notices []Notice) {

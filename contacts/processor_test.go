@@ -49,6 +49,7 @@ type world struct {
 	documents []contacts.Document
 	notices   []contacts.Notice
 	owed      []contacts.Document
+	ends      []end
 	cacheErr  error
 }
 
@@ -89,9 +90,21 @@ func (w *world) Notify(_ context.Context, notices []contacts.Notice) error {
 	return nil
 }
 
+// end is told of ends.
+func (w *world) end(_ context.Context, command contacts.Command, outcome contacts.Outcome) {
+	w.ends = append(w.ends, end{command.Operation, outcome.Operation, outcome.Again})
+}
+
+// end is what the processor tells of an operation that has ended.
+type end struct {
+	command   uuid.UUID
+	operation contacts.Operation
+	again     bool
+}
+
 func newProcessor(refuse func([]contacts.Command) error) (*contacts.Processor, *ledger, *world) {
 	l, w := &ledger{Model: contactstest.NewModel(), refuse: refuse}, &world{}
-	return contacts.NewProcessor(l, w, w, w, w, slog.New(slog.DiscardHandler), nil), l, w
+	return contacts.NewProcessor(l, w, w, w, w, w.end, slog.New(slog.DiscardHandler), nil), l, w
 }
 
 func TestProcessor_KeepsTheOrderOfAContact(t *testing.T) {
@@ -119,6 +132,11 @@ func TestProcessor_KeepsTheOrderOfAContact(t *testing.T) {
 	require.EqualValues(t, 3, document.Version)
 	require.Contains(t, string(document.JSON), `"nickname":"2"`)
 	require.Equal(t, contacts.Gone, world.documents[len(world.documents)-1].State, "a replay refreshes with what is current")
+	require.Len(t, world.ends, len(commands))
+	for i, ended := range world.ends {
+		require.Equal(t, ended.command, ended.operation.ID)
+		require.Equal(t, i == len(commands)-1, ended.again, "only the one that was delivered again")
+	}
 }
 
 func TestProcessor_OneBadCommand(t *testing.T) {
@@ -228,6 +246,7 @@ func TestProcessor_Park(t *testing.T) {
 	require.Equal(t, []contacts.Notice{{Address: "api-1", Operation: *world.ended[0]}}, world.notices)
 	require.Nil(t, world.ended[1], "what cannot be read has no operation to end")
 	require.NotEqual(t, world.parked[0].ID, world.parked[1].ID)
+	require.Equal(t, []end{{command.Operation, *world.ended[0], false}}, world.ends)
 }
 
 // What could not be read has the same id each time it comes, and what has ended before keeps its end.
@@ -250,4 +269,5 @@ func TestProcessor_Park_Again(t *testing.T) {
 	world.stands = new(command.End(contacts.Contact{Version: 1}, nil, time.Now()))
 	require.NoError(t, processor.Park(t.Context(), contacts.ParkedCommand{Group: "g", Reason: "bad"}, &command))
 	require.Equal(t, []contacts.Notice{{Address: "api-1", Operation: *world.stands}}, world.notices)
+	require.Equal(t, []end{{command.Operation, *world.stands, true}}, world.ends)
 }

@@ -66,12 +66,11 @@ type Write struct {
 	IfMatch []int64
 	// Wait is how long to wait for the operation's end; 0: not at all.
 	Wait time.Duration
-	// TraceParent is the trace that the operation belongs to (W3C Trace Context), or "".
-	TraceParent string
 }
 
 // Create accepts a new contact. Like the other writes it returns the operation, [Pending] if it has not ended within
-// write.Wait, or an [Error]: the problem that ended the operation, or the reason why the write was not accepted.
+// write.Wait, or an [Error]: the problem that ended the operation, or the reason why the write was not accepted. An operation
+// that has failed, or of which it is not known whether it was accepted, is returned with its error.
 func (s *Service) Create(ctx context.Context, caller Caller, fields Fields, write Write) (Operation, error) {
 	fields, err := fields.Normalize(s.region)
 	if err != nil {
@@ -116,7 +115,6 @@ func (s *Service) submit(ctx context.Context, caller Caller, command Command, ta
 	command.AcceptedAt = s.now().UTC().Truncate(time.Microsecond)
 	command.IfMatch = write.IfMatch
 	command.Region = s.region
-	command.TraceParent = write.TraceParent
 	if err := s.identify(&command, caller, target, write.IdempotencyKey); err != nil {
 		return Operation{}, err
 	}
@@ -142,7 +140,10 @@ func (s *Service) submit(ctx context.Context, caller Caller, command Command, ta
 	case IsKind(err, KindUncertain), err == nil && write.IdempotencyKey != "":
 		s.note(ctx, command) // others may ask for the operation, or use its key, from now on
 	}
-	if err != nil {
+	switch {
+	case IsKind(err, KindUncertain):
+		return command.pending(), err
+	case err != nil:
 		return Operation{}, err
 	}
 	if write.Wait > 0 {

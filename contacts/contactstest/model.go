@@ -217,7 +217,7 @@ func (m *Model) apply(command contacts.Command, now time.Time) (contacts.Outcome
 		m.operations[of] = operation
 	}
 	current, err := m.document(at)
-	return contacts.Outcome{Operation: operation, Current: current}, err
+	return contacts.Outcome{Operation: operation, Again: applied, Current: current}, err
 }
 
 // purge removes what is kept of a contact's past, and returns the operations that it forgets.

@@ -79,6 +79,14 @@ func Open(ctx context.Context, url string, choices ...Option) (*DB, error) {
 	return openSQLite(ctx, filePath(url), o)
 }
 
+// Pools returns the pools of connections by their names, for what measures them.
+func (db *DB) Pools() map[string]*sql.DB {
+	if db.Engine == Postgres {
+		return map[string]*sql.DB{"main": db.pools[0]}
+	}
+	return map[string]*sql.DB{"write": db.pools[0], "read": db.pools[1]}
+}
+
 // Ping reports whether the database answers.
 func (db *DB) Ping(ctx context.Context) error {
 	for _, pool := range db.pools {

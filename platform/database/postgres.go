@@ -9,6 +9,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/stdlib"
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"gorm.io/driver/postgres"
 )
 
@@ -41,7 +42,7 @@ func openPostgres(ctx context.Context, url string, o options) (*DB, error) {
 	if err := db.Ping(ctx); err != nil {
 		return nil, errors.Join(err, pool.Close())
 	}
-	if db.Write, err = newGorm(postgres.New(postgres.Config{Conn: pool})); err != nil {
+	if db.Write, err = newGorm(postgres.New(postgres.Config{Conn: newTracedPool(pool, semconv.DBSystemNamePostgreSQL)})); err != nil {
 		return nil, errors.Join(fmt.Errorf("open gorm: %w", err), pool.Close())
 	}
 	db.Read = db.Write

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"gorm.io/driver/sqlite"
 	"gorm.io/gorm"
 	_ "modernc.org/sqlite" // the driver "sqlite", in Go
@@ -53,7 +54,7 @@ func openSQLite(ctx context.Context, path string, o options) (*DB, error) {
 		pool *sql.DB
 		gorm **gorm.DB
 	}{{writer, &db.Write}, {reader, &db.Read}} {
-		if *handle.gorm, err = newGorm(sqlite.New(sqlite.Config{Conn: handle.pool})); err != nil {
+		if *handle.gorm, err = newGorm(sqlite.New(sqlite.Config{Conn: newTracedPool(handle.pool, semconv.DBSystemNameSQLite)})); err != nil {
 			return nil, errors.Join(fmt.Errorf("open gorm: %w", err), db.Close())
 		}
 	}

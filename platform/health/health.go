@@ -42,9 +42,11 @@ func Handler(log *slog.Logger, registry *prometheus.Registry, checks ...Check) h
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, http.StatusOK, live{true}) })
 	mux.Handle("GET /readyz", r)
 	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{
-		Registry:      registry,
-		ErrorLog:      slog.NewLogLogger(log.Handler(), slog.LevelError),
-		ErrorHandling: promhttp.ContinueOnError, // one broken collector must not hide all others
+		Registry: registry,
+		// The format that can hold exemplars, for whoever asks for it.
+		EnableOpenMetrics: true,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelError),
+		ErrorHandling:     promhttp.ContinueOnError, // one broken collector must not hide all others
 	}))
 	return mux
 }

@@ -80,7 +80,7 @@ func (s *Store) lookUp(ctx context.Context, tenant contacts.Tenant, id uuid.UUID
 	switch {
 	case err != nil:
 		s.observe("error")
-	case found && !s.trusts():
+	case found && !s.Trusted():
 		s.observe("doubted")
 		return contacts.Document{}, false, ""
 	case found && entry.State == cache.Pending:
@@ -152,8 +152,8 @@ func (s *Store) Watch(ctx context.Context) {
 	}
 }
 
-// trusts reports whether what the cache has answered by now can be trusted.
-func (s *Store) trusts() bool {
+// Trusted reports whether what the cache has answered by now can be trusted.
+func (s *Store) Trusted() bool {
 	until := s.trusted.Load()
 	return until == nil || time.Now().Before(*until)
 }

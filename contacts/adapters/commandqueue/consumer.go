@@ -8,8 +8,11 @@ import (
 	"sync"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"contacts/contacts"
 	"contacts/platform/queue"
+	"contacts/platform/telemetry"
 )
 
 // Consumer receives commands and has them processed. A message is deleted once its command is done, or parked, and never
@@ -29,16 +32,19 @@ type Processor interface {
 	Park(ctx context.Context, parked contacts.ParkedCommand, command *contacts.Command) error
 }
 
-// ConsumerOptions are the settings of a [Consumer]. All are required.
+// ConsumerOptions are the settings of a [Consumer]. All are required but Names, Tracer and Observe.
 type ConsumerOptions struct {
 	Pollers    int           // how many receives there are at the same time
 	Loops      int           // how many batches are worked on at the same time
 	Batch      int           // how many messages a batch has, at the most but for the last that were received
 	PollWait   time.Duration // how long one receive waits for messages
 	Visibility time.Duration // the queue's visibility timeout, which is extended while a batch is worked on
+	Names      Names
 	Log        *slog.Logger
-	// Observe, unless nil, is called after each try of a batch.
-	Observe func(Batch)
+	// Tracer goes on with the traces that commands were sent in; nothing is traced where nil.
+	Tracer trace.Tracer
+	// Observe, unless nil, is called after each try of a batch. ctx belongs to the batch's trace.
+	Observe func(ctx context.Context, batch Batch)
 }
 
 // Batch describes one try of a batch, for metrics.
@@ -48,6 +54,9 @@ type Batch struct {
 	Duration time.Duration // of the try
 	Oldest   time.Duration // how long ago the oldest one was accepted by the queue
 	Again    int           // how many had been delivered before
+	// Failed counts the others by why they need another try: "down" and "transient" blame the circumstances, "blocked" an
+	// earlier command, "command" the command itself.
+	Failed map[string]int
 }
 
 // NewConsumer returns a consumer of q that has commands processed by processor.
@@ -181,11 +190,14 @@ func (c *Consumer) attempt(ctx context.Context, items []item) (left []item, down
 		}
 	}
 	started := time.Now()
+	ctx, spans := c.process(ctx, items)
 	// Not cut short by a shutdown: a transaction that is under way is finished.
 	trying, cancel := context.WithTimeout(context.WithoutCancel(ctx), tryLimit)
 	defer cancel()
 	errs := c.processor.Process(trying, commands)
+	defer spans.end(errs)
 	var done []string
+	failed := map[string]int{}
 	for i, it := range items {
 		if errs[i] == nil {
 			done = append(done, it.delivery.Receipt)
@@ -193,16 +205,17 @@ func (c *Consumer) attempt(ctx context.Context, items []item) (left []item, down
 		}
 		it.err = errs[i]
 		left = append(left, it)
+		failed[reason(errs[i])]++
 		down = down || errors.Is(errs[i], contacts.ErrDown)
-		c.options.Log.WarnContext(ctx, "command not applied; trying again",
+		c.options.Log.WarnContext(telemetry.WithTraceParent(ctx, it.command.TraceParent), "command not applied; trying again",
 			"operation", it.command.Operation, "attempt", it.delivery.Attempt, "error", errs[i])
 	}
 	if len(done) > 0 {
 		c.delete(ctx, done)
 	}
 	if c.options.Observe != nil {
-		c.options.Observe(Batch{
-			Commands: len(items), Done: len(done), Duration: time.Since(started), Oldest: started.Sub(oldest), Again: again,
+		c.options.Observe(ctx, Batch{
+			Commands: len(items), Done: len(done), Duration: time.Since(started), Oldest: started.Sub(oldest), Again: again, Failed: failed,
 		})
 	}
 	return left, down

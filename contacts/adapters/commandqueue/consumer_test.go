@@ -52,7 +52,7 @@ func newBench(t *testing.T, process func(contacts.Command) error) *bench {
 		process: process, seen: map[uuid.UUID][]contacts.Command{},
 	}
 	t.Cleanup(b.queue.Close)
-	b.sender = commandqueue.NewSender(b.queue)
+	b.sender = commandqueue.NewSender(b.queue, commandqueue.Names{})
 	return b
 }
 
@@ -60,7 +60,7 @@ func newBench(t *testing.T, process func(contacts.Command) error) *bench {
 func (b *bench) run() {
 	consumer := commandqueue.NewConsumer(b.queue, b, commandqueue.ConsumerOptions{
 		Pollers: 4, Loops: 3, Batch: 10, PollWait: 100 * time.Millisecond, Visibility: visibility, Log: slog.New(slog.DiscardHandler),
-		Observe: func(batch commandqueue.Batch) {
+		Observe: func(_ context.Context, batch commandqueue.Batch) {
 			b.mu.Lock()
 			defer b.mu.Unlock()
 			b.batches = append(b.batches, batch)
@@ -412,7 +412,7 @@ func TestConsumer_TwoStuckContactsHoldNoBatch(t *testing.T) {
 		script := &scripted{deliveries: make(chan []queue.Delivery, 1), extended: map[string]time.Duration{}}
 		script.deliveries <- deliveries
 		ledger := locked{contactstest.NewModel(), []uuid.UUID{commands[0].Contact, commands[33].Contact}, 8 * time.Second}
-		processor := contacts.NewProcessor(ledger, quiet{}, quiet{}, quiet{}, quiet{}, slog.New(slog.DiscardHandler), nil)
+		processor := contacts.NewProcessor(ledger, quiet{}, quiet{}, quiet{}, quiet{}, nil, slog.New(slog.DiscardHandler), nil)
 		consumer := commandqueue.NewConsumer(script, processor, commandqueue.ConsumerOptions{
 			Pollers: 1, Loops: 1, Batch: 100, PollWait: time.Second, Visibility: time.Hour, Log: slog.New(slog.DiscardHandler),
 		})
@@ -443,7 +443,7 @@ func TestConsumer_BatchesGrow(t *testing.T) {
 	script := &scripted{deliveries: make(chan []queue.Delivery), extended: map[string]time.Duration{}}
 	consumer := commandqueue.NewConsumer(script, b, commandqueue.ConsumerOptions{
 		Pollers: 5, Loops: 1, Batch: 6, PollWait: time.Second, Visibility: time.Minute, Log: slog.New(slog.DiscardHandler),
-		Observe: func(batch commandqueue.Batch) { sizes = append(sizes, batch.Commands) }, // by the one loop
+		Observe: func(_ context.Context, batch commandqueue.Batch) { sizes = append(sizes, batch.Commands) }, // by the one loop
 	})
 	ctx, cancel := context.WithCancel(t.Context())
 	var running sync.WaitGroup
@@ -559,7 +559,7 @@ func TestSender_Errors(t *testing.T) {
 		contacts.KindUncertain:   fmt.Errorf("time-out: %w", queue.ErrUncertain),
 		contacts.KindInvalid:     queue.ErrRejected,
 	} {
-		got := commandqueue.NewSender(refusing{err: err}).Send(t.Context(), command)
+		got := commandqueue.NewSender(refusing{err: err}, commandqueue.Names{}).Send(t.Context(), command)
 		require.True(t, contacts.IsKind(got, kind), "%v", got)
 		require.ErrorIs(t, got, err, "the cause stays, for the log")
 		var e *contacts.Error

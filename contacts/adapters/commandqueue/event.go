@@ -50,13 +50,15 @@ const (
 	contentType = "application/json"
 )
 
+func eventType(kind contacts.CommandKind) string { return typePrefix + string(kind) + typeSuffix }
+
 func encode(c contacts.Command) ([]byte, error) {
 	d := data{Patch: c.Patch, IfMatch: c.IfMatch, Region: c.Region}
 	if c.Kind == contacts.Create || c.Kind == contacts.Replace {
 		d.Fields = &c.Fields
 	}
 	body, err := contacts.Encode(event[data]{
-		SpecVersion: specVersion, ID: c.Operation, Source: source, Type: typePrefix + string(c.Kind) + typeSuffix,
+		SpecVersion: specVersion, ID: c.Operation, Source: source, Type: eventType(c.Kind),
 		Subject: c.Contact, Time: c.AcceptedAt, DataContentType: contentType, Tenant: c.Tenant, ReplyTo: c.ReplyTo,
 		Fingerprint: c.Fingerprint, TraceParent: c.TraceParent, Data: d,
 	})
@@ -105,7 +107,7 @@ func decode(body []byte) (*contacts.Command, error) {
 		ReplyTo: e.ReplyTo, TraceParent: e.TraceParent,
 	}
 	kind := contacts.CommandKind(strings.TrimSuffix(strings.TrimPrefix(e.Type, typePrefix), typeSuffix))
-	if e.SpecVersion != specVersion || e.Type != typePrefix+string(kind)+typeSuffix {
+	if e.SpecVersion != specVersion || e.Type != eventType(kind) {
 		return &command, fmt.Errorf("message %s is of an unknown type or CloudEvents version", e.ID)
 	}
 	command.Kind = kind

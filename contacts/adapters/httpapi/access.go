@@ -38,6 +38,10 @@ func (a *api) guard(op *huma.Operation, scope contacts.Scope) {
 	}
 	op.Middlewares = append(op.Middlewares, func(ctx huma.Context, next func(huma.Context)) {
 		caller, err := a.admit(ctx.Context(), ctx.Header("Authorization"), scope)
+		r := recordOf(ctx.Context())
+		if r.caller = caller; scope == contacts.ScopeWrite {
+			r.write = op.OperationID
+		}
 		if err != nil {
 			a.fail(humaecho.Unwrap(ctx), err)
 			return

@@ -23,9 +23,9 @@ import (
 // newGuardedClient asks a server whose credentials are "tenant" for all scopes, and "tenant scope" for one.
 func newGuardedClient(t *testing.T) *client {
 	t.Helper()
-	w, log := newWorld(), &syncBuffer{}
+	w, log, audit := newWorld(), &syncBuffer{}, &syncBuffer{}
 	server := httptest.NewServer(httpapi.New(contacts.NewService(w.options()), httpapi.Options{
-		WriteWait: time.Minute, Log: slog.New(slog.NewJSONHandler(log, nil)),
+		WriteWait: time.Minute, Log: slog.New(slog.NewJSONHandler(log, nil)), Audit: slog.New(slog.NewJSONHandler(audit, nil)),
 		Authenticate: func(_ context.Context, credential string) (contacts.Caller, error) {
 			switch tenant, scope, one := strings.Cut(credential, " "); {
 			case tenant == "away":
@@ -40,7 +40,7 @@ func newGuardedClient(t *testing.T) *client {
 		},
 	}))
 	t.Cleanup(server.Close)
-	return &client{t: t, world: w, url: server.URL, log: log}
+	return &client{t: t, world: w, url: server.URL, log: log, audit: audit}
 }
 
 // as is the header of a credential.

@@ -14,6 +14,7 @@ import (
 	"github.com/google/uuid"
 
 	"contacts/contacts"
+	"contacts/platform/telemetry"
 )
 
 // change is the JSON form of a [contacts.Change].
@@ -108,6 +109,7 @@ func (a *api) stream(answer huma.Context, page contacts.ChangePage) {
 	writer, _ := answer.BodyWriter().(http.ResponseWriter)
 	controller := http.NewResponseController(writer)
 	ctx := answer.Context()
+	untraced := telemetry.Untraced(ctx) // or the request's span would get new ones below it for hours
 	for {
 		_ = controller.SetWriteDeadline(time.Now().Add(streamTimeout)) // where it is not to be had the server's counts
 		if err := writeEvents(writer, page); err != nil || controller.Flush() != nil {
@@ -121,11 +123,11 @@ func (a *api) stream(answer huma.Context, page contacts.ChangePage) {
 		default:
 		}
 		var err error
-		if page, err = a.awaitChanges(ctx, answer.Header("Authorization"), page.Next, contacts.DefaultPage, heartbeat); err != nil {
+		if page, err = a.awaitChanges(untraced, answer.Header("Authorization"), page.Next, contacts.DefaultPage, heartbeat); err != nil {
 			if ctx.Err() != nil {
 				return // the caller has gone
 			}
-			a.log.WarnContext(ctx, "stream of changes ended", "error", err, "request_id", requestOf(ctx))
+			a.log.WarnContext(ctx, "stream of changes ended", "error", err, "request_id", recordOf(ctx).id)
 			return
 		}
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humaecho"
 	"github.com/labstack/echo/v4"
 	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
 
 	"contacts/contacts"
 )
@@ -32,8 +33,12 @@ type Options struct {
 	MaxBodyBytes int64
 	// Log gets one line a request, and the errors that callers are not told; slog.Default() where nil.
 	Log *slog.Logger
-	// Metrics gets the histogram http_request_duration_seconds; nothing is registered where nil.
+	// Audit gets one line a write, accepted or refused; none is written where nil. See [contacts.Deed].
+	Audit *slog.Logger
+	// Metrics gets what is measured of requests, under names that begin with http_; nothing is registered where nil.
 	Metrics prometheus.Registerer
+	// Tracer begins a span for each request, in the caller's trace if it names one; nothing is traced where nil.
+	Tracer trace.Tracer
 	// Authenticate returns whose credential it is, the one behind "Authorization: Bearer", or an error: [contacts.Unauthenticated]
 	// where it is not valid, [contacts.Unavailable] where that cannot be told. Where nil, nobody needs one: all callers are of the
 	// default tenant, are not told apart, and may do everything.
@@ -45,17 +50,22 @@ type Options struct {
 // New returns the handler of the whole API: everything under /v1, the same contacts under /contacts, the OpenAPI document
 // and its reference page.
 func New(service *contacts.Service, o Options) http.Handler {
-	a := &api{service: service, log: o.Log, authenticate: o.Authenticate, writeWait: o.WriteWait}
+	a := &api{
+		service: service, log: o.Log, audit: o.Audit, tracer: o.Tracer, authenticate: o.Authenticate, writeWait: o.WriteWait,
+	}
 	a.maxBody = cmp.Or(o.MaxBodyBytes, defaultMaxBody)
 	if a.log == nil {
 		a.log = slog.Default()
+	}
+	if a.audit == nil {
+		a.audit = slog.New(slog.DiscardHandler)
 	}
 	a.schemas = newSchemas()
 
 	e := echo.New()
 	e.HTTPErrorHandler = func(err error, c echo.Context) { a.fail(c, err) }
 	e.Pre(canonicalPath)
-	e.Use(a.observe(o.Metrics), secure, a.recoverPanics)
+	e.Use(a.observe(newMetrics(o.Metrics)), secure, a.recoverPanics)
 
 	a.huma = humaecho.New(e, a.config(cmp.Or(o.Version, "dev")))
 	a.registerContacts()
@@ -71,6 +81,8 @@ type api struct {
 	service      *contacts.Service
 	authenticate func(ctx context.Context, credential string) (contacts.Caller, error)
 	log          *slog.Logger
+	audit        *slog.Logger
+	tracer       trace.Tracer
 	schemas      schemas
 	huma         huma.API
 	writeWait    time.Duration

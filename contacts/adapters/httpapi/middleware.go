@@ -1,20 +1,18 @@
 package httpapi
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
 	"net/http"
 	"runtime/debug"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/google/uuid"
 	"github.com/labstack/echo/v4"
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/promauto"
 )
 
 // canonicalPath leads /contacts to /v1/contacts, and paths with a slash at their end to those without.
@@ -46,49 +44,37 @@ func requestID(given string) string {
 	return uuid.NewString()
 }
 
-// operationKey is the key of a write's operation in echo's context.
-const operationKey = "operation"
-
-// requestIDKey is the key of the request's id in its context.
-type requestIDKey struct{}
-
-// requestOf returns the id of the request that ctx belongs to, for its lines in the log.
-func requestOf(ctx context.Context) string {
-	id, _ := ctx.Value(requestIDKey{}).(string)
-	return id
-}
-
-// observe gives each request its id, answers its error, measures it and logs it: by the route's pattern, without the
-// query and the body, which hold people's data.
-func (a *api) observe(metrics prometheus.Registerer) echo.MiddlewareFunc {
-	durations := promauto.With(metrics).NewHistogramVec(prometheus.HistogramOpts{
-		Name: "http_request_duration_seconds",
-		Help: "How long requests took until their answer was written.",
-	}, []string{"method", "route", "status"})
+// observe gives each request its id and its span, answers its error, and leaves behind what can be seen of it: told by the
+// route's pattern, without the path, the query, the headers and the body, which hold people's data.
+func (a *api) observe(m *metrics) echo.MiddlewareFunc {
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(c echo.Context) error {
 			start := time.Now()
-			id := requestID(c.Request().Header.Get(requestIDHeader))
-			c.Response().Header().Set(requestIDHeader, id)
-			ctx := context.WithValue(c.Request().Context(), requestIDKey{}, id)
+			r := &record{id: requestID(c.Request().Header.Get(requestIDHeader))}
+			c.Response().Header().Set(requestIDHeader, r.id)
+			method, route := knownMethod(c.Request().Method), cmp.Or(c.Path(), "none")
+			defer m.begin(route)()
+			ctx, span := a.begin(c.Request(), method, route)
+			defer span.End()
+			ctx = context.WithValue(ctx, recordKey{}, r)
 			c.SetRequest(c.Request().WithContext(ctx))
 			if err := next(c); err != nil {
 				a.fail(c, err)
 			}
-			method, route, status := knownMethod(c.Request().Method), c.Path(), c.Response().Status
-			if route == "" {
-				route = "none"
-			}
-			seconds := time.Since(start).Seconds()
-			durations.WithLabelValues(method, route, strconv.Itoa(status)).Observe(seconds)
+			status, seconds := c.Response().Status, time.Since(start).Seconds()
+			describeAnswer(span, status, r)
+			m.observe(ctx, method, route, status, seconds, r.problem)
 			line := []slog.Attr{
 				slog.String("method", method), slog.String("route", route), slog.Int("status", status),
-				slog.Float64("seconds", seconds), slog.String("request_id", id),
+				slog.Float64("seconds", seconds), slog.String("request_id", r.id),
 			}
-			if operation, ok := c.Get(operationKey).(string); ok {
-				line = append(line, slog.String("operation", operation))
+			if r.operation.ID != uuid.Nil {
+				line = append(line, slog.String("operation", r.operation.ID.String()))
 			}
 			a.log.LogAttrs(ctx, requestLevel(method, status), "request", line...)
+			if r.write != "" {
+				r.deed(c.Param("id")).Log(ctx, a.audit)
+			}
 			return nil
 		}
 	}

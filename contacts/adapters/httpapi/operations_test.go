@@ -89,21 +89,3 @@ func TestAPI_IdempotencyKey(t *testing.T) {
 	require.Equal(t, http.StatusUnprocessableEntity, other.StatusCode)
 	require.Equal(t, "/problems/idempotency-key-reused", other.json(t)["type"])
 }
-
-func TestAPI_TraceParent(t *testing.T) {
-	t.Parallel()
-	c := newClient(t)
-	const good = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
-	for sent, passed := range map[string]string{
-		good:                       good,
-		"":                         "",
-		good + "-extra":            "",
-		"01" + good[2:] + "-extra": "01" + good[2:] + "-extra",
-		"ff" + good[2:]:            "",
-		strings.ToUpper(good):      "",
-		"00-" + strings.Repeat("0", 32) + good[35:]: "",
-	} {
-		c.do(http.MethodPost, "/v1/contacts", jane, "Traceparent", sent)
-		require.Equal(t, passed, c.world.Sent()[len(c.world.Sent())-1].TraceParent, sent)
-	}
-}

@@ -26,6 +26,7 @@ type problem struct {
 	CurrentVersion int64   `json:"current_version,omitempty" doc:"With stale-version: the version that the contact is at." example:"7"`
 	Operation      string  `json:"operation,omitempty" format:"uri-reference" doc:"With uncertain: where to ask what became of the write."`
 
+	kind   contacts.Kind
 	header http.Header
 }
 
@@ -59,7 +60,7 @@ func newProblem(kind contacts.Kind, detail string, faults ...fault) *problem {
 	t := problemTypes[kind]
 	return &problem{
 		Type: problemsPath + "/" + string(kind), Title: t.title, Status: t.status,
-		Detail: detail, Errors: faults, header: http.Header{},
+		Detail: detail, Errors: faults, kind: kind, header: http.Header{},
 	}
 }
 
@@ -122,7 +123,7 @@ func (a *api) problem(ctx context.Context, err error) *problem {
 			if domain.Kind == contacts.KindUnauthenticated {
 				level = slog.LevelDebug // whoever can reach the port can send any number of them
 			}
-			a.log.Log(ctx, level, "request not served", "kind", domain.Kind, "error", cause, "request_id", requestOf(ctx))
+			a.log.Log(ctx, level, "request not served", "kind", domain.Kind, "error", cause, "request_id", recordOf(ctx).id)
 		}
 		return fromDomain(domain)
 	case errors.As(err, &routed) && routed.Code == http.StatusNotFound:
@@ -132,7 +133,7 @@ func (a *api) problem(ctx context.Context, err error) *problem {
 	case errors.Is(err, context.Canceled):
 		return newProblem(contacts.KindUnavailable, "the request was given up") // nobody reads it
 	}
-	a.log.ErrorContext(ctx, "request failed", "error", err, "request_id", requestOf(ctx))
+	a.log.ErrorContext(ctx, "request failed", "error", err, "request_id", recordOf(ctx).id)
 	return newProblem(kindInternal, "the server failed; the request's id leads to the reason in its log")
 }
 
@@ -144,19 +145,27 @@ func (a *api) fail(c echo.Context, err error) {
 	}
 	body, err := contacts.Encode(p)
 	if err != nil {
-		a.log.ErrorContext(c.Request().Context(), "problem not encoded", "error", err, "request_id", requestOf(c.Request().Context()))
+		a.log.ErrorContext(c.Request().Context(), "problem not encoded", "error", err, "request_id", recordOf(c.Request().Context()).id)
 	}
+	recordOf(c.Request().Context()).problem = p.kind
 	maps.Copy(c.Response().Header(), p.header)
 	_ = c.Blob(p.Status, problemContent, body) // it fails when the caller has gone
 }
 
-// fromHuma is a [huma.Transformer] that gives huma's own errors, which echo the values they complain about, the shape of
-// all others. It is per API, unlike huma.NewError.
-func (a *api) fromHuma(_ huma.Context, _ string, v any) (any, error) {
-	model, ok := v.(*huma.ErrorModel)
-	if !ok {
-		return v, nil
+// fromHuma is a [huma.Transformer] that gives huma's own errors the shape of all others, and notes what is answered. It is per
+// API, unlike huma.NewError.
+func (a *api) fromHuma(ctx huma.Context, _ string, v any) (any, error) {
+	if model, ok := v.(*huma.ErrorModel); ok {
+		v = a.fromModel(model)
 	}
+	if p, ok := v.(*problem); ok {
+		recordOf(ctx.Context()).problem = p.kind
+	}
+	return v, nil
+}
+
+// fromModel returns one of huma's own errors, which echo the values they complain about, as a problem.
+func (a *api) fromModel(model *huma.ErrorModel) *problem {
 	switch model.Status {
 	case http.StatusUnprocessableEntity:
 		p := invalid()
@@ -167,16 +176,16 @@ func (a *api) fromHuma(_ huma.Context, _ string, v any) (any, error) {
 		}
 		// huma finds the unknown ones in the order of a map.
 		slices.SortFunc(p.Errors, func(a, b fault) int { return strings.Compare(a.Parameter, b.Parameter) })
-		return p, nil
+		return p
 	case http.StatusBadRequest:
-		return newProblem(kindMalformed, "expected a JSON object in the request's body"), nil
+		return newProblem(kindMalformed, "expected a JSON object in the request's body")
 	case http.StatusRequestEntityTooLarge:
-		return newProblem(kindTooLarge, tooLarge(a.maxBody)), nil
+		return newProblem(kindTooLarge, tooLarge(a.maxBody))
 	case http.StatusRequestTimeout:
-		return newProblem(kindTimeout, "the body did not arrive in time"), nil
+		return newProblem(kindTimeout, "the body did not arrive in time")
 	default:
 		p := newProblem(kindInternal, "the request could not be read")
 		p.Status = model.Status
-		return p, nil
+		return p
 	}
 }

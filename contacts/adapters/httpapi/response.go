@@ -5,7 +5,6 @@ import (
 	"strconv"
 
 	"github.com/danielgtaylor/huma/v2"
-	"github.com/google/uuid"
 
 	"contacts/contacts"
 )
@@ -38,12 +37,10 @@ func respond(status int, body []byte, headers ...string) *huma.StreamResponse {
 	}}
 }
 
-// settled answers a write: with what it made, or with the operation to ask for if it has not ended yet. The operation's id
-// goes into the request's line in the log, to be found in the worker's as well.
+// settled answers a write: with what it made, or with the operation to ask for if it has not ended yet. The operation is
+// noted for the request's lines in the logs, to be found in the worker's as well.
 func settled(r *request, operation contacts.Operation, err error, made int) (*huma.StreamResponse, error) {
-	if operation.ID != uuid.Nil {
-		r.echo.Set(operationKey, operation.ID.String())
-	}
+	recordOf(r.echo.Request().Context()).operation = operation
 	switch {
 	case err != nil:
 		return nil, err

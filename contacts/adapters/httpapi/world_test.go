@@ -18,10 +18,13 @@ import (
 	"github.com/google/uuid"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 
 	"contacts/contacts"
 	"contacts/contacts/adapters/httpapi"
 	"contacts/contacts/contactstest"
+	"contacts/platform/telemetry"
 )
 
 // world is a desk that holds commands, or fails, as a test says.
@@ -36,8 +39,14 @@ type world struct {
 
 func (w *world) options() contacts.ServiceOptions {
 	o := w.Options()
-	o.Repository, o.Changes = w, w
+	o.Repository, o.Queue, o.Changes = w, w, w
 	return o
+}
+
+// Send takes along the span that it is called in, as the queue's sender does.
+func (w *world) Send(ctx context.Context, c contacts.Command) error {
+	c.TraceParent = telemetry.TraceParent(ctx)
+	return w.Desk.Send(ctx, c)
 }
 
 func newWorld() *world {
@@ -87,20 +96,25 @@ type client struct {
 	url     string
 	metrics *prometheus.Registry
 	log     *syncBuffer
+	audit   *syncBuffer
+	spans   *tracetest.SpanRecorder
 }
 
 const maxBody = 4096
 
 func newClient(t *testing.T) *client {
 	t.Helper()
-	w, log, metrics := newWorld(), &syncBuffer{}, prometheus.NewRegistry()
-	service := contacts.NewService(w.options())
-	server := httptest.NewServer(httpapi.New(service, httpapi.Options{
+	c := &client{
+		t: t, world: newWorld(), log: &syncBuffer{}, audit: &syncBuffer{}, metrics: prometheus.NewRegistry(), spans: tracetest.NewSpanRecorder(),
+	}
+	server := httptest.NewServer(httpapi.New(contacts.NewService(c.world.options()), httpapi.Options{
 		WriteWait: time.Minute, MaxBodyBytes: maxBody, Version: "1.2.3",
-		Log: slog.New(slog.NewJSONHandler(log, nil)), Metrics: metrics,
+		Log: slog.New(slog.NewJSONHandler(c.log, nil)), Audit: slog.New(slog.NewJSONHandler(c.audit, nil)), Metrics: c.metrics,
+		Tracer: sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(c.spans)).Tracer(""),
 	}))
 	t.Cleanup(server.Close)
-	return &client{t: t, world: w, url: server.URL, metrics: metrics, log: log}
+	c.url = server.URL
+	return c
 }
 
 // reply is an answer with its body read.

@@ -53,7 +53,6 @@ func (a *api) preferred(r *request) (contacts.Write, []fault) {
 	return contacts.Write{
 		IdempotencyKey: key,
 		Wait:           preference.patience(a.writeWait),
-		TraceParent:    traceParent(r.header().Values("Traceparent")),
 	}, faults
 }
 
@@ -173,26 +172,4 @@ func splitQuoted(s string, separator byte) []string {
 		}
 	}
 	return append(parts, s[start:])
-}
-
-// traceParent returns the header Traceparent if it is as W3C Trace Context, 3.2 wants it, else "": a trace that cannot be
-// continued is no reason to refuse a request.
-func traceParent(lines []string) string {
-	if len(lines) != 1 {
-		return ""
-	}
-	value := lines[0]
-	parts := strings.SplitN(value, "-", 5)
-	if len(parts) < 4 || len(parts[0]) != 2 || len(parts[1]) != 32 || len(parts[2]) != 16 || len(parts[3]) != 2 {
-		return ""
-	}
-	hex := func(s string) bool { return strings.Trim(s, "0123456789abcdef") == "" }
-	zero := func(s string) bool { return strings.Trim(s, "0") == "" }
-	switch {
-	case !hex(parts[0]), !hex(parts[1]), !hex(parts[2]), !hex(parts[3]), zero(parts[1]), zero(parts[2]):
-		return ""
-	case parts[0] == "ff", parts[0] == "00" && len(parts) > 4, len(value) > 512:
-		return ""
-	}
-	return value
 }

@@ -240,7 +240,7 @@ func (b *batch) decide(now time.Time) ([]contacts.Outcome, error) {
 		if command.Fingerprint != "" && operation.Fingerprint == "" {
 			b.forgotten = append(b.forgotten, contacts.OperationKey{Tenant: command.Tenant, ID: command.Operation})
 		}
-		outcomes[i] = contacts.Outcome{Operation: operation, Current: current}
+		outcomes[i] = contacts.Outcome{Operation: operation, Again: applied, Current: current}
 	}
 	return outcomes, nil
 }

@@ -12,8 +12,11 @@ import (
 
 	"github.com/redis/rueidis"
 	"github.com/sony/gobreaker/v2"
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
+	"go.opentelemetry.io/otel/trace"
 
 	"contacts/platform/cache"
+	"contacts/platform/telemetry"
 )
 
 var (
@@ -113,9 +116,12 @@ func parse(rawURL string) (rueidis.ClientOption, error) {
 // Close closes the connections. End all subscriptions before; later calls return [cache.ErrUnavailable].
 func (c *Client) Close() { c.connection.close() }
 
-// ask runs call within the timeout unless the breaker is open. Every error it returns is a [cache.ErrUnavailable] that
-// wraps its cause; what says which call failed.
-func (c *Client) ask(ctx context.Context, what string, call func(context.Context, rueidis.Client) error) error {
+// ask runs call within the timeout unless the breaker is open, in a span below the one that ctx belongs to. Every error it
+// returns is a [cache.ErrUnavailable] that wraps its cause; what says which call failed. operation is Redis' command, with the
+// script's name where it runs one: the span is told no keys and no values.
+func (c *Client) ask(ctx context.Context, operation, what string, call func(context.Context, rueidis.Client) error) error {
+	ctx, span := telemetry.Child(ctx, operation, trace.SpanKindClient, semconv.DBSystemNameRedis, semconv.DBOperationName(operation))
+	defer span.End()
 	err := ctx.Err()
 	if err == nil {
 		_, err = c.breaker.Execute(func() (struct{}, error) {
@@ -129,6 +135,7 @@ func (c *Client) ask(ctx context.Context, what string, call func(context.Context
 		})
 	}
 	if err != nil {
+		telemetry.Fail(span, semconv.ErrorType(err).Value.AsString())
 		return fmt.Errorf("redis: %s: %w: %w", what, cache.ErrUnavailable, err)
 	}
 	return nil

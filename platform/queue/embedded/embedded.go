@@ -79,6 +79,19 @@ func (q *Queue) Stats(ctx context.Context) (queue.Stats, error) {
 	return queue.Stats{Waiting: counts.Total - counts.InFlight, InFlight: counts.InFlight}, nil
 }
 
+// Age is how long ago the oldest message was accepted that is not deleted yet; 0 if there is none. It returns
+// [queue.ErrUnavailable].
+func (q *Queue) Age(ctx context.Context) (time.Duration, error) {
+	var sent []int64
+	if err := q.read.WithContext(ctx).Raw(oldestSQL).Scan(&sent).Error; err != nil {
+		return 0, unavailable(err)
+	}
+	if len(sent) == 0 {
+		return 0, nil
+	}
+	return max(time.Since(time.UnixMilli(sent[0])), 0), nil
+}
+
 func unavailable(err error) error {
 	return fmt.Errorf("%w: %w", queue.ErrUnavailable, err)
 }

@@ -19,6 +19,8 @@ const (
 	countSQL = `SELECT (SELECT count(*) FROM queue_messages) AS total,
 		(SELECT count(*) FROM queue_groups WHERE token IS NOT NULL AND visible_at > ?) AS in_flight`
 
+	oldestSQL = `SELECT sent_at FROM queue_messages ORDER BY sequence LIMIT 1`
+
 	lookSQL = `SELECT EXISTS (SELECT 1 FROM queue_groups WHERE token IS NULL)
 		OR EXISTS (SELECT 1 FROM queue_groups WHERE token IS NOT NULL AND visible_at <= ?)`
 

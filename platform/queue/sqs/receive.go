@@ -12,6 +12,8 @@ import (
 	awssqs "github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 	"github.com/google/uuid"
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
+	"go.opentelemetry.io/otel/trace"
 	"golang.org/x/sync/errgroup"
 
 	"contacts/platform/queue"
@@ -118,7 +120,7 @@ func delivery(message types.Message) queue.Delivery {
 
 // Delete implements [queue.Queue].
 func (q *Queue) Delete(ctx context.Context, receipts ...string) error {
-	return inBatches(ctx, receipts, func(ctx context.Context, batch []string) ([]types.BatchResultErrorEntry, error) {
+	return q.inBatches(ctx, "DeleteMessageBatch", receipts, func(ctx context.Context, batch []string) ([]types.BatchResultErrorEntry, error) {
 		entries := make([]types.DeleteMessageBatchRequestEntry, len(batch))
 		for i, receipt := range batch {
 			entries[i] = types.DeleteMessageBatchRequestEntry{Id: aws.String(strconv.Itoa(i)), ReceiptHandle: &receipt}
@@ -135,7 +137,7 @@ func (q *Queue) Delete(ctx context.Context, receipts ...string) error {
 // was received.
 func (q *Queue) Extend(ctx context.Context, d time.Duration, receipts ...string) error {
 	seconds := wholeSeconds(d, maxVisibility)
-	return inBatches(ctx, receipts, func(ctx context.Context, batch []string) ([]types.BatchResultErrorEntry, error) {
+	return q.inBatches(ctx, "ChangeMessageVisibilityBatch", receipts, func(ctx context.Context, batch []string) ([]types.BatchResultErrorEntry, error) {
 		entries := make([]types.ChangeMessageVisibilityBatchRequestEntry, len(batch))
 		for i, receipt := range batch {
 			entries[i] = types.ChangeMessageVisibilityBatchRequestEntry{
@@ -152,8 +154,9 @@ func (q *Queue) Extend(ctx context.Context, d time.Duration, receipts ...string)
 }
 
 // inBatches makes one call for every ten receipts, several at once, and gathers what went wrong into one error.
-func inBatches(
-	ctx context.Context, receipts []string, call func(context.Context, []string) ([]types.BatchResultErrorEntry, error),
+func (q *Queue) inBatches(
+	ctx context.Context, action string, receipts []string,
+	call func(context.Context, []string) ([]types.BatchResultErrorEntry, error),
 ) error {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
@@ -163,8 +166,11 @@ func inBatches(
 	for i := range errs {
 		batch := receipts[i*maxEntries : min((i+1)*maxEntries, len(receipts))]
 		calls.Go(func() error {
+			ctx, span := q.span(ctx, action, semconv.MessagingOperationTypeSettle, trace.SpanFromContext(ctx))
+			defer span.End()
 			failed, err := call(ctx, batch)
 			if err != nil {
+				fail(span, err)
 				errs[i] = unavailable(err)
 			} else {
 				errs[i] = entryFailures(failed)

@@ -9,6 +9,8 @@ import (
 
 	awssqs "github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
+	"go.opentelemetry.io/otel/trace"
 
 	"contacts/platform/queue"
 )
@@ -32,6 +34,7 @@ const (
 // outgoing is a message that waits for its answer.
 type outgoing struct {
 	message queue.Message
+	span    trace.Span // that it is sent in
 	// result takes one error, nil for accepted. It has room for it, so that no sender waits for a caller that left.
 	result chan error
 }
@@ -44,7 +47,7 @@ func (q *Queue) Send(ctx context.Context, message queue.Message) error {
 	if err := ctx.Err(); err != nil {
 		return unavailable(err)
 	}
-	out := &outgoing{message: message, result: make(chan error, 1)}
+	out := &outgoing{message: message, span: trace.SpanFromContext(ctx), result: make(chan error, 1)}
 	select {
 	case q.outbox <- out:
 	case <-ctx.Done():
@@ -117,6 +120,12 @@ func (q *Queue) sendAll(ctx context.Context) {
 
 // sendBatch sends a batch and gives every caller its answer.
 func (q *Queue) sendBatch(ctx context.Context, batch []*outgoing) {
+	spans := make([]trace.Span, len(batch))
+	for i, out := range batch {
+		spans[i] = out.span
+	}
+	ctx, span := q.span(ctx, "SendMessageBatch", semconv.MessagingOperationTypeSend, spans...)
+	defer span.End()
 	ctx, cancel := context.WithTimeout(ctx, sendTimeout)
 	defer cancel()
 	entries := make([]types.SendMessageBatchRequestEntry, len(batch))
@@ -132,6 +141,7 @@ func (q *Queue) sendBatch(ctx context.Context, batch []*outgoing) {
 	var fate fate
 	output, err := q.client.SendMessageBatch(ctx, &awssqs.SendMessageBatchInput{QueueUrl: &q.url, Entries: entries}, fate.watch)
 	if err != nil {
+		fail(span, err)
 		failure := fate.failure(err)
 		for _, out := range batch {
 			out.result <- failure
