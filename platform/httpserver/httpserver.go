@@ -26,7 +26,8 @@ const (
 type Options struct {
 	// Addr is the host and port to listen on; port 0 chooses a free one.
 	Addr string
-	// Handler answers the requests.
+	// Handler answers the requests. Headers that it does not set are the usual ones: no cache keeps an answer, and browsers do
+	// nothing with it but show it.
 	Handler http.Handler
 	// AnswerTimeout is how long a request may take from the end of its headers to the last byte of its answer; 0: one
 	// minute. It must be longer than all that a handler may wait for: what is written later is lost with the connection.
@@ -60,7 +61,7 @@ func Listen(ctx context.Context, o Options) (*Server, error) {
 		listener: listener,
 		grace:    cmp.Or(o.Grace, defaultGrace),
 		server: &http.Server{
-			Handler:           o.Handler,
+			Handler:           withHeaders(o.Handler),
 			ReadHeaderTimeout: readHeaderTimeout,
 			ReadTimeout:       readTimeout,
 			WriteTimeout:      cmp.Or(o.AnswerTimeout, defaultAnswerTimeout),

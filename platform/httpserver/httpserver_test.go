@@ -76,6 +76,49 @@ func TestServer_Serve(t *testing.T) {
 	require.Error(t, err, "it listens no more")
 }
 
+func TestServer_Headers(t *testing.T) {
+	t.Parallel()
+	url, _ := start(t, httpserver.Options{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/own" {
+			w.Header().Set("Cache-Control", "private, no-cache")
+			w.Header().Add("Content-Security-Policy", "sandbox")
+		}
+		w.WriteHeader(http.StatusTeapot)
+	})})
+	head := func(path, forwarded string) http.Header {
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url+path, nil)
+		require.NoError(t, err)
+		if forwarded != "" {
+			request.Header.Set("X-Forwarded-Proto", forwarded)
+		}
+		response, err := http.DefaultTransport.RoundTrip(request)
+		require.NoError(t, err)
+		require.NoError(t, response.Body.Close())
+		response.Header.Del("Date")
+		response.Header.Del("Content-Length")
+		return response.Header
+	}
+	usual := http.Header{
+		"Cache-Control":                {"no-store"},
+		"Content-Security-Policy":      {"default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"},
+		"Cross-Origin-Opener-Policy":   {"same-origin"},
+		"Cross-Origin-Resource-Policy": {"same-origin"},
+		"Permissions-Policy":           {"camera=(), geolocation=(), microphone=()"},
+		"Referrer-Policy":              {"no-referrer"},
+		"X-Content-Type-Options":       {"nosniff"},
+		"X-Frame-Options":              {"DENY"},
+	}
+	require.Equal(t, usual, head("/", ""))
+	own := head("/own", "")
+	require.Equal(t, "private, no-cache", own.Get("Cache-Control"))
+	require.Equal(t, append(usual["Content-Security-Policy"], "sandbox"), own["Content-Security-Policy"])
+	require.Equal(t, usual, head("/", "http"), "what one answer says for itself stays with it")
+	for _, forwarded := range []string{"https", "HTTPS", "https, http"} {
+		require.Equal(t, "max-age=31536000", head("/", forwarded).Get("Strict-Transport-Security"), forwarded)
+	}
+	require.Empty(t, head("/", "http, https").Get("Strict-Transport-Security"))
+}
+
 func TestListen_AddressInUse(t *testing.T) {
 	t.Parallel()
 	first, err := httpserver.Listen(t.Context(), httpserver.Options{Addr: loopback, Handler: http.NotFoundHandler()})

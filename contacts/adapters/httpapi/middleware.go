@@ -100,17 +100,6 @@ func knownMethod(method string) string {
 	return "other"
 }
 
-// secure sends the headers that keep browsers from making anything else of an answer than what it is.
-func secure(next echo.HandlerFunc) echo.HandlerFunc {
-	return func(c echo.Context) error {
-		header := c.Response().Header()
-		header.Set("X-Content-Type-Options", "nosniff")
-		header.Set("Referrer-Policy", "no-referrer")
-		header.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
-		return next(c)
-	}
-}
-
 // recoverPanics turns a panic into an error, but for the one by which a handler breaks off its answer on purpose.
 func (a *api) recoverPanics(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) (err error) {

@@ -47,6 +47,7 @@ func serveReference(e *echo.Echo, document *huma.OpenAPI) {
 	policy := contentPolicy(page)
 	show := func(c echo.Context) error {
 		c.Response().Header().Set("Content-Security-Policy", policy)
+		c.Response().Header().Set("Cache-Control", "no-cache") // its files have tags
 		page.ServeHTTP(c.Response(), c.Request())
 		return nil
 	}
@@ -55,20 +56,25 @@ func serveReference(e *echo.Echo, document *huma.OpenAPI) {
 	e.Match(methods, "/", func(c echo.Context) error { return c.Redirect(http.StatusFound, referencePath) })
 }
 
-var inlineScript = regexp.MustCompile(`(?s)<script>(.*?)</script>`)
-
-// contentPolicy lets the page run its own scripts, and talk to this server only. Scripts inside of the page are allowed
-// by their hashes; Swagger UI sets styles on elements, which hashes cannot allow.
+// contentPolicy lets the page run its own scripts, apply its own styles and talk to this server, and nothing else. What stands
+// inside of the page is allowed by its hash. Swagger UI sets the styles of elements by script, which no policy forbids; its icons
+// are data in its style sheet.
 func contentPolicy(page http.Handler) string {
 	shown := &pageBuffer{header: http.Header{}}
 	page.ServeHTTP(shown, &http.Request{Method: http.MethodGet, URL: &url.URL{Path: referencePath}})
-	scripts := []string{"script-src 'self'"}
-	for _, script := range inlineScript.FindAllSubmatch(shown.Bytes(), -1) {
-		sum := sha256.Sum256(script[1])
-		scripts = append(scripts, "'sha256-"+base64.StdEncoding.EncodeToString(sum[:])+"'")
+	return "default-src 'none'; script-src 'self'" + hashes(shown.Bytes(), "script") + "; style-src 'self'" + hashes(shown.Bytes(), "style") +
+		"; img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+}
+
+// hashes returns the sources that allow what stands in the page's elements of a name.
+func hashes(page []byte, element string) string {
+	inline := regexp.MustCompile("(?s)<" + element + ">(.*?)</" + element + ">")
+	var sources strings.Builder
+	for _, match := range inline.FindAllSubmatch(page, -1) {
+		sum := sha256.Sum256(match[1])
+		sources.WriteString(" 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'")
 	}
-	return "default-src 'self'; " + strings.Join(scripts, " ") +
-		"; style-src 'self' 'unsafe-inline'; img-src 'self' data:; base-uri 'none'; frame-ancestors 'none'"
+	return sources.String()
 }
 
 // pageBuffer keeps a page as it is written.
