@@ -135,8 +135,11 @@ func (a *api) remove(ctx context.Context, in *removeRequest) (*huma.StreamRespon
 		return nil, err
 	}
 	remove := a.service.Delete
-	if in.Erase {
+	switch query := in.echo.QueryParams(); {
+	case in.Erase:
 		remove = a.service.Erase
+	case query.Has("erase") && query.Get("erase") == "": // which huma takes for nothing: a person would not be erased
+		return nil, invalid(fault{Parameter: "erase", Detail: "expected true or false"})
 	}
 	operation, err := remove(ctx, callerOf(ctx), id, write)
 	return settled(&in.request, operation, err, http.StatusNoContent)

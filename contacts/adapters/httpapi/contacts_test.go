@@ -139,9 +139,11 @@ func TestAPI_Erase(t *testing.T) {
 	created := c.do(http.MethodPost, "/v1/contacts", jane, "Idempotency-Key", `"k1"`)
 	require.Equal(t, http.StatusCreated, created.StatusCode, created.body)
 	path := created.Header.Get("Location")
-	unclear := c.do(http.MethodDelete, path+"?erase=perhaps", "")
-	require.Equal(t, http.StatusUnprocessableEntity, unclear.StatusCode)
-	require.Contains(t, unclear.body, `"parameter":"erase"`)
+	for _, query := range []string{"?erase=perhaps", "?erase=", "?erase"} {
+		unclear := c.do(http.MethodDelete, path+query, "")
+		require.Equal(t, http.StatusUnprocessableEntity, unclear.StatusCode, query)
+		require.Contains(t, unclear.body, `"parameter":"erase"`)
+	}
 	require.Equal(t, http.StatusNoContent, c.do(http.MethodDelete, path+"?erase=false", "").StatusCode)
 	require.Equal(t, http.StatusNotFound, c.do(http.MethodDelete, path, "").StatusCode)
 	for range 2 {
