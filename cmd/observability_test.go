@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
@@ -49,6 +50,43 @@ func TestObservability_NamesExist(t *testing.T) {
 	for where, query := range queries {
 		require.Empty(t, measured.unknown(query), "%s: %s", where, query)
 	}
+}
+
+// What has happened can be seen: what became of writes, what is saturated, what waits.
+func TestObservability_Measures(t *testing.T) {
+	t.Parallel()
+	inBothModes(t, func(t *testing.T, s *system) {
+		s.start(t)
+		response, body := request(t, http.MethodPost, s.url+"/v1/contacts", `{"first_name":"Jane"}`)
+		require.Equal(t, http.StatusCreated, response.StatusCode, body)
+		response, body = request(t, http.MethodPatch, s.url+response.Header.Get("Location"), `{"first_name":"John"}`, "If-Match", `"7"`)
+		require.Equal(t, http.StatusPreconditionFailed, response.StatusCode, body)
+		want := []string{
+			`http_request_duration_seconds_count{method="POST",route="/v1/contacts",status="201"} 1`,
+			`http_requests_in_flight{route="/v1/contacts"} 0`,
+			`http_problems_total{kind="stale-version"} 1`,
+			`http_problems_total{kind="internal"} 0`,
+			`contacts_operations_total{command="create",outcome="succeeded"} 1`,
+			`contacts_operations_total{command="merge",outcome="stale-version"} 1`,
+			`contacts_operations_total{command="delete",outcome="succeeded"} 0`,
+			`contacts_command_failures_total{reason="command"} 0`,
+			`contacts_parked_commands 0`,
+		}
+		if s.worker {
+			want = append(want, `contacts_cache_trusted 1`, `go_sql_max_open_connections{db_name="main"} 20`, `go_sql_max_open_connections{db_name="keeper"} 1`)
+		} else {
+			want = append(want, `contacts_queue_oldest_message_age_seconds 0`, `go_sql_max_open_connections{db_name="write"} 1`, `go_sql_max_open_connections{db_name="read"} 8`)
+		}
+		var all string
+		require.Eventually(t, func() bool {
+			all = ""
+			for _, admin := range s.admins {
+				_, text := request(t, http.MethodGet, admin+"/metrics", "")
+				all += text
+			}
+			return !slices.ContainsFunc(want, func(line string) bool { return !strings.Contains(all, "\n"+line+"\n") })
+		}, 30*time.Second, 50*time.Millisecond, "what is to be there is %s", strings.Join(want, "\n"))
+	})
 }
 
 // names are the metrics that there are, each with its labels.

@@ -58,6 +58,45 @@ func TestQueue_Reopen_KeepsMessages(t *testing.T) {
 	require.Equal(t, queue.Stats{Waiting: 1, InFlight: 2}, stats)
 }
 
+// The age is that of the oldest message which is not deleted, whoever has it.
+func TestQueue_Age(t *testing.T) {
+	t.Parallel()
+	q := open(t, newFile(t), long)
+	age := func() time.Duration {
+		t.Helper()
+		age, err := q.Age(t.Context())
+		require.NoError(t, err)
+		return age
+	}
+	// between reports whether an age is that of what was sent between two times, which are kept in milliseconds.
+	between := func(from, to time.Time) {
+		t.Helper()
+		asked := time.Now()
+		got := age()
+		require.GreaterOrEqual(t, got, asked.Sub(to))
+		require.LessOrEqual(t, got, time.Since(from)+time.Millisecond)
+	}
+	require.Zero(t, age())
+	first := time.Now()
+	require.NoError(t, q.Send(t.Context(), message("a", "1")))
+	firstSent := time.Now()
+	time.Sleep(20 * time.Millisecond)
+	second := time.Now()
+	require.NoError(t, q.Send(t.Context(), message("b", "2")))
+	secondSent := time.Now()
+	between(first, firstSent)
+	deliveries, err := q.Receive(t.Context(), 1, patience)
+	require.NoError(t, err)
+	require.Equal(t, "1", string(deliveries[0].Body))
+	between(first, firstSent)
+	require.NoError(t, q.Delete(t.Context(), deliveries[0].Receipt))
+	between(second, secondSent)
+	deliveries, err = q.Receive(t.Context(), 1, patience)
+	require.NoError(t, err)
+	require.NoError(t, q.Delete(t.Context(), deliveries[0].Receipt))
+	require.Zero(t, age())
+}
+
 func TestQueue_Close_Refuses(t *testing.T) {
 	t.Parallel()
 	q := open(t, newFile(t), long)
