@@ -5,6 +5,8 @@ package contacts
 
 import (
 	"encoding/json"
+	"fmt"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -15,6 +17,19 @@ type Tenant string
 
 // DefaultTenant is the only tenant while authentication is off.
 const DefaultTenant Tenant = "default"
+
+// maxTenant is how long a tenant's name may be, in characters.
+const maxTenant = 128
+
+// Validate says what a tenant's name has to be: 1 to 128 visible ASCII characters (0x21 to 0x7E), so that a space can stand between
+// names. Whoever takes a tenant from outside has to ask; the error does not show the name.
+func (t Tenant) Validate() error {
+	invisible := func(r rune) bool { return r <= ' ' || r > '~' }
+	if t == "" || len(t) > maxTenant || strings.ContainsFunc(string(t), invisible) {
+		return fmt.Errorf("expected a tenant's name of 1 to %d visible ASCII characters, without spaces", maxTenant)
+	}
+	return nil
+}
 
 // Fields are what people fill in of a contact. The JSON names are the API's.
 //
