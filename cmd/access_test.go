@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"io/fs"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -394,7 +395,10 @@ func TestEndToEnd_Keys_DatabaseOutage(t *testing.T) {
 	server, err := servertest.StartPostgres(t.Context())
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, server.Stop()) })
-	s.env = append(s.env, "CONTACTS_DATABASE_URL="+server.URL)
+	app, err := url.Parse(server.URL)
+	require.NoError(t, err)
+	app.User = url.User("contacts_app")
+	s.env = append(s.env, "CONTACTS_DATABASE_URL="+app.String(), "CONTACTS_DATABASE_OWNER_URL="+server.URL)
 	migrated := run(t, s.folder, s.env, "migrate")
 	require.Zero(t, migrated.status, migrated.stderr)
 	s.start(t)

@@ -94,6 +94,10 @@ func openApp(ctx context.Context, settings *config.Config, o options) (_ *app, e
 		return nil, fmt.Errorf("open database.url: %w", err)
 	}
 	a.closers = append(a.closers, a.db.Close)
+	if err := a.db.CheckRowSecurity(ctx, sqlstore.TenantTables()...); err != nil {
+		return nil, fmt.Errorf("database.url: expected a role that row-level security binds, as `contacts migrate` makes it "+
+			"when database.owner_url names the owner: %w", err)
+	}
 	for name, pool := range a.db.Pools() {
 		a.metrics.watchPool(name, pool)
 	}
@@ -203,9 +207,9 @@ func (a *app) prepareSchema(ctx context.Context) error {
 	if a.settings.Embedded() {
 		err = schema.Up(ctx)
 	}
-	status, statusErr := schema.Status()
+	status, statusErr := schema.Status(ctx)
 	if err := errors.Join(err, statusErr, schema.Close()); err != nil {
-		return err
+		return fmt.Errorf("open database.url: %w", err)
 	}
 	switch {
 	case status.Dirty:

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"database/sql"
 	"encoding/json"
 	"io"
 	"math/rand/v2"
@@ -263,9 +262,7 @@ func TestEndToEnd_StalledWorker(t *testing.T) {
 	s := production(t)
 	s.start(t)
 	stalled := s.processes[1]
-	db, err := sql.Open("pgx", s.variable("CONTACTS_DATABASE_URL"))
-	require.NoError(t, err)
-	defer func() { require.NoError(t, db.Close()) }()
+	db := s.database(t)
 	made, err := s.client().Create(t.Context(), contactstest.Jane(t), waiting())
 	require.NoError(t, err)
 
@@ -342,9 +339,7 @@ func TestEndToEnd_WhereItIs(t *testing.T) {
 	made, err := s.client().Create(t.Context(), contactstest.Jane(t), waiting())
 	require.NoError(t, err)
 
-	db, err := sql.Open("pgx", s.variable("CONTACTS_DATABASE_URL"))
-	require.NoError(t, err)
-	defer func() { require.NoError(t, db.Close()) }()
+	db := s.database(t)
 	var first, email string
 	require.NoError(t, db.QueryRowContext(t.Context(),
 		"SELECT first_name, email FROM contacts WHERE tenant_id = 'default' AND id = $1", made.Contact).Scan(&first, &email))
@@ -509,19 +504,41 @@ func TestCommand_MigrateNeedsOnlyTheDatabase(t *testing.T) {
 	t.Parallel()
 	got := run(t, t.TempDir(), []string{"CONTACTS_DATABASE_URL=" + databasetest.New(t, database.Postgres)}, "migrate")
 	require.Zero(t, got.status, got.stderr)
+	got = run(t, t.TempDir(), []string{"CONTACTS_DATABASE_OWNER_URL=postgres://owner@localhost/contacts"}, "migrate")
+	require.Equal(t, 2, got.status)
+	require.Contains(t, got.stderr, "database.owner_url: ")
 }
 
 func TestCommand_OldSchemaIsRefused(t *testing.T) {
 	t.Parallel()
 	s := production(t)
 	require.Zero(t, run(t, s.folder, s.env, "migrate", "down", "1").status)
-	require.Equal(t, "schema version 7 of 8\n", run(t, s.folder, s.env, "migrate", "status").stdout)
+	require.Equal(t, "schema version 9 of 10\n", run(t, s.folder, s.env, "migrate", "status").stdout)
 	for _, name := range []string{"serve", "worker", "seed"} {
 		got := run(t, s.folder, s.env, name)
 		require.Equal(t, 1, got.status, name)
 		require.Contains(t, got.stderr, "contacts migrate")
 	}
-	require.Equal(t, "schema version 8 of 8\n", run(t, s.folder, s.env, "migrate", "up").stdout)
+	require.Equal(t, "schema version 10 of 10\n", run(t, s.folder, s.env, "migrate", "up").stdout)
+}
+
+// Whoever could see past row-level security, or turn it off, is no role for the program.
+func TestCommand_RoleThatSeesEverythingIsRefused(t *testing.T) {
+	t.Parallel()
+	s := production(t)
+	owner := s.variable("CONTACTS_DATABASE_OWNER_URL")
+	for role, address := range map[string]string{"owns the table": owner, "is a superuser": databasetest.Superuser(t, owner)} {
+		for _, name := range []string{"serve", "worker", "seed"} {
+			got := run(t, s.folder, append(s.env, "CONTACTS_DATABASE_URL="+address), name)
+			require.Equal(t, 1, got.status, name)
+			require.Contains(t, got.stderr, "database.url: ", name)
+			require.Contains(t, got.stderr, role, name)
+			require.Contains(t, got.stderr, "database.owner_url", name)
+		}
+		got := run(t, s.folder, append(s.env, "CONTACTS_DATABASE_URL="+address), "migrate")
+		require.Equal(t, 1, got.status)
+		require.Contains(t, got.stderr, "expected another role")
+	}
 }
 
 func TestCommand_WorkerHasNothingToDoWhenEmbedded(t *testing.T) {
@@ -597,9 +614,7 @@ func TestEndToEnd_LockedRow(t *testing.T) {
 	t.Parallel()
 	s := production(t)
 	s.start(t)
-	db, err := sql.Open("pgx", s.variable("CONTACTS_DATABASE_URL"))
-	require.NoError(t, err)
-	defer func() { require.NoError(t, db.Close()) }()
+	db := s.database(t)
 	var locked []contacts.Operation
 	tx, err := db.BeginTx(t.Context(), nil)
 	require.NoError(t, err)

@@ -317,9 +317,7 @@ func eraseInProduction(t *testing.T, p *person) {
 	address := p.variable("CONTACTS_QUEUE_URL")
 	q, dead := openQueue(t, address), openQueue(t, sqs.DeadLetterURL(address))
 	p.park(q)
-	db, err := sql.Open("pgx", p.variable("CONTACTS_DATABASE_URL"))
-	require.NoError(t, err)
-	defer func() { require.NoError(t, db.Close()) }()
+	db := p.database(t)
 	p.drawn(db, "SELECT fingerprint FROM operations WHERE contact_id = $1 AND fingerprint <> ''")
 
 	// Commands that wait: the first one in the dead-letter queue.
@@ -345,7 +343,7 @@ func eraseInProduction(t *testing.T, p *person) {
 	places := func() map[string][]byte {
 		t.Helper()
 		places := map[string][]byte{
-			"dump": dump(t, p.variable("CONTACTS_DATABASE_URL")), "data files": dataFiles(t, db), "Redis": snapshot(t, redis),
+			"dump": dump(t, databasetest.Superuser(t, p.variable("CONTACTS_DATABASE_URL"))), "data files": dataFiles(t, db), "Redis": snapshot(t, redis),
 			"queue": p.messages(address), "dead-letter queue": p.messages(sqs.DeadLetterURL(address)),
 		}
 		require.Contains(t, string(places["dump"]), p.id.String())

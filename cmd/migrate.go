@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"strconv"
@@ -14,7 +15,13 @@ import (
 
 func newMigrate() *cobra.Command {
 	up := func(command *cobra.Command, _ []string) error {
-		return withSchema(command, func(schema *database.Schema) error { return schema.Up(command.Context()) })
+		return withSchema(command, func(schema *database.Schema, settings *config.Config) error {
+			err := schema.Up(command.Context())
+			if err == nil && settings.Database.OwnerURL != "" {
+				err = schema.Admit(command.Context(), settings.Database.URL)
+			}
+			return err
+		})
 	}
 	migrate := &cobra.Command{
 		Use:   "migrate",
@@ -33,7 +40,7 @@ func newMigrate() *cobra.Command {
 				if err != nil || n < 1 {
 					return usageError{errors.New("expected N to be a number of migrations, 1 or more")}
 				}
-				return withSchema(command, func(schema *database.Schema) error { return schema.Down(command.Context(), n) })
+				return withSchema(command, func(schema *database.Schema, _ *config.Config) error { return schema.Down(command.Context(), n) })
 			},
 		},
 		&cobra.Command{
@@ -41,27 +48,27 @@ func newMigrate() *cobra.Command {
 			Short: "Show which migrations have been applied",
 			Args:  usage(cobra.NoArgs),
 			RunE: func(command *cobra.Command, _ []string) error {
-				return withSchema(command, func(*database.Schema) error { return nil })
+				return withSchema(command, func(*database.Schema, *config.Config) error { return nil })
 			},
 		},
 	)
 	return migrate
 }
 
-// withSchema does something with the schema of the configured database, and prints what state it is in then.
-func withSchema(command *cobra.Command, do func(*database.Schema) error) error {
+// withSchema does something with the schema of the configured database, as its owner, and prints what state it is in then.
+func withSchema(command *cobra.Command, do func(*database.Schema, *config.Config) error) error {
 	settings, err := config.Load(command.Flags())
 	if err != nil {
 		return err
 	}
-	schema, err := database.OpenSchema(settings.Database.URL, migrations.Files)
+	schema, err := database.OpenSchema(cmp.Or(settings.Database.OwnerURL, settings.Database.URL), migrations.Files)
 	if err != nil {
 		return err
 	}
-	err = do(schema)
+	err = do(schema, settings)
 	if err == nil {
 		var status database.Status
-		if status, err = schema.Status(); err == nil {
+		if status, err = schema.Status(command.Context()); err == nil {
 			fmt.Fprintf(command.OutOrStdout(), "schema version %d of %d%s\n", status.Version, status.Latest,
 				map[bool]string{true: ", which failed half-way: mend it by hand"}[status.Dirty])
 		}

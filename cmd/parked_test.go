@@ -1,7 +1,6 @@
 package cmd_test
 
 import (
-	"database/sql"
 	"fmt"
 	"os"
 	"strings"
@@ -20,9 +19,7 @@ func TestCommand_ParkedAndReplayed(t *testing.T) {
 	t.Parallel()
 	s := production(t)
 	s.start(t)
-	db, err := sql.Open("pgx", s.variable("CONTACTS_DATABASE_URL"))
-	require.NoError(t, err)
-	defer func() { require.NoError(t, db.Close()) }()
+	db := s.database(t)
 	made, err := s.client().Create(t.Context(), contactstest.Jane(t), waiting())
 	require.NoError(t, err)
 	_, err = db.ExecContext(t.Context(), "ALTER TABLE contacts ADD CONSTRAINT mistake CHECK (nickname <> 'Janie')")

@@ -3,6 +3,7 @@ package cmd_test
 import (
 	"bufio"
 	"bytes"
+	"database/sql"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -218,8 +219,9 @@ func production(t *testing.T) *system {
 	s.worker = true
 	endpoint, err := url.Parse(server(t, "CONTACTS_TEST_SQS_URL"))
 	require.NoError(t, err)
+	owner := databasetest.New(t, database.Postgres)
 	s.env = append(s.env,
-		"CONTACTS_DATABASE_URL="+databasetest.New(t, database.Postgres),
+		"CONTACTS_DATABASE_URL="+databasetest.App(owner), "CONTACTS_DATABASE_OWNER_URL="+owner,
 		"CONTACTS_CACHE_URL="+server(t, "CONTACTS_TEST_REDIS_URL"),
 		// The emulator calls its queues so, wherever it listens.
 		"CONTACTS_QUEUE_URL=http://sqs.us-east-1.localhost:"+endpoint.Port()+"/000000000000/e2e-"+uuid.NewString()+".fifo",
@@ -239,6 +241,15 @@ func server(t *testing.T, variable string) string {
 	address := os.Getenv(variable)
 	require.NotEmpty(t, address, "%s is not set: run the tests with `make test`, which starts the servers", variable)
 	return address
+}
+
+// database opens the system's PostgreSQL database behind its back, as somebody who sees everything.
+func (s *system) database(t *testing.T) *sql.DB {
+	t.Helper()
+	db, err := sql.Open("pgx", databasetest.Superuser(t, s.variable("CONTACTS_DATABASE_URL")))
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, db.Close()) })
+	return db
 }
 
 // variable returns the value of one of the variables that the system's processes have.

@@ -2,7 +2,6 @@ package cmd_test
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"os"
@@ -85,9 +84,7 @@ func TestCommand_RedriveBrokenOff(t *testing.T) {
 		stats, err := q.Stats(t.Context())
 		return err == nil && stats == queue.Stats{}
 	}, 30*time.Second, 20*time.Millisecond)
-	db, err := sql.Open("pgx", s.variable("CONTACTS_DATABASE_URL"))
-	require.NoError(t, err)
-	defer func() { require.NoError(t, db.Close()) }()
+	db := s.database(t)
 	var versions int
 	require.NoError(t, db.QueryRowContext(t.Context(), "SELECT count(*) FROM contact_changes").Scan(&versions))
 	require.Equal(t, 1+patches, versions, "one effect each")

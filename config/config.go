@@ -16,9 +16,12 @@ import (
 
 // Config is the settings, checked.
 type Config struct {
-	Database struct{ URL string }
-	Cache    struct{ URL string }
-	Queue    struct {
+	Database struct {
+		URL      string
+		OwnerURL string // "": URL
+	}
+	Cache struct{ URL string }
+	Queue struct {
 		URL        string
 		Visibility time.Duration
 		PollWait   time.Duration
@@ -139,6 +142,9 @@ func Load(flags *pflag.FlagSet) (*Config, error) {
 		if err := s.load(v, flags.Changed(s.flag())); err != nil {
 			problems = append(problems, fmt.Errorf("%s: %w", s.key, err))
 		}
+	}
+	if config.Database.OwnerURL != "" && strings.HasPrefix(config.Database.URL, "sqlite://") { // in every command
+		problems = append(problems, errors.New("database.owner_url: expected none with a sqlite:// database.url: only PostgreSQL has roles"))
 	}
 	if len(problems) > 0 {
 		return nil, &Error{problems}

@@ -127,6 +127,10 @@ func TestLoad_Contradictions(t *testing.T) {
 	require.ErrorContains(t, err, "cache.url: ")
 	_, err = load(t, "--database-url", "postgres://localhost/contacts")
 	require.ErrorContains(t, err, "queue.url: embedded://")
+	_, err = load(t, "--database-owner-url", "postgres://owner@localhost/contacts")
+	require.ErrorContains(t, err, "database.owner_url: expected none")
+	_, err = load(t, "--database-owner-url", "sqlite://x")
+	require.ErrorContains(t, err, "database.owner_url: expected a URL that begins with one of postgres://")
 	_, err = load(t, "--admin-addr", "127.0.0.1:8000")
 	require.ErrorContains(t, err, "admin.addr: ")
 	_, err = load(t, "--queue-url", "http://127.0.0.1:1/1/a.fifo", "--queue-visibility", "6s")
@@ -196,9 +200,12 @@ func TestLoad_PollWaitFitsIntoAStop(t *testing.T) {
 
 func TestLoad_SecretFromFile(t *testing.T) {
 	t.Setenv("CONTACTS_DATABASE_URL_FILE", file(t, "postgres://u:p%40ss@db/contacts\n"))
+	t.Setenv("CONTACTS_DATABASE_OWNER_URL_FILE", file(t, "postgres://o:p@db/contacts"))
 	got, err := load(t, "--queue-url", "http://127.0.0.1:1/1/a.fifo")
 	require.NoError(t, err)
 	require.Equal(t, "postgres://u:p%40ss@db/contacts", got.Database.URL)
+	require.Equal(t, "postgres://o:p@db/contacts", got.Database.OwnerURL)
+	require.NoError(t, os.Unsetenv("CONTACTS_DATABASE_OWNER_URL_FILE"))
 
 	got, err = load(t, "--database-url", "sqlite://flag")
 	require.NoError(t, err)

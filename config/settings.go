@@ -38,6 +38,10 @@ func settings(c *Config) []setting {
 			location(&c.Database.URL, "sqlite", "postgres", "postgresql"),
 		},
 		{
+			"database.owner_url", "", "PostgreSQL: as whom `contacts migrate` connects, which makes the role of database.url; none: as that role", true,
+			optional(location(&c.Database.OwnerURL, "postgres", "postgresql")),
+		},
+		{
 			"cache.url", memoryCache, "cache: memory://, redis://… or rediss://…", true,
 			location(&c.Cache.URL, "memory", "redis", "rediss"),
 		},
@@ -94,6 +98,16 @@ func location(target *string, schemes ...string) func(string) error {
 		}
 		*target = text
 		return nil
+	}
+}
+
+// optional accepts nothing, too.
+func optional(set func(string) error) func(string) error {
+	return func(text string) error {
+		if text == "" {
+			return nil
+		}
+		return set(text)
 	}
 }
 

@@ -7,7 +7,8 @@ import (
 	"github.com/google/uuid"
 )
 
-// Repository answers questions about the committed state. Every method sees all that was committed before it was called.
+// Repository answers questions about the committed state. Every method sees all that was committed before it was called, of the
+// tenant that it is given, without which it cannot be called: see [Tenant.Validate].
 // Errors are an [Error] of [KindUnavailable] when the database cannot be asked, or the context's.
 type Repository interface {
 	// Document returns one contact. One that is not there, or deleted, is no error but a state.
@@ -25,7 +26,7 @@ type Repository interface {
 // Ledger applies commands to the committed state.
 type Ledger interface {
 	// Apply applies the commands in one transaction: all of them are committed, or none. No two may be of one contact, nor
-	// of one operation. A command whose operation has been applied before changes nothing. For each command it returns
+	// of one operation; each has to have a valid tenant. A command whose operation has been applied before changes nothing. For each command it returns
 	// the outcome, in the commands' order; what the domain refuses is an outcome too.
 	//
 	// An [Erase] that the domain does not refuse also removes, for good, all documents of the contact from the changes, and its

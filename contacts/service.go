@@ -111,6 +111,9 @@ func (s *Service) Erase(ctx context.Context, caller Caller, id uuid.UUID, write 
 
 // submit sends the command and waits for its operation's end. target is the part of the request that names the contact.
 func (s *Service) submit(ctx context.Context, caller Caller, command Command, target string, write Write) (Operation, error) {
+	if err := caller.Tenant.Validate(); err != nil { // or it would be accepted, and could never be applied
+		return Operation{}, err
+	}
 	command.Tenant = caller.Tenant
 	command.AcceptedAt = s.now().UTC().Truncate(time.Microsecond)
 	command.IfMatch = write.IfMatch

@@ -125,6 +125,15 @@ func TestService_InvalidIsNotSent(t *testing.T) {
 	require.Empty(t, d.Sent())
 }
 
+func TestService_NoTenantIsNotSent(t *testing.T) {
+	d, service := newDesk()
+	for _, tenant := range []contacts.Tenant{"", "two names"} {
+		_, err := service.Create(t.Context(), contacts.Caller{Tenant: tenant}, contactstest.Jane(t), wait)
+		require.ErrorContains(t, err, "tenant")
+	}
+	require.Empty(t, d.Sent())
+}
+
 func TestService_IdempotencyKey(t *testing.T) {
 	keyed := contacts.Write{Wait: wait.Wait, IdempotencyKey: "k1"}
 	d, service := newDesk()

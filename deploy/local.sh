@@ -4,10 +4,10 @@
 set -euo pipefail
 port=${CONTACTS_TEST_SQS_URL##*:}
 export AWS_ENDPOINT_URL_SQS=$CONTACTS_TEST_SQS_URL AWS_REGION=us-east-1 AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test
-export CONTACTS_DATABASE_URL=$CONTACTS_TEST_POSTGRES_URL CONTACTS_CACHE_URL=$CONTACTS_TEST_REDIS_URL
+export CONTACTS_DATABASE_URL=${CONTACTS_TEST_POSTGRES_URL/postgres@/contacts@} CONTACTS_CACHE_URL=$CONTACTS_TEST_REDIS_URL
 export CONTACTS_QUEUE_URL=http://sqs.us-east-1.localhost:$port/000000000000/contacts-commands.fifo
 
-bin/contacts migrate
+CONTACTS_DATABASE_OWNER_URL=$CONTACTS_TEST_POSTGRES_URL bin/contacts migrate
 bin/contacts worker --create-queue --admin-addr 127.0.0.1:9091 &
 worker=$!
 bin/contacts serve --create-queue &

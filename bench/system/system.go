@@ -52,7 +52,7 @@ type Options struct {
 type System struct {
 	Targets  []*Target
 	Replicas []*Target // the serve processes
-	Database string    // URL
+	Database string    // URL; on PostgreSQL a superuser's, who sees all tenants' rows
 	Cache    string    // URL; "" where the cache is in the process
 	HTTP     *http.Client
 	Binary   string
@@ -109,7 +109,7 @@ func Start(ctx context.Context, o Options) (*System, error) {
 	}
 	s.Env = append(s.Env, o.Env...)
 	migrate := exec.CommandContext(ctx, s.Binary, "migrate")
-	migrate.Env = s.Env
+	migrate.Env = append(slices.Clip(s.Env), "CONTACTS_DATABASE_OWNER_URL="+s.Database)
 	if output, err := migrate.CombinedOutput(); err != nil {
 		return s, fmt.Errorf("migrate: %w\n%s", err, output)
 	}
@@ -146,7 +146,7 @@ func (s *System) startServers(ctx context.Context, settings []string) error {
 	s.Targets = append(s.Targets, &Target{Name: "sqs", Kind: "sqs", Server: sqs})
 	s.Database, s.Cache = postgres.URL, redis.URL
 	s.Env = append(s.Env,
-		"CONTACTS_DATABASE_URL="+postgres.URL,
+		"CONTACTS_DATABASE_URL="+strings.Replace(postgres.URL, "postgres@", "contacts@", 1),
 		"CONTACTS_CACHE_URL="+redis.URL,
 		// The emulator calls its queues so, wherever it listens.
 		"CONTACTS_QUEUE_URL="+strings.Replace(sqs.URL, "127.0.0.1", "sqs.us-east-1.localhost", 1)+"/000000000000/crash.fifo",

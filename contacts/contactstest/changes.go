@@ -64,6 +64,8 @@ func testChangeKinds(t *testing.T, store ChangingStore) {
 	require.Empty(t, none)
 	_, err = store.Changes(t.Context(), l.tenant, contacts.ChangePosition{Commit: 1 << 62, Sequence: 1 << 62}, 2)
 	require.True(t, contacts.IsKind(err, contacts.KindExpired), "the place is of another database: %v", err)
+	_, err = store.Changes(t.Context(), "", contacts.ChangePosition{}, 2)
+	require.ErrorContains(t, err, "tenant")
 	strange, err := store.Changes(t.Context(), NewTenant(), contacts.ChangePosition{}, 2)
 	require.NoError(t, err)
 	require.Empty(t, strange)

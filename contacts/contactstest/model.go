@@ -50,6 +50,9 @@ func (m *Model) Document(ctx context.Context, tenant contacts.Tenant, id uuid.UU
 	if ctx.Err() != nil {
 		return contacts.Document{}, ctx.Err()
 	}
+	if err := tenant.Validate(); err != nil {
+		return contacts.Document{}, err
+	}
 	return m.document(key{tenant, id})
 }
 
@@ -65,6 +68,9 @@ func (m *Model) document(at key) (contacts.Document, error) {
 func (m *Model) List(_ context.Context, tenant contacts.Tenant, query contacts.Query) (contacts.Listing, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if err := tenant.Validate(); err != nil {
+		return contacts.Listing{}, err
+	}
 	sort, descending := query.Sort.Key()
 	var page []contacts.Listed
 	for at, contact := range m.contacts {
@@ -122,6 +128,9 @@ func (m *Model) Changes(
 ) ([]contacts.Change, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if err := tenant.Validate(); err != nil {
+		return nil, err
+	}
 	if after.Sequence > m.sequence {
 		return nil, contacts.CursorExpired()
 	}
@@ -146,7 +155,7 @@ func (m *Model) Operation(_ context.Context, tenant contacts.Tenant, id uuid.UUI
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	operation, found := m.operations[key{tenant, id}]
-	return operation, found, nil
+	return operation, found, tenant.Validate()
 }
 
 // Apply implements [contacts.Ledger]. Readers wait for its end.
@@ -163,6 +172,9 @@ func (m *Model) Apply(
 	var made []contacts.Document
 	var forgotten []contacts.OperationKey
 	for i, command := range commands {
+		if err := command.Tenant.Validate(); err != nil {
+			return nil, err
+		}
 		_, replayed := m.operations[key{command.Tenant, command.Operation}]
 		outcome, err := next.apply(command, now)
 		if err != nil {

@@ -85,6 +85,7 @@ func RunDebts(t *testing.T, open func(t *testing.T) IndebtedStore) {
 	require.NoError(t, store.Settle(t.Context(), nil, over.Add(contacts.TrustLimit)))
 	requireOwed(false)
 
+	require.ErrorContains(t, store.Owe(t.Context(), []contacts.Document{{ID: NewID(t), Version: 1}}), "tenant")
 	// Of what was committed the cache could not be told: that is owed from now on, whether or not there is an outage.
 	third := l.apply(again).Current
 	require.NoError(t, store.Owe(t.Context(), []contacts.Document{third}))
@@ -128,6 +129,7 @@ func RunStore(t *testing.T, open func(t *testing.T) Store) {
 		"ExternalID":               testExternalID,
 		"ExternalIDWithinBatch":    testExternalIDWithinBatch,
 		"Tenants":                  testTenants,
+		"NoTenant":                 testNoTenant,
 		"LargeBatch":               testLargeBatch,
 		"Lists":                    testLists,
 		"CancelledChangesNothing":  testCancelled,
@@ -409,6 +411,26 @@ func testTenants(t *testing.T, l *ledger) {
 	page, err := l.List(t.Context(), stranger, contacts.Query{Sort: contacts.SortCreated, Limit: 10})
 	require.NoError(t, err)
 	require.Empty(t, page.Items)
+}
+
+// Nothing is asked, and nothing done, but for a tenant.
+func testNoTenant(t *testing.T, l *ledger) {
+	create := l.create(Jane(t))
+	for _, tenant := range []contacts.Tenant{"", " ", l.tenant + " other"} {
+		require.Error(t, tenant.Validate())
+		_, err := l.Document(t.Context(), tenant, create.Contact)
+		require.ErrorContains(t, err, "tenant")
+		_, _, err = l.Operation(t.Context(), tenant, create.Operation)
+		require.ErrorContains(t, err, "tenant")
+		_, err = l.List(t.Context(), tenant, contacts.Query{Sort: contacts.SortCreated, Limit: 10})
+		require.ErrorContains(t, err, "tenant")
+		valid, invalid := CreateCommand(t, l.tenant, Jane(t)), CreateCommand(t, tenant, Jane(t))
+		_, err = l.Apply(t.Context(), []contacts.Command{valid, invalid}, time.Now(), nil)
+		require.ErrorContains(t, err, "tenant")
+		require.NotErrorIs(t, err, contacts.ErrDown)
+		require.NotErrorIs(t, err, contacts.ErrTransient)
+		require.Equal(t, contacts.Absent, l.document(valid.Contact).State)
+	}
 }
 
 func testLargeBatch(t *testing.T, l *ledger) {

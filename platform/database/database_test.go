@@ -169,7 +169,7 @@ func TestFaultOf_Postgres_Refused(t *testing.T) {
 	address := databasetest.New(t, database.Postgres)
 	for name, url := range map[string]string{
 		"no such database": strings.Replace(address, "/test_", "/none_", 1),
-		"no such user":     strings.Replace(address, "postgres@", "nobody_here@", 1),
+		"no such user":     strings.Replace(address, "_owner@", "_nobody@", 1),
 	} {
 		require.NotEqual(t, address, url)
 		_, err := database.Open(t.Context(), url)
@@ -196,6 +196,7 @@ func TestFaultOf(t *testing.T) {
 	for err, want := range map[error]database.Fault{
 		driver.ErrBadConn:        database.Transient,
 		context.DeadlineExceeded: database.Down,
+		sql.ErrTxDone:            database.Down,
 		errors.New("other"):      database.Statement,
 	} {
 		require.Equal(t, want, database.FaultOf(err), "%v", err)
@@ -215,7 +216,7 @@ func TestFaultOf_Postgres(t *testing.T) {
 		"read-only server":      {"SET TRANSACTION READ ONLY; CREATE TABLE x (n int)", database.Down},
 		"no such table":         {"SELECT 1 FROM nowhere", database.Down},
 		"no such column":        {"SELECT nonsense", database.Down},
-		"no privilege":          {"SET LOCAL ROLE pg_monitor; CREATE TABLE x (n int)", database.Down},
+		"no privilege":          {"SELECT rolpassword FROM pg_authid", database.Down},
 	} {
 		err := db.Write.Transaction(func(tx *gorm.DB) error {
 			for _, statement := range strings.Split(provoke.statement, "; ") {
@@ -303,10 +304,10 @@ func TestFaultOf_Postgres_TooManyConnections(t *testing.T) {
 	address := databasetest.New(t, database.Postgres)
 	db := open(t, address)
 	var name string
-	require.NoError(t, db.Read.Raw("SELECT 'crowd_' || current_database()").Scan(&name).Error)
+	require.NoError(t, db.Read.Raw("SELECT current_database() || '_crowd'").Scan(&name).Error)
 	require.NoError(t, db.Write.Exec("CREATE ROLE "+name+" LOGIN CONNECTION LIMIT 0").Error)
 	defer db.Write.Exec("DROP ROLE " + name)
-	_, err := database.Open(t.Context(), strings.Replace(address, "postgres@", name+"@", 1))
+	_, err := database.Open(t.Context(), strings.Replace(address, "_owner@", "_crowd@", 1))
 	require.ErrorContains(t, err, "53300")
 	require.Equal(t, database.Down, database.FaultOf(err), "%v", err)
 }
@@ -368,7 +369,7 @@ func TestSchema(t *testing.T) {
 			schema, err := database.OpenSchema(address, migrations.Files)
 			require.NoError(t, err)
 			t.Cleanup(func() { require.NoError(t, schema.Close()) })
-			status, err := schema.Status()
+			status, err := schema.Status(t.Context())
 			require.NoError(t, err)
 			require.Zero(t, status.Version)
 			require.NotZero(t, status.Latest)
@@ -376,15 +377,15 @@ func TestSchema(t *testing.T) {
 			for range 2 { // twice: nothing is left behind by the way down
 				require.NoError(t, schema.Up(t.Context()))
 				require.NoError(t, schema.Up(t.Context()), "nothing to do is no error")
-				status, err = schema.Status()
+				status, err = schema.Status(t.Context())
 				require.NoError(t, err)
 				require.Equal(t, status.Latest, status.Version)
 				require.Error(t, schema.Down(t.Context(), all+1), "more than there are: none is taken back")
-				status, err = schema.Status()
+				status, err = schema.Status(t.Context())
 				require.NoError(t, err)
 				require.Equal(t, status.Latest, status.Version)
 				require.NoError(t, schema.Down(t.Context(), all))
-				status, err = schema.Status()
+				status, err = schema.Status(t.Context())
 				require.NoError(t, err)
 				require.Zero(t, status.Version)
 			}
@@ -403,7 +404,7 @@ func TestSchema_Dirty(t *testing.T) {
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, schema.Close()) })
 	require.Error(t, schema.Up(t.Context()))
-	status, err := schema.Status()
+	status, err := schema.Status(t.Context())
 	require.NoError(t, err)
 	require.True(t, status.Dirty)
 }

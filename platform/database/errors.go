@@ -42,8 +42,9 @@ func FaultOf(err error) Fault {
 		return faultOfState(postgresError.Code)
 	case errors.As(err, &sqliteError):
 		return faultOfCode(sqliteError.Code())
-	case errors.Is(err, sql.ErrConnDone), errors.Is(err, context.DeadlineExceeded):
-		// A deadline on this side is longer than the limits on the server's: it does not keep them, so it is not there.
+	case errors.Is(err, sql.ErrConnDone), errors.Is(err, context.DeadlineExceeded), errors.Is(err, sql.ErrTxDone):
+		// A deadline on this side, which may be told as the end of the transaction, is longer than the limits on the server's: it does
+		// not keep them, so it is not there.
 		return Down
 	case errors.Is(err, driver.ErrBadConn), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF),
 		errors.As(err, &netError), pgconn.SafeToRetry(err):
@@ -64,7 +65,7 @@ func faultOfState(state string) Fault {
 		"0A000": Transient, // feature_not_supported: a prepared statement's result has changed, by a migration
 		"26000": Transient, // invalid_sql_statement_name: a pooler has lost a prepared statement
 		"42P05": Transient, // duplicate_prepared_statement: or has kept another one's
-		"42501": Down,      // insufficient_privilege: a grant is missing
+		"42501": Down,      // insufficient_privilege: a grant is missing, or a policy is wrong: each row is written for its own tenant
 		"42P01": Down,      // undefined_table: the schema is not the program's
 		"42703": Down,      // undefined_column: the same
 	}

@@ -15,10 +15,12 @@ import (
 	"github.com/golang-migrate/migrate/v4/source/iofs"
 )
 
-// Schema moves a database between the versions of its schema. It has a connection of its own.
+// Schema moves a database between the versions of its schema. It has connections of its own.
 type Schema struct {
-	migrate *migrate.Migrate
+	engine  Engine
+	pool    *sql.DB
 	files   source.Driver
+	migrate *migrate.Migrate // nil until it is needed: it makes its own table, which not everybody may
 }
 
 // OpenSchema opens the database that url names for migrations. files has a folder named after each [Engine] with
@@ -41,48 +43,53 @@ func OpenSchema(url string, files fs.FS) (*Schema, error) {
 	if err != nil {
 		return nil, err
 	}
-	var target database.Driver
-	if engine == Postgres {
-		target, err = migratepgx.WithInstance(pool, &migratepgx.Config{})
-	} else {
-		target, err = migratesqlite.WithInstance(pool, &migratesqlite.Config{})
-	}
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("open the schema's version: %w", err), pool.Close())
-	}
-	m, err := migrate.NewWithInstance("iofs", migrations, string(engine), target)
-	if err != nil {
-		return nil, errors.Join(err, target.Close())
-	}
-	return &Schema{migrate: m, files: migrations}, nil
+	return &Schema{engine: engine, pool: pool, files: migrations}, nil
 }
 
 // Up applies every migration that is missing.
 func (s *Schema) Up(ctx context.Context) error {
-	return s.run(ctx, s.migrate.Up)
+	return s.run(ctx, (*migrate.Migrate).Up)
 }
 
 // Down takes back the last n migrations, and what they made with its data. If fewer have been applied it takes back none.
 // Migrations are numbered from 1 without gaps.
 func (s *Schema) Down(ctx context.Context, n int) error {
-	status, err := s.Status()
+	status, err := s.Status(ctx)
 	if err != nil {
 		return err
 	}
 	if n < 1 || uint(n) > status.Version {
 		return fmt.Errorf("only %d migrations have been applied: cannot take back %d", status.Version, n)
 	}
-	return s.run(ctx, func() error { return s.migrate.Steps(-n) })
+	return s.run(ctx, func(m *migrate.Migrate) error { return m.Steps(-n) })
 }
 
-// run runs a migration. When ctx ends, the migration that is running is finished and no other is begun.
-func (s *Schema) run(ctx context.Context, step func() error) error {
+// run runs migrations. When ctx ends, the one that is running is finished and no other is begun.
+func (s *Schema) run(ctx context.Context, step func(*migrate.Migrate) error) error {
+	if s.migrate == nil {
+		var target database.Driver
+		var err error
+		if s.engine == Postgres {
+			target, err = migratepgx.WithInstance(s.pool, &migratepgx.Config{MigrationsTable: versions})
+		} else {
+			target, err = migratesqlite.WithInstance(s.pool, &migratesqlite.Config{MigrationsTable: versions})
+		}
+		if err != nil {
+			return fmt.Errorf("open the schema's version: %w", err)
+		}
+		if s.migrate, err = migrate.NewWithInstance("iofs", s.files, string(s.engine), target); err != nil {
+			return err
+		}
+	}
 	defer context.AfterFunc(ctx, func() { s.migrate.GracefulStop <- true })()
-	if err := step(); err != nil && !errors.Is(err, migrate.ErrNoChange) {
+	if err := step(s.migrate); err != nil && !errors.Is(err, migrate.ErrNoChange) {
 		return fmt.Errorf("migrate the schema: %w", err)
 	}
 	return ctx.Err()
 }
+
+// versions is golang-migrate's table, with one row, or none before the first migration.
+const versions = "schema_migrations"
 
 // Status is the state of a schema.
 type Status struct {
@@ -91,10 +98,19 @@ type Status struct {
 	Dirty   bool // Version failed half-way: mend it by hand
 }
 
-// Status reports which migrations have been applied.
-func (s *Schema) Status() (Status, error) {
-	version, dirty, err := s.migrate.Version()
-	if err != nil && !errors.Is(err, migrate.ErrNilVersion) {
+// Status reports which migrations have been applied. It needs no right but to read the table schema_migrations.
+func (s *Schema) Status(ctx context.Context) (Status, error) {
+	known := "SELECT count(*) FROM sqlite_master WHERE name = '" + versions + "'"
+	if s.engine == Postgres {
+		known = "SELECT count(to_regclass('" + versions + "'))"
+	}
+	var status Status
+	var tables, version int64
+	err := s.pool.QueryRowContext(ctx, known).Scan(&tables)
+	if err == nil && tables > 0 {
+		err = s.pool.QueryRowContext(ctx, "SELECT version, dirty FROM "+versions).Scan(&version, &status.Dirty)
+	}
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return Status{}, fmt.Errorf("read the schema's version: %w", err)
 	}
 	latest, err := s.files.First()
@@ -107,10 +123,14 @@ func (s *Schema) Status() (Status, error) {
 	if !errors.Is(err, fs.ErrNotExist) {
 		return Status{}, fmt.Errorf("read the migrations: %w", err)
 	}
-	return Status{Version: version, Latest: latest, Dirty: dirty}, nil
+	status.Version, status.Latest = uint(max(version, 0)), latest // -1: none, when taking back the first one has failed
+	return status, nil
 }
 
-// Close closes the schema's connection.
+// Close closes the schema's connections.
 func (s *Schema) Close() error {
-	return errors.Join(s.migrate.Close())
+	if s.migrate != nil {
+		return errors.Join(s.migrate.Close())
+	}
+	return errors.Join(s.files.Close(), s.pool.Close())
 }

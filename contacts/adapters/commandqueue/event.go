@@ -99,8 +99,8 @@ func decode(body []byte) (*contacts.Command, error) {
 	if err := json.Unmarshal(body, &e); err != nil {
 		return nil, errors.New("message is not a CloudEvent in JSON")
 	}
-	if e.ID == uuid.Nil || e.Subject == uuid.Nil || e.Tenant == "" {
-		return nil, fmt.Errorf("message %s lacks its id, its subject or its tenant", e.ID)
+	if e.ID == uuid.Nil || e.Subject == uuid.Nil || e.Tenant.Validate() != nil {
+		return nil, fmt.Errorf("message %s lacks its id, its subject or a tenant that can be", e.ID)
 	}
 	command := contacts.Command{
 		Operation: e.ID, Tenant: e.Tenant, Contact: e.Subject, AcceptedAt: e.Time, Fingerprint: e.Fingerprint,

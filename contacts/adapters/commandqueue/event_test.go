@@ -95,6 +95,7 @@ func TestDecode_Refuses(t *testing.T) {
 		"no id":               func(e map[string]any) { delete(e, "id") },
 		"no subject":          func(e map[string]any) { delete(e, "subject") },
 		"no tenant":           func(e map[string]any) { delete(e, "tenant") },
+		"two tenants":         func(e map[string]any) { e["tenant"] = "acme globex" },
 		"no data":             func(e map[string]any) { delete(e, "data") },
 		"another kind's data": func(e map[string]any) { e["data"] = map[string]any{"patch": map[string]any{}} },
 		"data of a newer version": func(e map[string]any) {
@@ -109,7 +110,7 @@ func TestDecode_Refuses(t *testing.T) {
 			require.NoError(t, err)
 			got, err := decode(body)
 			require.Error(t, err)
-			if slices.Contains([]string{"no id", "no subject", "no tenant"}, name) {
+			if slices.Contains([]string{"no id", "no subject", "no tenant", "two tenants"}, name) {
 				require.Nil(t, got)
 			} else {
 				require.Equal(t, []any{want.Operation, want.Tenant, want.Contact, want.ReplyTo, want.Fingerprint},

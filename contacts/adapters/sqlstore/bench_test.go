@@ -35,3 +35,24 @@ func BenchmarkStore_Apply(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkStore_Document measures reads that no cache answers.
+func BenchmarkStore_Document(b *testing.B) {
+	for _, engine := range []database.Engine{database.SQLite, database.Postgres} {
+		b.Run(string(engine), func(b *testing.B) {
+			db, err := database.Open(b.Context(), databasetest.Migrated(b, engine))
+			require.NoError(b, err)
+			b.Cleanup(func() { require.NoError(b, db.Close()) })
+			store := sqlstore.New(db)
+			create := contactstest.CreateCommand(b, contacts.DefaultTenant, contactstest.Jane(b))
+			_, err = store.Apply(b.Context(), []contacts.Command{create}, time.Now(), nil)
+			require.NoError(b, err)
+			b.ReportAllocs()
+			for b.Loop() {
+				document, err := store.Document(b.Context(), create.Tenant, create.Contact)
+				require.NoError(b, err)
+				require.Equal(b, contacts.Live, document.State)
+			}
+		})
+	}
+}

@@ -43,12 +43,6 @@ const (
 func (s *Store) Changes(
 	ctx context.Context, tenant contacts.Tenant, after contacts.ChangePosition, limit int,
 ) ([]contacts.Change, error) {
-	db, done := s.reading(ctx)
-	defer done()
-	query := db.Raw(sqliteChanges, string(tenant), after.Sequence, limit)
-	if s.db.Engine == database.Postgres {
-		query = db.Raw(postgresChanges, string(tenant), strconv.FormatUint(after.Commit, 10), after.Sequence, limit)
-	}
 	var rows []struct {
 		Commit      uint64
 		Seq         int64
@@ -58,13 +52,18 @@ func (s *Store) Changes(
 		ChangedAt   time.Time
 		Document    *string
 	}
-	if err := query.Scan(&rows).Error; err != nil {
-		return nil, readError(ctx, "read changes", err)
-	}
-	if len(rows) == 0 && after != (contacts.ChangePosition{}) {
-		if err := s.reached(db, after); err != nil {
-			return nil, readError(ctx, "look for a place in the changes", err)
+	err := s.read(ctx, of(tenant), func(db *gorm.DB) error {
+		query := db.Raw(sqliteChanges, string(tenant), after.Sequence, limit)
+		if s.db.Engine == database.Postgres {
+			query = db.Raw(postgresChanges, string(tenant), strconv.FormatUint(after.Commit, 10), after.Sequence, limit)
 		}
+		if err := query.Scan(&rows).Error; err != nil || len(rows) > 0 || after == (contacts.ChangePosition{}) {
+			return err
+		}
+		return s.reached(db, after)
+	})
+	if err != nil {
+		return nil, readError(ctx, "read changes", err)
 	}
 	changes := make([]contacts.Change, len(rows))
 	for i, row := range rows {
@@ -97,16 +96,14 @@ func (s *Store) reached(db *gorm.DB, at contacts.ChangePosition) error {
 
 // LatestChange implements [contacts.ChangeLog].
 func (s *Store) LatestChange(ctx context.Context) (contacts.ChangePosition, error) {
-	db, done := s.reading(ctx)
-	defer done()
 	var at contacts.ChangePosition
-	var err error
-	if s.db.Engine == database.Postgres {
-		at.Sequence = math.MaxInt64
-		err = db.Raw(postgresLatest).Scan(&at.Commit).Error
-	} else {
-		err = db.Raw(sqliteLatest).Scan(&at.Sequence).Error
-	}
+	err := s.read(ctx, ofNobody(), func(db *gorm.DB) error {
+		if s.db.Engine == database.Postgres {
+			at.Sequence = math.MaxInt64
+			return db.Raw(postgresLatest).Scan(&at.Commit).Error
+		}
+		return db.Raw(sqliteLatest).Scan(&at.Sequence).Error
+	})
 	if err != nil {
 		return contacts.ChangePosition{}, readError(ctx, "read the latest change", err)
 	}

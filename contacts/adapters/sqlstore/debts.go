@@ -84,21 +84,29 @@ func noteDebts(tx *gorm.DB, documents []contacts.Document) error {
 //
 // That is not when the declaration was asked for, but when it was seen committed: a worker may stand still between any two
 // steps, and nobody may count from a time before the warning. The token ties the time to the declaration that was seen.
-func declareOutage(db *gorm.DB) error {
-	err := db.Clauses(clause.OnConflict{DoNothing: true}).Create(&outageRow{ID: 1, Token: uuid.NewString()}).Error
+func (s *Store) declareOutage(ctx context.Context) error {
+	err := s.write(ctx, ofNobody(), func(tx *gorm.DB) error {
+		return tx.Clauses(clause.OnConflict{DoNothing: true}).Create(&outageRow{ID: 1, Token: uuid.NewString()}).Error
+	})
 	if err != nil {
 		return fmt.Errorf("declare an outage of the cache: %w", err)
 	}
-	var seen []outageRow
-	if err := db.Find(&seen).Error; err != nil {
-		return fmt.Errorf("look for the declared outage of the cache: %w", err)
-	}
-	now := time.Now().UTC()
-	for _, outage := range seen {
-		err := db.Model(&outageRow{}).Where("token = ? AND known_since IS NULL", outage.Token).Update("known_since", now).Error
-		if err != nil {
-			return fmt.Errorf("note since when the outage of the cache is known: %w", err)
+	err = s.write(ctx, ofNobody(), func(tx *gorm.DB) error {
+		var seen []outageRow
+		if err := tx.Find(&seen).Error; err != nil {
+			return err
 		}
+		now := time.Now().UTC()
+		for _, outage := range seen {
+			err := tx.Model(&outageRow{}).Where("token = ? AND known_since IS NULL", outage.Token).Update("known_since", now).Error
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("note since when the outage of the cache is known: %w", err)
 	}
 	return nil
 }
@@ -107,9 +115,12 @@ func declareOutage(db *gorm.DB) error {
 func (s *Store) Owe(ctx context.Context, documents []contacts.Document) error {
 	ctx, cancel := context.WithTimeout(ctx, writeLimit)
 	defer cancel()
-	db := s.db.Write.WithContext(ctx)
 	now := time.Now().UTC()
-	err := db.Transaction(func(tx *gorm.DB) error {
+	tenants := make([]contacts.Tenant, len(documents))
+	for i, document := range documents {
+		tenants[i] = document.Tenant
+	}
+	err := s.write(ctx, of(tenants...), func(tx *gorm.DB) error {
 		// Declared, or locked so that it cannot be ended before the debts are there.
 		declared := tx.Clauses(clause.OnConflict{
 			Columns: []clause.Column{{Name: "id"}}, DoUpdates: clause.AssignmentColumns([]string{"last_debt"}),
@@ -120,7 +131,7 @@ func (s *Store) Owe(ctx context.Context, documents []contacts.Document) error {
 		return noteDebts(tx, documents)
 	})
 	if err == nil {
-		err = declareOutage(db) // it is, but since when that is known is not noted yet
+		err = s.declareOutage(ctx) // it is, but since when that is known is not noted yet
 	}
 	if err != nil {
 		return applyError(err)
@@ -130,31 +141,29 @@ func (s *Store) Owe(ctx context.Context, documents []contacts.Document) error {
 
 // Owed implements [contacts.Debts].
 func (s *Store) Owed(ctx context.Context, limit int) (bool, []contacts.Document, error) {
-	db, done := s.reading(ctx)
-	defer done()
 	var outages []outageRow
-	if err := db.Find(&outages).Error; err != nil {
-		return false, nil, readError(ctx, "look for an outage of the cache", err)
-	}
-	if len(outages) == 0 {
-		return false, nil, nil
-	}
 	var debts []debtRow
-	if err := db.Limit(limit).Find(&debts).Error; err != nil {
-		return true, nil, readError(ctx, "read what the cache misses", err)
+	err := s.read(ctx, acrossTenants(), func(db *gorm.DB) error {
+		if err := db.Find(&outages).Error; err != nil || len(outages) == 0 {
+			return err
+		}
+		return db.Limit(limit).Find(&debts).Error
+	})
+	if err != nil {
+		return len(outages) > 0, nil, readError(ctx, "read what the cache misses", err)
 	}
 	owed := make([]contacts.Document, len(debts))
 	for i, debt := range debts {
 		owed[i] = contacts.Document{Tenant: contacts.Tenant(debt.TenantID), ID: debt.ContactID, Version: debt.Version}
 	}
-	return true, owed, nil
+	return len(outages) > 0, owed, nil
 }
 
 // Settle implements [contacts.Debts].
 func (s *Store) Settle(ctx context.Context, owed []contacts.Document, now time.Time) error {
 	ctx, cancel := context.WithTimeout(ctx, writeLimit)
 	defer cancel()
-	err := s.db.Write.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
+	err := s.write(ctx, acrossTenants(), func(tx *gorm.DB) error {
 		// Waits for the transactions that are noting debts, and keeps others from beginning to.
 		var outage []outageRow
 		if err := tx.Clauses(clause.Locking{Strength: clause.LockingStrengthUpdate}).Find(&outage).Error; err != nil {

@@ -42,7 +42,10 @@ func (b *batch) purge(tx *gorm.DB, now time.Time) error {
 	if err := tx.Where(of).Where("document IS NOT NULL").Delete(&changeRow{}).Error; err != nil {
 		return fmt.Errorf("remove the documents of erased contacts: %w", err)
 	}
-	if err := tx.Where("message_group IN ?", groups(b.erased)).Delete(&parkedRow{}).Error; err != nil {
+	err := beyond(tx, func() error { // what could not be read is parked without a tenant
+		return tx.Where("message_group IN ?", groups(b.erased)).Delete(&parkedRow{}).Error
+	})
+	if err != nil {
 		return fmt.Errorf("remove the parked commands of erased contacts: %w", err)
 	}
 	marks := make([]erasureRow, len(b.erased))

@@ -21,42 +21,45 @@ import (
 
 // What is kept of a contact's past is found without reading a whole table.
 func TestStore_Erase_Plans(t *testing.T) {
-	eachStore(t, func(t *testing.T, store *Store) {
-		var of []key
-		for range 50 {
-			of = append(of, key{contacts.DefaultTenant, contactstest.NewID(t)})
-		}
-		if store.db.Engine == database.Postgres { // SQLite plans alike for any number of rows
-			for range 10 {
-				for _, statement := range []string{
+	for _, engine := range []database.Engine{database.SQLite, database.Postgres} {
+		t.Run(string(engine), func(t *testing.T) {
+			t.Parallel()
+			address := databasetest.Migrated(t, engine)
+			store := openStoreAt(t, address)
+			var erased []key
+			for range 50 {
+				erased = append(erased, key{contacts.DefaultTenant, contactstest.NewID(t)})
+			}
+			if engine == database.Postgres { // SQLite plans alike for any number of rows
+				execute(t, databasetest.Superuser(t, address),
 					`INSERT INTO operations SELECT 'default', gen_random_uuid(), 'merge', gen_random_uuid(),
-						CASE WHEN i % 10 = 0 THEN 'failed' ELSE 'succeeded' END, 1, NULL, md5(i::text), now(), now() FROM generate_series(1, 10000) AS i`,
+						CASE WHEN i % 10 = 0 THEN 'failed' ELSE 'succeeded' END, 1, NULL, md5(i::text), now(), now() FROM generate_series(1, 100000) AS i`,
 					`INSERT INTO contact_changes (tenant_id, contact_id, version, operation_id, changed_at, document)
-						SELECT 'default', gen_random_uuid(), 1, gen_random_uuid(), now(), repeat('x', 100) FROM generate_series(1, 10000)`,
+						SELECT 'default', gen_random_uuid(), 1, gen_random_uuid(), now(), repeat('x', 100) FROM generate_series(1, 100000)`,
+					"ANALYZE")
+			}
+			places := map[database.Engine]string{database.SQLite: sqliteForgetPlaces, database.Postgres: postgresForgetPlaces}[engine]
+			require.NoError(t, store.write(t.Context(), of(contacts.DefaultTenant), func(tx *gorm.DB) error {
+				dry := tx.Session(&gorm.Session{DryRun: true})
+				theirs := among(dry, "tenant_id, contact_id", erased)
+				for _, statement := range []*gorm.Statement{
+					dry.Exec(operationsOn, theirs, theirs).Statement,
+					dry.Model(&operationRow{}).Where(among(dry, "tenant_id, id", erased)).Update("fingerprint", "").Statement,
+					dry.Exec(places, theirs).Statement,
+					dry.Where(theirs).Where("document IS NOT NULL").Delete(&changeRow{}).Statement,
 				} {
-					require.NoError(t, store.db.Write.Exec(statement).Error)
+					plan := planOf(t, tx.Statement.ConnPool, engine, statement.SQL.String(), statement.Vars)
+					require.NotContains(t, plan, "Seq Scan", plan)
+					for line := range strings.Lines(plan) {
+						if strings.HasPrefix(line, "SCAN ") && !strings.Contains(line, "VIRTUAL TABLE INDEX") {
+							require.Fail(t, "a whole table is read", plan)
+						}
+					}
 				}
-			}
-			require.NoError(t, store.db.Write.Exec("ANALYZE").Error)
-		}
-		dry := store.db.Read.Session(&gorm.Session{DryRun: true})
-		erased := among(dry, "tenant_id, contact_id", of)
-		places := map[database.Engine]string{database.SQLite: sqliteForgetPlaces, database.Postgres: postgresForgetPlaces}[store.db.Engine]
-		for _, statement := range []*gorm.Statement{
-			dry.Exec(operationsOn, erased, erased).Statement,
-			dry.Model(&operationRow{}).Where(among(dry, "tenant_id, id", of)).Update("fingerprint", "").Statement,
-			dry.Exec(places, erased).Statement,
-			dry.Where(erased).Where("document IS NOT NULL").Delete(&changeRow{}).Statement,
-		} {
-			plan := explainStatement(t, store, statement)
-			require.NotContains(t, plan, "Seq Scan", plan)
-			for line := range strings.Lines(plan) {
-				if strings.HasPrefix(line, "SCAN ") && !strings.Contains(line, "VIRTUAL TABLE INDEX") {
-					require.Fail(t, "a whole table is read", plan)
-				}
-			}
-		}
-	})
+				return nil
+			}))
+		})
+	}
 }
 
 // erase erases contacts.

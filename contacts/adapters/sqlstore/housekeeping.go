@@ -26,13 +26,16 @@ func (s *Store) Purge(ctx context.Context, now time.Time, limit int) (int64, err
 		{"contacts", "tenant_id, id", "deleted_at", contacts.TombstonesKept},
 		{"erasures", "message_group", "erased_at", contacts.TombstonesKept},
 	} {
-		deleted := s.db.Write.WithContext(ctx).Exec(fmt.Sprintf(
-			"DELETE FROM %[1]s WHERE (%[2]s) IN (SELECT %[2]s FROM %[1]s WHERE %[3]s < ? ORDER BY %[3]s LIMIT ?)",
-			old.table, old.key, old.column), now.UTC().Add(-old.kept), limit)
-		if deleted.Error != nil {
-			return removed, applyError(fmt.Errorf("purge %s: %w", old.table, deleted.Error))
+		err := s.write(ctx, acrossTenants(), func(tx *gorm.DB) error {
+			deleted := tx.Exec(fmt.Sprintf(
+				"DELETE FROM %[1]s WHERE (%[2]s) IN (SELECT %[2]s FROM %[1]s WHERE %[3]s < ? ORDER BY %[3]s LIMIT ?)",
+				old.table, old.key, old.column), now.UTC().Add(-old.kept), limit)
+			removed += deleted.RowsAffected
+			return deleted.Error
+		})
+		if err != nil {
+			return removed, applyError(fmt.Errorf("purge %s: %w", old.table, err))
 		}
-		removed += deleted.RowsAffected
 	}
 	return removed, nil
 }
@@ -44,18 +47,30 @@ func (s *Store) Reindex(ctx context.Context, limit int) (int64, error) {
 	// Written out, because a partial index has this condition.
 	outdated := fmt.Sprintf("search_version < %d AND deleted_at IS NULL", contacts.IndexVersion)
 	var found []contactRow
-	err := s.db.Write.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
-		if err := tx.Select("tenant_id", "id").Where(outdated).Limit(limit).Find(&found).Error; err != nil || len(found) == 0 {
-			return err
-		}
-		keys := make([]key, len(found))
-		for i, row := range found {
-			keys[i] = key{contacts.Tenant(row.TenantID), row.ID}
-		}
+	err := s.read(ctx, acrossTenants(), func(db *gorm.DB) error {
+		return db.Select("tenant_id", "id").Where(outdated).Limit(limit).Find(&found).Error
+	})
+	if err == nil && len(found) > 0 {
+		err = s.reindex(ctx, found, outdated)
+	}
+	if err != nil {
+		return 0, applyError(fmt.Errorf("index contacts anew: %w", err))
+	}
+	return int64(len(found)), nil
+}
+
+// reindex indexes contacts anew, of which the keys are given, but those that somebody has written meanwhile.
+func (s *Store) reindex(ctx context.Context, found []contactRow, outdated string) error {
+	keys, tenants := make([]key, len(found)), make([]contacts.Tenant, len(found))
+	for i, row := range found {
+		tenants[i] = contacts.Tenant(row.TenantID)
+		keys[i] = key{tenants[i], row.ID}
+	}
+	return s.write(ctx, of(tenants...), func(tx *gorm.DB) error {
 		if err := lock(tx, groups(keys)); err != nil {
 			return err
 		}
-		var rows []contactRow // those that nobody has written meanwhile
+		var rows []contactRow
 		if err := tx.Where(among(tx, "tenant_id, id", keys)).Where(outdated).Find(&rows).Error; err != nil {
 			return err
 		}
@@ -66,10 +81,6 @@ func (s *Store) Reindex(ctx context.Context, limit int) (int64, error) {
 		}
 		return nil
 	})
-	if err != nil {
-		return 0, applyError(fmt.Errorf("index contacts anew: %w", err))
-	}
-	return int64(len(found)), nil
 }
 
 func reindex(tx *gorm.DB, c contacts.Contact) error {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"gorm.io/gorm"
 
 	"contacts/contacts"
 )
@@ -58,7 +59,7 @@ func (s *Store) AddAPIKey(ctx context.Context, hash contacts.KeyHash, key contac
 	if !key.ExpiresAt.IsZero() {
 		row.ExpiresAt = &key.ExpiresAt
 	}
-	if err := s.db.Write.WithContext(ctx).Create(&row).Error; err != nil {
+	if err := s.write(ctx, ofNobody(), func(tx *gorm.DB) error { return tx.Create(&row).Error }); err != nil {
 		return readError(ctx, "add an API key", err)
 	}
 	return nil
@@ -66,10 +67,9 @@ func (s *Store) AddAPIKey(ctx context.Context, hash contacts.KeyHash, key contac
 
 // APIKey implements [contacts.KeyStore].
 func (s *Store) APIKey(ctx context.Context, hash contacts.KeyHash) (contacts.APIKey, bool, error) {
-	db, done := s.reading(ctx)
-	defer done()
 	var rows []apiKeyRow
-	if err := db.Where("hash = ?", hash[:]).Find(&rows).Error; err != nil {
+	err := s.read(ctx, ofNobody(), func(db *gorm.DB) error { return db.Where("hash = ?", hash[:]).Find(&rows).Error })
+	if err != nil {
 		return contacts.APIKey{}, false, readError(ctx, "look up an API key", err)
 	}
 	if len(rows) == 0 {
@@ -80,13 +80,14 @@ func (s *Store) APIKey(ctx context.Context, hash contacts.KeyHash) (contacts.API
 
 // APIKeys implements [contacts.KeyStore].
 func (s *Store) APIKeys(ctx context.Context, tenant contacts.Tenant) ([]contacts.APIKey, error) {
-	db, done := s.reading(ctx)
-	defer done()
-	if tenant != "" {
-		db = db.Where("tenant_id = ?", string(tenant))
-	}
 	var rows []apiKeyRow
-	if err := db.Order("created_at DESC, id").Find(&rows).Error; err != nil {
+	err := s.read(ctx, ofNobody(), func(db *gorm.DB) error {
+		if tenant != "" {
+			db = db.Where("tenant_id = ?", string(tenant))
+		}
+		return db.Order("created_at DESC, id").Find(&rows).Error
+	})
+	if err != nil {
 		return nil, readError(ctx, "list API keys", err)
 	}
 	keys := make([]contacts.APIKey, len(rows))
@@ -100,12 +101,17 @@ func (s *Store) APIKeys(ctx context.Context, tenant contacts.Tenant) ([]contacts
 func (s *Store) RevokeAPIKey(ctx context.Context, id uuid.UUID, at time.Time) error {
 	ctx, cancel := context.WithTimeout(ctx, writeLimit)
 	defer cancel()
-	// One that is revoked already is counted too, and keeps its time.
-	revoked := s.db.Write.WithContext(ctx).Exec("UPDATE api_keys SET revoked_at = coalesce(revoked_at, ?) WHERE id = ?", at, id)
+	var found int64
+	err := s.write(ctx, ofNobody(), func(tx *gorm.DB) error {
+		// One that is revoked already is counted too, and keeps its time.
+		revoked := tx.Exec("UPDATE api_keys SET revoked_at = coalesce(revoked_at, ?) WHERE id = ?", at, id)
+		found = revoked.RowsAffected
+		return revoked.Error
+	})
 	switch {
-	case revoked.Error != nil:
-		return readError(ctx, "revoke an API key", revoked.Error)
-	case revoked.RowsAffected == 0:
+	case err != nil:
+		return readError(ctx, "revoke an API key", err)
+	case found == 0:
 		return contacts.NoAPIKey()
 	}
 	return nil

@@ -27,7 +27,11 @@ func (s *Store) Apply(
 ) ([]contacts.Outcome, error) {
 	var outcomes []contacts.Outcome
 	undeclared, erased := false, false
-	err := s.db.Write.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
+	tenants := make([]contacts.Tenant, len(commands))
+	for i, c := range commands {
+		tenants[i] = c.Tenant
+	}
+	err := s.write(ctx, of(tenants...), func(tx *gorm.DB) error {
 		batch, err := load(tx, commands)
 		if err != nil {
 			return err
@@ -55,7 +59,7 @@ func (s *Store) Apply(
 		}
 	})
 	if undeclared {
-		err = errors.Join(err, declareOutage(s.db.Write.WithContext(ctx)))
+		err = errors.Join(err, s.declareOutage(ctx))
 	}
 	if err != nil {
 		return nil, applyError(err)

@@ -25,10 +25,11 @@ func TestBatch_SaveRefusesWhatWasChangedMeanwhile(t *testing.T) {
 			contactstest.MergeCommand(t, changed.Tenant, changed.Contact, `{"nickname":"stale"}`),
 			contactstest.MergeCommand(t, same.Tenant, same.Contact, `{"nickname":"stale"}`),
 		}
-		read := store.db.Write.Begin()
-		late, err := load(read, stale)
-		require.NoError(t, read.Rollback().Error) // and with it the locks
-		require.NoError(t, err)
+		var late *batch
+		require.NoError(t, store.write(t.Context(), of(changed.Tenant), func(tx *gorm.DB) (err error) {
+			late, err = load(tx, stale)
+			return err
+		})) // and with it end the locks
 		_, err = late.decide(time.Now())
 		require.NoError(t, err)
 
@@ -36,7 +37,7 @@ func TestBatch_SaveRefusesWhatWasChangedMeanwhile(t *testing.T) {
 		_, err = store.Apply(t.Context(), []contacts.Command{meanwhile}, time.Now(), nil)
 		require.NoError(t, err)
 
-		err = store.db.Write.Transaction(func(tx *gorm.DB) error { return late.save(tx) })
+		err = store.write(t.Context(), of(changed.Tenant), late.save)
 		require.ErrorIs(t, err, contacts.ErrTransient)
 		for version, command := range map[int64]contacts.Command{2: changed, 1: same} {
 			document, err := store.Document(t.Context(), command.Tenant, command.Contact)

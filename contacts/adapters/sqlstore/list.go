@@ -19,6 +19,10 @@ const (
 	maxLed = 2000
 	// maxLooked is how many contacts are looked at in the order of the list, for want of such an index.
 	maxLooked = 20_000
+	// maxSampled is how many contacts are looked at, on PostgreSQL, to tell whether a part of a text is one that many have.
+	maxSampled = 200
+	// commonOf is which part of the sample makes it common: one in so many. A page of those is sooner found in the order of the list.
+	commonOf = 40
 )
 
 // List implements [contacts.Repository].
@@ -27,14 +31,20 @@ const (
 // through, or have no index, contacts are tested in the order of the list, but no more than maxLooked for one page: the
 // next one goes on from there.
 func (s *Store) List(ctx context.Context, tenant contacts.Tenant, query contacts.Query) (contacts.Listing, error) {
-	db, done := s.reading(ctx)
-	defer done()
-	selection, bound, err := s.selection(db, db, tenant, query)
-	if err != nil {
-		return contacts.Listing{}, readError(ctx, "list contacts", err)
-	}
 	var rows []contactRow
-	if err := selection.Find(&rows).Error; err != nil {
+	var bound *contacts.Position
+	err := s.read(ctx, of(tenant), func(db *gorm.DB) error {
+		selection, beyond, err := s.selection(db, db, tenant, query)
+		if err != nil {
+			return err
+		}
+		if err := selection.Find(&rows).Error; err != nil || beyond == nil || len(rows) > query.Limit {
+			return err
+		}
+		bound, err = beyond()
+		return err
+	})
+	if err != nil {
 		return contacts.Listing{}, readError(ctx, "list contacts", err)
 	}
 	listing := contacts.Listing{Rest: bound}
@@ -66,17 +76,51 @@ func position(sort contacts.Sort, row contactRow) *contacts.Position {
 }
 
 // selection returns the statement for a query's page and one contact more, made of db; what it has to know for that it asks
-// of read. bound is where the statement stops looking, nil if it does not.
+// of read. beyond tells from after where the list goes on if that does not fill the page, nil if nowhere; it is nil itself where the
+// statement looks at the whole list.
 func (s *Store) selection(
 	db, read *gorm.DB, tenant contacts.Tenant, query contacts.Query,
-) (selection *gorm.DB, bound *contacts.Position, err error) {
+) (selection *gorm.DB, beyond func() (*contacts.Position, error), err error) {
+	owner, free := "tenant_id = ?", ""
+	owned := func(db *gorm.DB) *gorm.DB {
+		db = db.Where(owner+" AND deleted_at IS NULL", string(tenant))
+		if byUpdate(query) && !query.UpdatedSince.IsZero() { // a part of the order
+			db = db.Where("updated_at >= ?", query.UpdatedSince.UTC())
+		}
+		return db
+	}
+	list := func(db *gorm.DB) *gorm.DB { return ordered(owned(db.Model(&contactRow{})), query, "") }
 	filters := s.filters(tenant, query)
+	if err := s.sample(read, list(read), tenant, filters); err != nil {
+		return nil, nil, err
+	}
 	lead, walk, err := s.lead(read, filters)
 	if err != nil {
 		return nil, nil, err
 	}
 	selection = db.Model(&contactRow{}).Limit(query.Limit + 1)
-	owner, free := "tenant_id = ?", ""
+	if walk {
+		beyond = func() (*contacts.Position, error) {
+			var last []contactRow
+			err := list(read).Select("id", "search_name", "updated_at").Offset(s.looks - 1).Limit(1).Find(&last).Error
+			if err != nil || len(last) == 0 {
+				return nil, err
+			}
+			return position(query.Sort, last[0]), nil
+		}
+	}
+	if walk && s.db.Engine == database.Postgres { // which goes through them only until the page is full
+		selection = selection.Table("(?) AS contacts", list(db).Limit(s.looks))
+	} else if walk {
+		bound, err := beyond()
+		if err != nil {
+			return nil, nil, err
+		}
+		beyond = func() (*contacts.Position, error) { return bound, nil }
+		if bound != nil {
+			selection = within(selection, query.Sort, "<=", ">=", *bound, "")
+		}
+	}
 	for i, f := range filters {
 		switch {
 		case i == lead && s.db.Engine == database.Postgres:
@@ -92,25 +136,7 @@ func (s *Store) selection(
 			selection = selection.Where(f.test)
 		}
 	}
-	owned := func(db *gorm.DB) *gorm.DB {
-		db = db.Where(owner+" AND deleted_at IS NULL", string(tenant))
-		if byUpdate(query) && !query.UpdatedSince.IsZero() { // a part of the order
-			db = db.Where("updated_at >= ?", query.UpdatedSince.UTC())
-		}
-		return db
-	}
-	if walk {
-		var last []contactRow
-		beyond := owned(read.Model(&contactRow{}).Select("id", "search_name", "updated_at"))
-		if err := ordered(beyond, query, "").Offset(s.looks - 1).Limit(1).Find(&last).Error; err != nil {
-			return nil, nil, err
-		}
-		if len(last) > 0 {
-			bound = position(query.Sort, last[0])
-			selection = within(selection, query.Sort, "<=", ">=", *bound, "")
-		}
-	}
-	return ordered(owned(selection), query, free), bound, nil
+	return ordered(owned(selection), query, free), beyond, nil
 }
 
 // filter is one condition of a query, in several forms.
@@ -120,8 +146,9 @@ type filter struct {
 	// probe goes through what set gives, to be counted; on PostgreSQL it is there only where the planner, which goes by what it
 	// has seen of the tables, has been seen to err: new contacts are of times that it has not seen.
 	probe clause.Expr
-	fence clause.Expr // on PostgreSQL, with probe: the same as a table, on whose inside the order outside has no influence
+	fence clause.Expr // on PostgreSQL: the same as a table, on whose inside the order outside has no influence
 	rows  bool        // on SQLite: whether set gives rows by their numbers
+	parts bool        // on PostgreSQL: whether test is of parts of a text that are long enough for their index; see [Store.sample]
 }
 
 // byUpdate reports whether the query's order is that of updates.
@@ -196,13 +223,60 @@ func (s *Store) containing(parts []string) filter {
 	switch {
 	case short:
 	case s.db.Engine == database.Postgres:
-		f.set = f.test
+		f.parts = true
 	default:
 		f.rows = true
 		f.probe = gorm.Expr("SELECT rowid FROM contacts_search WHERE contacts_search MATCH ?", strings.Join(phrases, " OR "))
 		f.set = gorm.Expr("row_id IN (?)", f.probe)
 	}
 	return f
+}
+
+// sample tells which parts of texts, on PostgreSQL, few of the contacts have, and makes these lead. It goes by the first contacts of
+// the list, from which the others may differ: then a page takes longer, or the list is given in shorter ones.
+//
+// The planner, which tells the rest by itself, does not know: it does not consult its statistics by what is not leakproof where there
+// are policies. And it does not use the index, but for the view; see the migration "tenants".
+func (s *Store) sample(read, list *gorm.DB, tenant contacts.Tenant, filters []filter) error {
+	columns := "count(*)"
+	var parts []*filter
+	var tests []any
+	for i := range filters {
+		if f := &filters[i]; f.parts {
+			columns += ", count(*) FILTER (WHERE ?)"
+			parts, tests = append(parts, f), append(tests, f.test)
+		} else if f.set.SQL != "" && len(parts) == 0 {
+			return nil // an email address or a number leads
+		}
+	}
+	if len(parts) == 0 {
+		return nil
+	}
+	counts := make([]int, 1+len(parts))
+	scanned := make([]any, len(counts))
+	for i := range counts {
+		scanned[i] = &counts[i]
+	}
+	err := read.Table("(?) AS contacts", list.Select("search_text").Limit(s.samples)).Select(columns, tests...).Row().Scan(scanned...)
+	if err != nil {
+		return fmt.Errorf("look at a sample of the contacts: %w", err)
+	}
+	var rare *filter
+	for i, f := range parts {
+		switch {
+		case counts[0] < s.samples || counts[1+i]*commonOf > s.samples:
+			f.test = gorm.Expr("coalesce(?, false)", f.test) // or the planner would guess, by its length, that few contacts have it
+		case rare == nil:
+			rare, f.set = f, f.test
+			f.fence = gorm.Expr("SELECT * FROM searchable_contacts WHERE tenant_id = ? AND deleted_at IS NULL AND ?", string(tenant), f.test)
+		default:
+			rare.fence = gorm.Expr("? AND ?", rare.fence, f.test)
+		}
+	}
+	if rare != nil {
+		rare.fence = gorm.Expr("? OFFSET 0", rare.fence)
+	}
+	return nil
 }
 
 // lead returns the filter that leads to few contacts, -1 if none is known to. walk tells that contacts are to be tested in the
@@ -212,6 +286,8 @@ func (s *Store) lead(db *gorm.DB, filters []filter) (lead int, walk bool, err er
 		switch {
 		case f.set.SQL == "":
 			continue
+		case f.probe.SQL == "" && f.fence.SQL != "": // few contacts have it
+			return i, false, nil
 		case f.probe.SQL == "": // PostgreSQL's planner finds its way with this one
 			return -1, false, nil
 		}

@@ -43,7 +43,11 @@ func (s *Store) Park(
 		ID: parked.ID, TenantID: string(parked.Tenant), MessageGroup: parked.Group, Body: string(parked.Body),
 		Reason: parked.Reason, Attempts: parked.Attempts, ParkedAt: parked.ParkedAt,
 	}
-	err = s.db.Write.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
+	whose := of(parked.Tenant)
+	if parked.Tenant == "" { // it could not be read
+		whose = acrossTenants()
+	}
+	err = s.write(ctx, whose, func(tx *gorm.DB) error {
 		erased, err := wasErased(tx, parked.Group)
 		if err != nil {
 			return err
@@ -83,10 +87,11 @@ func (s *Store) Park(
 
 // Parked implements [contacts.Parking].
 func (s *Store) Parked(ctx context.Context, limit int) ([]contacts.ParkedCommand, error) {
-	db, done := s.reading(ctx)
-	defer done()
 	var rows []parkedRow
-	if err := db.Order("parked_at DESC, id").Limit(limit).Find(&rows).Error; err != nil {
+	err := s.read(ctx, acrossTenants(), func(db *gorm.DB) error {
+		return db.Order("parked_at DESC, id").Limit(limit).Find(&rows).Error
+	})
+	if err != nil {
 		return nil, readError(ctx, "list parked commands", err)
 	}
 	parked := make([]contacts.ParkedCommand, len(rows))
@@ -98,10 +103,9 @@ func (s *Store) Parked(ctx context.Context, limit int) ([]contacts.ParkedCommand
 
 // ParkedCommand implements [contacts.Parking].
 func (s *Store) ParkedCommand(ctx context.Context, id uuid.UUID) (contacts.ParkedCommand, error) {
-	db, done := s.reading(ctx)
-	defer done()
 	var rows []parkedRow
-	if err := db.Where("id = ?", id).Find(&rows).Error; err != nil {
+	err := s.read(ctx, acrossTenants(), func(db *gorm.DB) error { return db.Where("id = ?", id).Find(&rows).Error })
+	if err != nil {
 		return contacts.ParkedCommand{}, readError(ctx, "read a parked command", err)
 	}
 	if len(rows) == 0 {
@@ -113,10 +117,10 @@ func (s *Store) ParkedCommand(ctx context.Context, id uuid.UUID) (contacts.Parke
 // Reopen implements [contacts.Parking].
 func (s *Store) Reopen(ctx context.Context, id uuid.UUID) (ended *contacts.Operation, err error) {
 	parked, err := s.ParkedCommand(ctx, id)
-	if err != nil {
+	if err != nil || parked.Tenant == "" { // it has no operation
 		return nil, err
 	}
-	err = s.db.Write.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
+	err = s.write(ctx, of(parked.Tenant), func(tx *gorm.DB) error {
 		var rows []operationRow
 		err := tx.Clauses(clause.Locking{Strength: clause.LockingStrengthUpdate}).
 			Where("tenant_id = ? AND id = ?", string(parked.Tenant), id).Find(&rows).Error
@@ -134,12 +138,15 @@ func (s *Store) Reopen(ctx context.Context, id uuid.UUID) (ended *contacts.Opera
 
 // Discard implements [contacts.Parking].
 func (s *Store) Discard(ctx context.Context, id uuid.UUID) error {
-	deleted := s.db.Write.WithContext(ctx).Delete(&parkedRow{ID: id})
-	switch {
-	case deleted.Error != nil:
-		return fmt.Errorf("discard parked command %s: %w", id, deleted.Error)
-	case deleted.RowsAffected == 0:
-		return contacts.NoParkedCommand()
+	err := s.write(ctx, acrossTenants(), func(tx *gorm.DB) error {
+		deleted := tx.Delete(&parkedRow{ID: id})
+		if deleted.Error == nil && deleted.RowsAffected == 0 {
+			return contacts.NoParkedCommand()
+		}
+		return deleted.Error
+	})
+	if err != nil {
+		return fmt.Errorf("discard parked command %s: %w", id, err)
 	}
 	return nil
 }

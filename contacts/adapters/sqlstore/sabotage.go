@@ -17,8 +17,7 @@ import (
 // their contacts meanwhile (guard), for which it also gives those others more time. It is for negative controls, on PostgreSQL.
 func Sabotage(db *database.DB, fence, guard bool) {
 	_ = db.Write.Callback().Query().Before("gorm:query").Register("sabotage:query", func(tx *gorm.DB) {
-		_, transaction := tx.Statement.ConnPool.(gorm.TxCommitter)
-		if fence && transaction && tx.Statement.Table == "operations" {
+		if fence && tx.Statement.Table == "operations" && writes(tx.Statement) {
 			tx.Statement.AddClause(clause.Where{Exprs: []clause.Expression{clause.Expr{SQL: "1 = 0"}}})
 		}
 	})
@@ -39,4 +38,14 @@ func Sabotage(db *database.DB, fence, guard bool) {
 		tx.Statement.SQL.Reset()
 		tx.Statement.SQL.WriteString(sql)
 	})
+}
+
+// writes reports whether a statement is part of a transaction that may write.
+func writes(statement *gorm.Statement) bool {
+	if _, transaction := statement.ConnPool.(gorm.TxCommitter); !transaction {
+		return false
+	}
+	var readOnly string
+	err := statement.ConnPool.QueryRowContext(statement.Context, "SHOW transaction_read_only").Scan(&readOnly)
+	return err == nil && readOnly == "off"
 }

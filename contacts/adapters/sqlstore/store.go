@@ -18,8 +18,8 @@ import (
 
 // Store is the contacts of all tenants in one database.
 type Store struct {
-	db           *database.DB
-	leads, looks int // see [maxLed] and [maxLooked]
+	db                    *database.DB
+	leads, looks, samples int // see [maxLed], [maxLooked] and [maxSampled]
 }
 
 var (
@@ -28,7 +28,9 @@ var (
 )
 
 // New returns the store in db, whose schema must be migrated.
-func New(db *database.DB) *Store { return &Store{db: db, leads: maxLed, looks: maxLooked} }
+func New(db *database.DB) *Store {
+	return &Store{db: db, leads: maxLed, looks: maxLooked, samples: maxSampled}
+}
 
 // readLimit bounds a read on this side too: a server that is frozen or cut off keeps no limits of its own.
 const readLimit = 10 * time.Second
@@ -36,18 +38,12 @@ const readLimit = 10 * time.Second
 // writeLimit does the same for what is written in the background.
 const writeLimit = 15 * time.Second
 
-// reading returns the handle to read with, and what releases it.
-func (s *Store) reading(ctx context.Context) (*gorm.DB, context.CancelFunc) {
-	ctx, cancel := context.WithTimeout(ctx, readLimit)
-	return s.db.Read.WithContext(ctx), cancel
-}
-
 // Document implements [contacts.Repository].
 func (s *Store) Document(ctx context.Context, tenant contacts.Tenant, id uuid.UUID) (contacts.Document, error) {
-	db, done := s.reading(ctx)
-	defer done()
 	var row contactRow
-	err := db.Where("tenant_id = ? AND id = ?", string(tenant), id).Take(&row).Error
+	err := s.read(ctx, of(tenant), func(db *gorm.DB) error {
+		return db.Where("tenant_id = ? AND id = ?", string(tenant), id).Take(&row).Error
+	})
 	switch {
 	case errors.Is(err, gorm.ErrRecordNotFound):
 		return contacts.Document{Tenant: tenant, ID: id}, nil
@@ -59,9 +55,11 @@ func (s *Store) Document(ctx context.Context, tenant contacts.Tenant, id uuid.UU
 
 // Operation implements [contacts.Repository].
 func (s *Store) Operation(ctx context.Context, tenant contacts.Tenant, id uuid.UUID) (contacts.Operation, bool, error) {
-	db, done := s.reading(ctx)
-	defer done()
-	rows, err := findOperations(db, key{tenant, id})
+	var rows []operationRow
+	err := s.read(ctx, of(tenant), func(db *gorm.DB) (err error) {
+		rows, err = findOperations(db, key{tenant, id})
+		return err
+	})
 	if err != nil {
 		return contacts.Operation{}, false, readError(ctx, "read an operation", err)
 	}
@@ -88,17 +86,21 @@ type key struct {
 
 // among is the condition that two columns, a tenant and an id, hold one of the keys. However many there are, they are one
 // parameter. On PostgreSQL a list of them would be taken for a good part of a table that has grown since it was last looked at,
-// and all of it read.
+// and all of it read. There the keys are columns and not expressions, such as value->>'id', which are not leakproof: rows would be
+// compared with them only after the policies have been checked on each, and so not by an index.
 func among(db *gorm.DB, columns string, keys []key) clause.Expr {
-	pairs := make([][2]string, len(keys))
+	rows := make([]struct {
+		Tenant contacts.Tenant `json:"tenant"`
+		ID     uuid.UUID       `json:"id"`
+	}, len(keys))
 	for i, k := range keys {
-		pairs[i] = [2]string{string(k.tenant), k.id.String()}
+		rows[i].Tenant, rows[i].ID = k.tenant, k.id
 	}
-	text, _ := json.Marshal(pairs) // of strings: it cannot fail
+	text, _ := json.Marshal(rows) // of strings: it cannot fail
 	if db.Name() == postgres {
-		return gorm.Expr("("+columns+") IN (SELECT pair->>0, (pair->>1)::uuid FROM json_array_elements(?::json) AS pair)", string(text))
+		return gorm.Expr("("+columns+") IN (SELECT tenant, id FROM json_to_recordset(?::json) AS keys (tenant text, id uuid))", string(text))
 	}
-	return gorm.Expr("("+columns+") IN (SELECT value->>0, value->>1 FROM json_each(?))", string(text))
+	return gorm.Expr("("+columns+") IN (SELECT value->>'tenant', value->>'id' FROM json_each(?))", string(text))
 }
 
 // postgres is the name of gorm's dialect.

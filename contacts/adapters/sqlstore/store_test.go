@@ -47,13 +47,17 @@ func TestStore_Contract(t *testing.T) {
 // That an outage is declared is told even where the debts cannot be.
 func TestStore_Owed_HalfTold(t *testing.T) {
 	for _, engine := range []database.Engine{database.SQLite, database.Postgres} {
-		db, err := database.Open(t.Context(), databasetest.Migrated(t, engine))
+		address := databasetest.Migrated(t, engine)
+		db, err := database.Open(t.Context(), address)
 		require.NoError(t, err)
 		t.Cleanup(func() { require.NoError(t, db.Close()) })
+		owner, err := database.Open(t.Context(), databasetest.Owner(address))
+		require.NoError(t, err)
+		t.Cleanup(func() { require.NoError(t, owner.Close()) })
 		store := sqlstore.New(db)
 		document := contacts.Document{Tenant: contacts.DefaultTenant, ID: contactstest.NewID(t), Version: 1}
 		require.NoError(t, store.Owe(t.Context(), []contacts.Document{document}))
-		require.NoError(t, db.Write.Exec("ALTER TABLE cache_debts RENAME TO away").Error)
+		require.NoError(t, owner.Write.Exec("ALTER TABLE cache_debts RENAME TO away").Error)
 		outage, _, err := store.Owed(t.Context(), 100)
 		require.Error(t, err)
 		require.True(t, outage, string(engine))

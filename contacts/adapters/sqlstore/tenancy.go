@@ -1,0 +1,97 @@
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"slices"
+	"strings"
+
+	"gorm.io/gorm"
+
+	"contacts/contacts"
+	"contacts/platform/database"
+)
+
+// tenancy is whose rows a transaction sees and may write. On PostgreSQL row-level security holds all its statements to that, whatever
+// they ask for (migrations/postgres, "tenants"). On SQLite nothing does, beside the conditions of the statements themselves.
+type tenancy struct {
+	setting, value string // that PostgreSQL's policies go by; "": none
+	err            error  // why there is no such tenancy
+}
+
+// TenantTables returns the tables whose rows are each of one tenant. On PostgreSQL row-level security guards them.
+func TenantTables() []string {
+	return []string{"contacts", "contact_keys", "contact_changes", "operations", "parked_commands", "cache_debts"}
+}
+
+// of is the tenancy of those tenants alone. There has to be one, and each needs a valid name.
+func of(tenants ...contacts.Tenant) tenancy {
+	if len(tenants) == 0 {
+		return tenancy{err: errors.New("expected a tenant")}
+	}
+	names := make([]string, len(tenants))
+	for i, tenant := range tenants {
+		if err := tenant.Validate(); err != nil {
+			return tenancy{err: err}
+		}
+		names[i] = string(tenant)
+	}
+	slices.Sort(names)
+	names = slices.Compact(names)
+	return tenancy{setting: "contacts.tenants", value: strings.Join(names, " ")} // no name has a space
+}
+
+// acrossTenants shows the rows of all tenants and lets them be deleted, but none be written. It is for what looks after the store
+// as a whole: purging, indexing anew, the debts of the cache, and parked commands. No caller's question may be answered in it.
+func acrossTenants() tenancy { return tenancy{setting: "contacts.across_tenants", value: "on"} }
+
+// beyond has do see and delete the rows of all tenants in the midst of a transaction of some, as [acrossTenants] would. With an error
+// the transaction has to be undone.
+func beyond(tx *gorm.DB, do func() error) error {
+	if tx.Name() != postgres {
+		return do()
+	}
+	across := acrossTenants()
+	set := func(value string) error { return tx.Exec("SELECT set_config(?, ?, true)", across.setting, value).Error }
+	if err := set(across.value); err != nil {
+		return err
+	}
+	if err := do(); err != nil {
+		return err
+	}
+	return set("")
+}
+
+// ofNobody shows no tenant's rows. It is for what none has: the outage of the cache, how far the changes have come, and API keys, which
+// tell whose tenant a caller is of.
+func ofNobody() tenancy { return tenancy{} }
+
+// read has ask read what was committed before, on PostgreSQL all of it at one moment. Together with [Store.write] it is the only way
+// to the database.
+func (s *Store) read(ctx context.Context, whose tenancy, ask func(db *gorm.DB) error) error {
+	if whose.err != nil {
+		return whose.err
+	}
+	ctx, cancel := context.WithTimeout(ctx, readLimit)
+	defer cancel()
+	if s.db.Engine == database.SQLite { // there only writers have transactions
+		return ask(s.db.Read.WithContext(ctx))
+	}
+	return whose.transaction(ctx, s.db.Read, ask, &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true})
+}
+
+// write has do read and write in a transaction.
+func (s *Store) write(ctx context.Context, whose tenancy, do func(tx *gorm.DB) error) error {
+	if whose.err != nil {
+		return whose.err
+	}
+	return whose.transaction(ctx, s.db.Write, do)
+}
+
+func (t tenancy) transaction(ctx context.Context, db *gorm.DB, do func(tx *gorm.DB) error, options ...*sql.TxOptions) error {
+	if t.setting != "" {
+		ctx = database.WithSetting(ctx, t.setting, t.value)
+	}
+	return db.WithContext(ctx).Transaction(do, options...)
+}
