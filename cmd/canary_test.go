@@ -18,6 +18,7 @@ import (
 
 	"contacts/contacts"
 	"contacts/platform/database"
+	"contacts/platform/database/databasetest"
 	"contacts/platform/queue"
 	embeddedqueue "contacts/platform/queue/embedded"
 )

@@ -23,6 +23,7 @@ import (
 	"contacts/contacts"
 	"contacts/contacts/contactstest"
 	"contacts/platform/database"
+	"contacts/platform/database/databasetest"
 	"contacts/platform/queue"
 	embeddedqueue "contacts/platform/queue/embedded"
 	"contacts/platform/queue/sqs"
