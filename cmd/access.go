@@ -94,7 +94,7 @@ func checkDoor(ctx context.Context, settings *config.Config) error {
 		return fmt.Errorf("%s; this one cannot be looked up: %w", expected, err)
 	}
 	for _, address := range addresses {
-		if !address.Unmap().IsLoopback() {
+		if address = address.Unmap(); !address.IsLoopback() {
 			return fmt.Errorf("%s; this one is %s", expected, address)
 		}
 	}

@@ -494,7 +494,7 @@ func TestCommand_SettingsThatCannotWork(t *testing.T) {
 		require.Contains(t, got.stderr, key)
 	}
 	require.NotContains(t, got.stderr, "hunter2")
-	for _, args := range [][]string{{"serve", "--no-such-flag"}, {"serve", "x"}, {"migrate", "down", "0"}, {"seed", "--count", "0"}, {"nothing"}, {"serve", "--create-queue"}, {"worker", "--create-queue"}} {
+	for _, args := range [][]string{{"serve", "--no-such-flag"}, {"serve", "x"}, {"migrate", "down", "0"}, {"seed", "--count", "0"}, {"seed", "--tenant", ""}, {"nothing"}, {"serve", "--create-queue"}, {"worker", "--create-queue"}} {
 		require.Equal(t, 2, run(t, t.TempDir(), nil, args...).status, args)
 	}
 }

@@ -46,9 +46,10 @@ func NewIssuer(t testing.TB, keys ...Key) *Issuer {
 		keys = []Key{NewKey(t, "ES256")}
 	}
 	issuer := &Issuer{t: t, keys: keys}
-	server := httptest.NewServer(issuer)
+	server := httptest.NewUnstartedServer(issuer)
+	issuer.URL = "http://" + server.Listener.Addr().String()
+	server.Start()
 	t.Cleanup(server.Close)
-	issuer.URL = server.URL
 	return issuer
 }
 
