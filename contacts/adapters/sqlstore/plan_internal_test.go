@@ -18,11 +18,11 @@ import (
 	"contacts/platform/database/databasetest"
 )
 
-// fill writes rows as [Store.Apply] would, of the tenant and of another one.
-func fill(t *testing.T, s *Store, tenant contacts.Tenant, count int) {
+// fill writes rows as [Store.Apply] would, of the tenant and of another one, updated within the hour before until.
+func fill(t *testing.T, s *Store, tenant contacts.Tenant, count int, until time.Time) {
 	t.Helper()
 	random := rand.New(rand.NewPCG(1, 1))
-	began := time.Now().Add(-time.Hour)
+	began := until.Add(-time.Hour)
 	for done := 0; done < count; {
 		var rows []contactRow
 		var keys []keyRow
@@ -105,8 +105,9 @@ func TestStore_List_Plans(t *testing.T) {
 	lately := steps{database.SQLite: "contacts_by_update (tenant_id=? AND updated_at>?)", database.Postgres: "contacts_by_update"}
 	parts := steps{database.SQLite: "contacts USING INTEGER PRIMARY KEY (rowid=?)", database.Postgres: "contacts_search_text"}
 	keys := steps{database.SQLite: "sqlite_autoindex_contacts_1 (tenant_id=? AND id=?)", database.Postgres: "contact_keys_pkey"}
-	updated := after(contacts.Position{Updated: time.Now().Add(-30 * time.Minute)})
-	tenSeconds, allTime := time.Now().Add(-10*time.Second), time.Now().Add(-24*time.Hour)
+	now := time.Now()
+	updated := after(contacts.Position{Updated: now.Add(-30 * time.Minute)})
+	tenSeconds, allTime := now.Add(-10*time.Second), now.Add(-24*time.Hour)
 	one := func(terms ...string) (all [][]string) {
 		for _, term := range terms {
 			all = append(all, []string{term})
@@ -152,7 +153,7 @@ func TestStore_List_Plans(t *testing.T) {
 			fill(t, store, tenant, map[database.Engine]int{
 				database.Postgres: 100_000,
 				database.SQLite:   10_000, // it plans alike for any number
-			}[engine])
+			}[engine], now)
 			if engine == database.Postgres { // which does that by itself after a while; SQLite does not
 				execute(t, databasetest.Superuser(t, address),
 					"INSERT INTO operations SELECT tenant_id, id, 'create', id, 'succeeded', 1, NULL, '', created_at, created_at FROM contacts",
