@@ -164,6 +164,16 @@ func find(spans []span, name string) *span {
 	return nil
 }
 
+// below returns the spans below one, at any depth.
+func below(spans []span, one span) (all []span) {
+	for _, child := range spans {
+		if string(child.ParentSpanId) == string(one.SpanId) {
+			all = append(append(all, child), below(spans, child)...)
+		}
+	}
+	return all
+}
+
 // tree writes the spans of a trace below each other, from the ones whose parents are elsewhere.
 func tree(spans []span) string {
 	var b strings.Builder
