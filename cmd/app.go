@@ -25,6 +25,7 @@ import (
 	"contacts/platform/queue"
 	"contacts/platform/queue/embedded"
 	"contacts/platform/queue/sqs"
+	"contacts/platform/ratelimit"
 	"contacts/platform/telemetry"
 )
 
@@ -43,6 +44,7 @@ type app struct {
 	cache   cache.Cache
 	queue   queue.Queue
 	notices *cachestore.Notices
+	limiter ratelimit.Limiter
 
 	service     *contacts.Service
 	keys        *contacts.Keys
@@ -118,7 +120,7 @@ func openApp(ctx context.Context, settings *config.Config, o options) (_ *app, e
 	a.notices = cachestore.NewNotices(bus, log)
 	a.service = contacts.NewService(contacts.ServiceOptions{
 		Repository: cached, Queue: commandqueue.NewSender(a.queue, a.queueNames()), Outcomes: a.notices, Pending: cached, Changes: store,
-		Region: settings.Contact.DefaultRegion,
+		Region: settings.Contact.DefaultRegion, WaitingWrites: settings.Limit.WaitingWrites,
 	})
 	a.keys = contacts.NewKeys(cachestore.NewKeys(store, a.metrics.keyLookup))
 	switch {
@@ -222,9 +224,11 @@ func (a *app) prepareSchema(ctx context.Context) error {
 }
 
 func (a *app) openCache() (cache.Bus, error) {
+	limiter := memory.NewLimiter(0)
+	a.closers = append(a.closers, closer(limiter.Close))
 	if !a.settings.SharedCache() {
 		local := memory.Open(memory.Options{})
-		a.cache = local
+		a.cache, a.limiter = local, limiter
 		a.closers = append(a.closers, closer(local.Close))
 		return local, nil
 	}
@@ -232,7 +236,7 @@ func (a *app) openCache() (cache.Bus, error) {
 	if err != nil {
 		return nil, err
 	}
-	a.cache = client
+	a.cache, a.limiter = client, ratelimit.Fallback{Shared: client, Local: limiter}
 	a.closers = append(a.closers, closer(client.Close))
 	return client, nil
 }

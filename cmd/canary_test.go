@@ -236,7 +236,7 @@ func (b *birdcage) partsAway() (others []*process) {
 // parkAndBreak has commands that cannot be applied, and some that cannot be read, set aside, and breaks the database.
 func (b *birdcage) parkAndBreak() {
 	t, s := b.t, b.s
-	address := databasetest.Owner(s.variable("CONTACTS_DATABASE_URL"))
+	address := databasetest.Superuser(t, s.variable("CONTACTS_DATABASE_URL"))
 	mistake := "ALTER TABLE contacts ADD CONSTRAINT mistake CHECK (nickname <> '" + canary + "-bad')"
 	if !s.worker {
 		address = "sqlite://" + s.folder + "/data/contacts.db"

@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -14,6 +15,7 @@ import (
 	"contacts/contacts/adapters/httpapi"
 	"contacts/platform/health"
 	"contacts/platform/httpserver"
+	"contacts/platform/ratelimit"
 )
 
 func newServe() *cobra.Command {
@@ -50,13 +52,14 @@ func (a *app) serve(command *cobra.Command) error {
 		return err
 	}
 	options := httpapi.Options{
-		WriteWait: a.settings.Write.Wait, MaxBodyBytes: a.settings.HTTP.MaxBodyBytes, Log: a.log, Audit: a.audit,
+		WriteWait: a.settings.Write.Wait, MaxBodyBytes: a.settings.HTTP.MaxBodyBytes, Followers: a.settings.Limit.Followers,
+		Limiter: a.limiter, Limit: a.rateLimit(), Log: a.log, Audit: a.audit,
 		Metrics: a.metrics.registry, Tracer: a.tracing.Tracer(), Version: version(),
 	}
 	if !a.settings.Open() {
 		options.Authenticate = door.authenticate
 	}
-	api, err := a.listen(command.Context(), "http.addr", a.settings.HTTP.Addr, httpapi.New(a.service, options))
+	api, err := a.listen(command.Context(), "http.addr", a.settings.HTTP.Addr, httpapi.New(a.service, options), a.settings.Limit.Connections)
 	if err != nil {
 		return err
 	}
@@ -81,6 +84,15 @@ func (a *app) serve(command *cobra.Command) error {
 	return group.Wait()
 }
 
+// rateLimit is the limit of each caller; the zero limit where there is none.
+func (a *app) rateLimit() ratelimit.Limit {
+	limit := a.settings.Limit
+	if limit.Rate == 0 {
+		return ratelimit.Limit{}
+	}
+	return ratelimit.PerSecond(limit.Rate, cmp.Or(limit.Burst, 2*limit.Rate))
+}
+
 // lastWait is how long, when the process is asked to end, writes may still wait for their ends.
 const lastWait = 3 * time.Second
 
@@ -90,12 +102,17 @@ func (a *app) listenAdmin(ctx context.Context) (*httpserver.Server, error) {
 	if a.settings.Admin.Pprof {
 		handler = health.WithProfiles(handler)
 	}
-	return a.listen(ctx, "admin.addr", a.settings.Admin.Addr, handler)
+	return a.listen(ctx, "admin.addr", a.settings.Admin.Addr, handler, adminConnections)
 }
 
-// listen opens the port that a setting names.
-func (a *app) listen(ctx context.Context, key, address string, handler http.Handler) (*httpserver.Server, error) {
-	server, err := httpserver.Listen(ctx, httpserver.Options{Addr: address, Handler: handler, Log: a.log})
+// adminConnections are for few. They are none of those of the API, so that the process can be looked at whatever goes on there.
+const adminConnections = 64
+
+// listen opens the port that a setting names, for so many connections.
+func (a *app) listen(ctx context.Context, key, address string, handler http.Handler, connections int) (*httpserver.Server, error) {
+	server, err := httpserver.Listen(ctx, httpserver.Options{
+		Addr: address, Handler: handler, Connections: connections, Log: a.log,
+	})
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", key, err)
 	}

@@ -48,6 +48,14 @@ type Config struct {
 		OIDCSkew          time.Duration
 	}
 	Write struct{ Wait time.Duration }
+	// Limit is how much may be asked of the API: by each caller, and of each process.
+	Limit struct {
+		Rate          int
+		Burst         int
+		Connections   int
+		WaitingWrites int
+		Followers     int
+	}
 	// Worker is how the queue's consumer works, in its own process or within serve.
 	Worker struct {
 		Loops int
@@ -175,6 +183,10 @@ func (c *Config) Contradictions() []error {
 	}
 	if c.HTTP.Addr == c.Admin.Addr && !strings.HasSuffix(c.HTTP.Addr, ":0") {
 		problems = append(problems, errors.New("admin.addr: expected another address than http.addr"))
+	}
+	if c.Limit.Connections/2 <= c.Limit.WaitingWrites+c.Limit.Followers {
+		problems = append(problems, errors.New("limit.connections: expected more than twice limit.waiting_writes and limit.followers together: "+
+			"they are answered for as long as they wait, and only half of the connections can be answered at the same time"))
 	}
 	if c.Queue.Visibility < 2*c.Queue.PollWait && !c.Embedded() {
 		problems = append(problems, errors.New("queue.visibility: expected at least twice queue.poll_wait"))

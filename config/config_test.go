@@ -50,6 +50,7 @@ func TestLoad_Defaults(t *testing.T) {
 	want.Auth.OIDCAlgorithms = strings.Fields("RS256 RS384 RS512 PS256 PS384 PS512 ES256 ES384 ES512 EdDSA Ed25519")
 	want.Auth.OIDCSkew = 30 * time.Second
 	want.Write.Wait = 2 * time.Second
+	want.Limit.Rate, want.Limit.Connections, want.Limit.WaitingWrites, want.Limit.Followers = 200, 2048, 500, 200
 	want.Worker.Loops, want.Worker.Batch = 4, 100
 	want.Log.Level, want.Log.Format = "info", "auto"
 	require.Equal(t, &want, got)
@@ -133,6 +134,8 @@ func TestLoad_Contradictions(t *testing.T) {
 	require.ErrorContains(t, err, "database.owner_url: expected a URL that begins with one of postgres://")
 	_, err = load(t, "--admin-addr", "127.0.0.1:8000")
 	require.ErrorContains(t, err, "admin.addr: ")
+	_, err = load(t, "--limit-connections", "1400")
+	require.ErrorContains(t, err, "limit.connections: ")
 	_, err = load(t, "--queue-url", "http://127.0.0.1:1/1/a.fifo", "--queue-visibility", "6s")
 	require.ErrorContains(t, err, "queue.visibility: ")
 }

@@ -72,6 +72,11 @@ func settings(c *Config) []setting {
 		},
 		{"auth.oidc_skew", "30s", "how far the issuer's clock may be from this one", false, duration(&c.Auth.OIDCSkew, time.Second, 5*time.Minute)},
 		{"write.wait", "2s", "how long a write waits for its end before it is answered 202", false, duration(&c.Write.Wait, 0, 30*time.Second)},
+		{"limit.rate", "200", "how many requests a second each caller may send in the long run, shared by all replicas; 0: any number", false, number(&c.Limit.Rate, 0, 10_000)},
+		{"limit.burst", "0", "how many of them at once; 0: twice the rate", false, number(&c.Limit.Burst, 0, 100_000)},
+		{"limit.connections", "2048", "how many connections may be open at the same time, each some 30 KiB of memory; half as many requests may be being answered", false, number(&c.Limit.Connections, 16, 1_000_000)},
+		{"limit.waiting_writes", "500", "how many writes may wait for their ends at the same time; one more is answered 202 at once", false, number(&c.Limit.WaitingWrites, 1, 1_000_000)},
+		{"limit.followers", "200", "how many callers may wait for changes, or follow them, at the same time; each asks the database five times a second", false, number(&c.Limit.Followers, 1, 1_000_000)},
 		{"worker.loops", "4", "how many batches a worker works on at the same time", false, number(&c.Worker.Loops, 1, 64)},
 		{"worker.batch", "100", "how many commands one transaction applies at the most, but for the last ones received; SQS hands out ten at a time", false, number(&c.Worker.Batch, 1, 500)},
 		{

@@ -1,6 +1,7 @@
 package contacts
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -24,19 +25,26 @@ type Service struct {
 	changes    ChangeLog
 	region     string
 	now        func() time.Time
+	waiting    chan struct{} // has an element for each write that waits, and room for so many
 	hurried    chan struct{} // closed when nobody is to wait any more
 	hurry      sync.Once
 }
 
-// ServiceOptions are what a [Service] needs. All but Region and Now are required.
+// DefaultWaitingWrites is how many writes wait at the same time unless told otherwise. Each holds some 40 KiB of memory, and asks
+// the database twice a second where notices are lost.
+const DefaultWaitingWrites = 500
+
+// ServiceOptions are what a [Service] needs. All but Region, WaitingWrites and Now are required.
 type ServiceOptions struct {
 	Repository Repository
 	Queue      Queue
 	Outcomes   Outcomes
 	Pending    PendingOperations
 	Changes    ChangeLog
-	Region     string           // how phone numbers without a country are read: ISO 3166-1 alpha-2, or "" not at all
-	Now        func() time.Time // the clock; time.Now where nil
+	Region     string // how phone numbers without a country are read: ISO 3166-1 alpha-2, or "" not at all
+	// WaitingWrites is how many writes may wait for their ends at the same time; 0: [DefaultWaitingWrites]. One more does not wait.
+	WaitingWrites int
+	Now           func() time.Time // the clock; time.Now where nil
 }
 
 // NewService returns a service.
@@ -47,7 +55,7 @@ func NewService(o ServiceOptions) *Service {
 	return &Service{
 		repository: o.Repository, queue: o.Queue, outcomes: o.Outcomes, pending: o.Pending, changes: o.Changes,
 		region: o.Region, now: o.Now,
-		hurried: make(chan struct{}),
+		waiting: make(chan struct{}, cmp.Or(o.WaitingWrites, DefaultWaitingWrites)), hurried: make(chan struct{}),
 	}
 }
 
@@ -58,13 +66,16 @@ func (s *Service) StopWaiting() { s.hurry.Do(func() { close(s.hurried) }) }
 // Stopping is closed when [Service.StopWaiting] has been called.
 func (s *Service) Stopping() <-chan struct{} { return s.hurried }
 
+// Waiting is how many writes wait for their ends now.
+func (s *Service) Waiting() int { return len(s.waiting) }
+
 // Write says how a write is to be made.
 type Write struct {
 	// IdempotencyKey makes repeated requests one operation; "" makes each its own.
 	IdempotencyKey string
 	// IfMatch are the versions that may be changed; none: any.
 	IfMatch []int64
-	// Wait is how long to wait for the operation's end; 0: not at all.
+	// Wait is how long to wait for the operation's end; 0: not at all, as where too many wait already.
 	Wait time.Duration
 }
 
@@ -129,6 +140,14 @@ func (s *Service) submit(ctx context.Context, caller Caller, command Command, ta
 		holder, err := s.pending.Claim(ctx, command.Tenant, command.Operation, command.Fingerprint)
 		if err == nil && holder != command.Fingerprint {
 			return Operation{}, keyReused()
+		}
+	}
+	if write.Wait > 0 {
+		select {
+		case s.waiting <- struct{}{}:
+			defer func() { <-s.waiting }()
+		default:
+			write.Wait = 0
 		}
 	}
 	var notice <-chan Operation

@@ -83,6 +83,49 @@ func TestService_StopWaiting(t *testing.T) {
 	})
 }
 
+// As many writes wait as may; one more is accepted all the same, and answered at once.
+func TestService_WaitingWrites(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := contactstest.NewDesk()
+		options := d.Options()
+		options.WaitingWrites = 2
+		service := contacts.NewService(options)
+		d.OnSend = func(contacts.Command) error { return nil }
+		started := time.Now()
+		create := func() time.Duration {
+			operation, err := service.Create(t.Context(), jane, contactstest.Jane(t), wait)
+			require.NoError(t, err)
+			require.Equal(t, contacts.Pending, operation.Status)
+			return time.Since(started)
+		}
+		waited := make(chan time.Duration, 2)
+		for range 2 {
+			go func() { waited <- create() }()
+		}
+		synctest.Wait()
+		require.Equal(t, 2, service.Waiting())
+		for range 3 {
+			require.Zero(t, create())
+		}
+		sent := d.Sent()
+		require.Len(t, sent, 5)
+		require.Empty(t, sent[4].ReplyTo, "nobody is to be told")
+		require.Equal(t, 2, service.Waiting())
+		require.Equal(t, wait.Wait, <-waited)
+		require.Equal(t, wait.Wait, <-waited)
+		synctest.Wait()
+		require.Zero(t, service.Waiting())
+		require.Equal(t, 2*wait.Wait, create(), "there is room again")
+
+		d.OnSend = func(contacts.Command) error { return contacts.Unavailable("not now", nil) }
+		for range 5 {
+			_, err := service.Create(t.Context(), jane, contactstest.Jane(t), wait)
+			require.True(t, contacts.IsKind(err, contacts.KindUnavailable), "%v", err)
+		}
+		require.Zero(t, service.Waiting(), "who was refused waits no more")
+	})
+}
+
 func TestService_NoticeLost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d, service := newDesk()

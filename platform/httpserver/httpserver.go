@@ -17,9 +17,11 @@ const (
 	readHeaderTimeout    = 5 * time.Second
 	readTimeout          = 30 * time.Second // headers and body
 	idleTimeout          = 2 * time.Minute  // between the requests of a connection
-	maxHeaderBytes       = 32 << 10
+	maxHeaderBytes       = 16 << 10
 	defaultAnswerTimeout = time.Minute
 	defaultGrace         = 15 * time.Second
+	// DefaultConnections is a bound at which idle connections, and slow ones, take less than 64 MiB of memory.
+	DefaultConnections = 2048
 )
 
 // Options are the settings of a [Server]. Addr and Handler are required.
@@ -32,6 +34,10 @@ type Options struct {
 	// AnswerTimeout is how long a request may take from the end of its headers to the last byte of its answer; 0: one
 	// minute. It must be longer than all that a handler may wait for: what is written later is lost with the connection.
 	AnswerTimeout time.Duration
+	// Connections is how many connections may be open at the same time, at least 2; 0: [DefaultConnections]. Half as many requests
+	// may be being answered: see [Overloaded]. One more connection takes the place of the one whose client has kept the server
+	// waiting the longest.
+	Connections int
 	// Grace is how long running requests are given to end when the server stops; 0: 15 s.
 	Grace time.Duration
 	// Log gets the errors of connections; slog.Default() where nil.
@@ -53,15 +59,22 @@ func Listen(ctx context.Context, o Options) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listen for HTTP on %s: %w", o.Addr, err)
 	}
+	return newServer(listener, o), nil
+}
+
+func newServer(listener net.Listener, o Options) *Server {
 	log := o.Log
 	if log == nil {
 		log = slog.Default()
 	}
+	open := &connections{most: cmp.Or(o.Connections, DefaultConnections)}
+	open.mostRequests = open.most / 2
 	return &Server{
-		listener: listener,
+		listener: limitedListener{listener, open},
 		grace:    cmp.Or(o.Grace, defaultGrace),
 		server: &http.Server{
-			Handler:           withHeaders(o.Handler),
+			Handler:           open.count(withHeaders(o.Handler)),
+			ConnContext:       withConnection,
 			ReadHeaderTimeout: readHeaderTimeout,
 			ReadTimeout:       readTimeout,
 			WriteTimeout:      cmp.Or(o.AnswerTimeout, defaultAnswerTimeout),
@@ -69,7 +82,7 @@ func Listen(ctx context.Context, o Options) (*Server, error) {
 			MaxHeaderBytes:    maxHeaderBytes,
 			ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 		},
-	}, nil
+	}
 }
 
 // Addr is the address that the server listens on, with the port that was chosen.

@@ -29,18 +29,24 @@ func callerOf(ctx context.Context) contacts.Caller {
 	return caller
 }
 
-// guard lets only callers whose credential has the scope reach the operation, before anything else of their request is read,
-// and says so in its description.
+// guard lets only callers whose credential has the scope, and whose limit is not reached, come to the operation, before anything
+// else of their request is read, and says so in its description.
 func (a *api) guard(op *huma.Operation, scope contacts.Scope) {
 	if a.authenticate != nil {
 		op.Security = []map[string][]string{{bearer: {string(scope)}}}
 		maps.Copy(op.Responses, a.problems(http.StatusUnauthorized, http.StatusForbidden))
 	}
+	a.describeLimit(op)
 	op.Middlewares = append(op.Middlewares, func(ctx huma.Context, next func(huma.Context)) {
 		caller, err := a.admit(ctx.Context(), ctx.Header("Authorization"), scope)
 		r := recordOf(ctx.Context())
-		if r.caller = caller; scope == contacts.ScopeWrite {
-			r.write = op.OperationID
+		r.caller = caller
+		if err == nil || contacts.IsKind(err, contacts.KindForbidden) { // it is known who asks
+			if tooMany := a.rateLimit(ctx, caller); tooMany != nil {
+				err = tooMany
+			} else if scope == contacts.ScopeWrite {
+				r.write = op.OperationID
+			}
 		}
 		if err != nil {
 			a.fail(humaecho.Unwrap(ctx), err)

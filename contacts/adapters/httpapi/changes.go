@@ -54,7 +54,7 @@ type changesRequest struct {
 
 	Cursor string `query:"cursor" doc:"The next_cursor of the page before, or a change's; now for the changes that come; none for all that are kept."`
 	Limit  int    `query:"limit" default:"50" minimum:"1" maximum:"500" doc:"How many changes to return at most; not with a stream."`
-	Wait   int    `query:"wait" default:"0" minimum:"0" maximum:"50" doc:"How many seconds to wait for a change if there is none; not with a stream."`
+	Wait   int    `query:"wait" default:"0" minimum:"0" maximum:"50" doc:"How many seconds to wait for a change if there is none; not with a stream, and not at all where too many wait already."`
 }
 
 func (a *api) changes(ctx context.Context, in *changesRequest) (*huma.StreamResponse, error) {
@@ -64,9 +64,21 @@ func (a *api) changes(ctx context.Context, in *changesRequest) (*huma.StreamResp
 		if err != nil {
 			return nil, err
 		}
-		return &huma.StreamResponse{Body: func(answer huma.Context) { a.stream(answer, first) }}, nil
+		if !a.followers.TryAcquire(1) {
+			return nil, overloaded("too many callers follow the changes")
+		}
+		return &huma.StreamResponse{Body: func(answer huma.Context) {
+			defer a.followers.Release(1)
+			a.stream(answer, first)
+		}}, nil
 	}
-	page, err := a.awaitChanges(ctx, in.header().Get("Authorization"), in.Cursor, in.Limit, time.Duration(in.Wait)*time.Second)
+	wait := time.Duration(in.Wait) * time.Second
+	if wait > 0 && a.followers.TryAcquire(1) {
+		defer a.followers.Release(1)
+	} else {
+		wait = 0
+	}
+	page, err := a.awaitChanges(ctx, in.header().Get("Authorization"), in.Cursor, in.Limit, wait)
 	if err != nil {
 		return nil, err
 	}

@@ -15,8 +15,10 @@ import (
 	"github.com/labstack/echo/v4"
 	"github.com/prometheus/client_golang/prometheus"
 	"go.opentelemetry.io/otel/trace"
+	"golang.org/x/sync/semaphore"
 
 	"contacts/contacts"
+	"contacts/platform/ratelimit"
 )
 
 // MaxWait is the longest that a caller can make a write wait by "Prefer: wait". A server's time limits must be longer.
@@ -25,12 +27,22 @@ const MaxWait = 30 * time.Second
 // defaultMaxBody leaves room for a contact of [contacts.MaxDocument] whose text is written with escapes.
 const defaultMaxBody = 1 << 20
 
+// DefaultFollowers is how many callers wait for changes, or follow them as a stream, at the same time unless told otherwise. Each
+// asks the database five times a second.
+const DefaultFollowers = 200
+
+// bodyTimeout is how long a body may take to come.
+const bodyTimeout = 5 * time.Second
+
 // Options are the settings of the API. The zero value works.
 type Options struct {
 	// WriteWait is how long a write waits for its end when the caller does not say; 0: not at all.
 	WriteWait time.Duration
 	// MaxBodyBytes is how long a request's body may be; 0: 1 MiB.
 	MaxBodyBytes int64
+	// Followers is how many callers may wait for changes, or follow them as a stream, at the same time; 0: [DefaultFollowers]. One
+	// more does not wait, or is refused the stream.
+	Followers int
 	// Log gets one line a request, and the errors that callers are not told; slog.Default() where nil.
 	Log *slog.Logger
 	// Audit gets one line a write, accepted or refused; none is written where nil. See [contacts.Deed].
@@ -43,6 +55,10 @@ type Options struct {
 	// where it is not valid, [contacts.Unavailable] where that cannot be told. Where nil, nobody needs one: all callers are of the
 	// default tenant, are not told apart, and may do everything.
 	Authenticate func(ctx context.Context, credential string) (contacts.Caller, error)
+	// Limiter counts the requests of each caller, and Limit is how many it may send. Where either is missing, or callers are not
+	// told apart, they have no limit. A request that cannot be counted is let through.
+	Limiter ratelimit.Limiter
+	Limit   ratelimit.Limit
 	// Version is the program's version, for the OpenAPI document.
 	Version string
 }
@@ -51,7 +67,8 @@ type Options struct {
 // and its reference page.
 func New(service *contacts.Service, o Options) http.Handler {
 	a := &api{
-		service: service, log: o.Log, audit: o.Audit, tracer: o.Tracer, authenticate: o.Authenticate, writeWait: o.WriteWait,
+		service: service, log: o.Log, audit: o.Audit, tracer: o.Tracer, authenticate: o.Authenticate,
+		limiter: o.Limiter, limit: o.Limit, writeWait: o.WriteWait,
 	}
 	a.maxBody = cmp.Or(o.MaxBodyBytes, defaultMaxBody)
 	if a.log == nil {
@@ -60,12 +77,14 @@ func New(service *contacts.Service, o Options) http.Handler {
 	if a.audit == nil {
 		a.audit = slog.New(slog.DiscardHandler)
 	}
+	a.followers = semaphore.NewWeighted(int64(cmp.Or(o.Followers, DefaultFollowers)))
+	a.bodies = semaphore.NewWeighted(max(bodyRoom, a.maxBody))
 	a.schemas = newSchemas()
 
 	e := echo.New()
 	e.HTTPErrorHandler = func(err error, c echo.Context) { a.fail(c, err) }
 	e.Pre(canonicalPath)
-	e.Use(a.observe(newMetrics(o.Metrics)), a.recoverPanics)
+	e.Use(a.observe(newMetrics(o.Metrics)), a.recoverPanics, a.shed)
 
 	a.huma = humaecho.New(e, a.config(cmp.Or(o.Version, "dev")))
 	a.registerContacts()
@@ -80,6 +99,8 @@ func New(service *contacts.Service, o Options) http.Handler {
 type api struct {
 	service      *contacts.Service
 	authenticate func(ctx context.Context, credential string) (contacts.Caller, error)
+	limiter      ratelimit.Limiter
+	limit        ratelimit.Limit
 	log          *slog.Logger
 	audit        *slog.Logger
 	tracer       trace.Tracer
@@ -87,6 +108,8 @@ type api struct {
 	huma         huma.API
 	writeWait    time.Duration
 	maxBody      int64
+	followers    *semaphore.Weighted // those who wait for changes, or follow them
+	bodies       *semaphore.Weighted // the bytes of long bodies that are being read
 }
 
 // request gives a handler the request itself, because huma binds no more than the first line of each header.
@@ -108,6 +131,7 @@ func register[I any](a *api, scope contacts.Scope, op huma.Operation, handle fun
 	op.RejectUnknownQueryParameters = true
 	op.SkipValidateBody = true      // see inspect
 	op.MaxBodyBytes = a.maxBody + 1 // huma refuses a body that is as long as its limit
+	op.BodyReadTimeout = bodyTimeout
 	a.guard(&op, scope)
 	answer := func(ctx context.Context, in *I) (*huma.StreamResponse, error) {
 		response, err := handle(ctx, in)

@@ -13,6 +13,8 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/labstack/echo/v4"
+
+	"contacts/contacts"
 )
 
 // canonicalPath leads /contacts to /v1/contacts, and paths with a slash at their end to those without.
@@ -71,7 +73,7 @@ func (a *api) observe(m *metrics) echo.MiddlewareFunc {
 			if r.operation.ID != uuid.Nil {
 				line = append(line, slog.String("operation", r.operation.ID.String()))
 			}
-			a.log.LogAttrs(ctx, requestLevel(method, status), "request", line...)
+			a.log.LogAttrs(ctx, requestLevel(method, status, r.problem), "request", line...)
 			if r.write != "" {
 				r.deed(c.Param("id")).Log(ctx, a.audit)
 			}
@@ -80,9 +82,13 @@ func (a *api) observe(m *metrics) echo.MiddlewareFunc {
 	}
 }
 
-// requestLevel is at which level a request is logged: reads that went well are what a service mostly does, and are counted by
-// its metrics.
-func requestLevel(method string, status int) slog.Level {
+// requestLevel is at which level a request is logged: reads that went well are what a service mostly does, and requests that are
+// turned away at the door can be any number. Its metrics count both.
+func requestLevel(method string, status int, problem contacts.Kind) slog.Level {
+	switch problem {
+	case contacts.KindUnauthenticated, kindRateLimited, kindOverloaded:
+		return slog.LevelDebug
+	}
 	if (method == http.MethodGet || method == http.MethodHead) && status < http.StatusBadRequest {
 		return slog.LevelDebug
 	}

@@ -55,6 +55,7 @@ func (a *api) registerContacts() {
 		Responses: answers(
 			a.written(http.StatusCreated, "The contact was created.", "ETag", "Location"), a.accepted(),
 			a.problems(400, 408, 409, 410, 413, 415, 422, 500, 503)),
+		DefaultStatus: http.StatusCreated,
 	}, a.create)
 	register(a, contacts.ScopeRead, huma.Operation{
 		OperationID: "list-contacts", Method: http.MethodGet, Path: contactsPath, Tags: []string{contactsTag},
@@ -140,15 +141,17 @@ func (a *api) registerChanges() {
 
 // headerTexts describe the headers of answers. It is never changed.
 var headerTexts = map[string]string{
-	"ETag":               "The contact's version in quotes, to be sent back in If-Match and If-None-Match.",
-	"Location":           "Where the contact, or the operation, is.",
-	"Link":               `With rel="next" the next page; with rel="status" the operation.`,
-	"Cache-Control":      "The caller may keep the answer, but must ask before each use.",
-	"Retry-After":        "After how many seconds to ask again.",
-	"Preference-Applied": "Which preferences of Prefer count; wait as it was cut.",
-	"Allow":              "The methods that the path has.",
-	"WWW-Authenticate":   "What is wrong with the credential (RFC 6750).",
-	"Accept":             "The media types that the body may have.",
+	"ETag":                "The contact's version in quotes, to be sent back in If-Match and If-None-Match.",
+	"Location":            "Where the contact, or the operation, is.",
+	"Link":                `With rel="next" the next page; with rel="status" the operation.`,
+	"Cache-Control":       "The caller may keep the answer, but must ask before each use.",
+	"Retry-After":         "After how many seconds to ask again.",
+	"Preference-Applied":  "Which preferences of Prefer count; wait as it was cut.",
+	"Allow":               "The methods that the path has.",
+	"WWW-Authenticate":    "What is wrong with the credential (RFC 6750).",
+	"Accept":              "The media types that the body may have.",
+	rateLimitHeader:       `The caller's limit, as in "default";r=12;t=2: 12 requests are left for the next 2 seconds.`,
+	rateLimitPolicyHeader: `The limit of each caller, as in "default";q=400;w=2: 400 requests, and as many again after 2 seconds.`,
 }
 
 type responses = map[string]*huma.Response
@@ -162,15 +165,21 @@ func answers(parts ...responses) responses {
 }
 
 // answer describes an answer with JSON of the schema, or without a body where it is nil.
-func answer(status int, description string, schema *huma.Schema, headers ...string) responses {
-	response := &huma.Response{Description: description, Headers: map[string]*huma.Header{}}
+func answer(status int, description string, schema *huma.Schema, names ...string) responses {
+	response := &huma.Response{Description: description, Headers: headers(names...)}
 	if schema != nil {
 		response.Content = map[string]*huma.MediaType{jsonType: {Schema: schema}}
 	}
-	for _, name := range headers {
-		response.Headers[name] = &huma.Header{Description: headerTexts[name], Schema: &huma.Schema{Type: huma.TypeString}}
-	}
 	return responses{strconv.Itoa(status): response}
+}
+
+// headers describes headers of an answer.
+func headers(names ...string) map[string]*huma.Header {
+	described := map[string]*huma.Header{}
+	for _, name := range names {
+		described[name] = &huma.Header{Description: headerTexts[name], Schema: &huma.Schema{Type: huma.TypeString}}
+	}
+	return described
 }
 
 func (a *api) written(status int, description string, headers ...string) responses {
@@ -189,6 +198,7 @@ func (a *api) problems(statuses ...int) responses {
 		http.StatusForbidden:            {"WWW-Authenticate"},
 		http.StatusPreconditionFailed:   {"ETag"},
 		http.StatusUnsupportedMediaType: {"Accept"},
+		http.StatusTooManyRequests:      {"Retry-After"},
 		http.StatusServiceUnavailable:   {"Retry-After", "Link"},
 	}
 	all := responses{}

@@ -23,6 +23,8 @@ const (
 	kindUnsupportedMedia contacts.Kind = "unsupported-media-type"
 	kindMethodNotAllowed contacts.Kind = "method-not-allowed"
 	kindTimeout          contacts.Kind = "request-timeout"
+	kindRateLimited      contacts.Kind = "rate-limited"
+	kindOverloaded       contacts.Kind = "overloaded"
 	kindInternal         contacts.Kind = "internal"
 )
 
@@ -102,6 +104,14 @@ var problemTypes = map[contacts.Kind]problemType{
 	kindTimeout: {
 		http.StatusRequestTimeout, "The request took too long",
 		"Send the request again.",
+	},
+	kindRateLimited: {
+		http.StatusTooManyRequests, "Too many requests",
+		"Nothing has happened. Try again after Retry-After seconds. RateLimit-Policy says how many requests (q) may come in how many seconds (w), RateLimit how many are left.",
+	},
+	kindOverloaded: {
+		http.StatusServiceUnavailable, "Too much is going on",
+		"Nothing has happened. Try again after Retry-After seconds.",
 	},
 	kindInternal: {
 		http.StatusInternalServerError, "The server failed",

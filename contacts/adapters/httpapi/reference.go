@@ -14,12 +14,17 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/labstack/echo/v4"
 	"github.com/swaggest/swgui/v5emb"
+	"golang.org/x/sync/semaphore"
 )
 
 const (
 	documentPath  = "/openapi"
 	referencePath = "/docs"
 )
+
+// referenceReaders is how many may be sent a part of the page at the same time. It is unpacked meanwhile, which takes more memory
+// than anything else that needs no credential.
+const referenceReaders = 32
 
 // serveReference serves the OpenAPI document, as it is now, and the page that shows it. The page's scripts and styles are
 // in the binary: it works without the internet.
@@ -45,7 +50,12 @@ func serveReference(e *echo.Echo, document *huma.OpenAPI) {
 
 	page := v5emb.New(document.Info.Title, documentPath+".json", referencePath)
 	policy := contentPolicy(page)
+	readers := semaphore.NewWeighted(referenceReaders)
 	show := func(c echo.Context) error {
+		if !readers.TryAcquire(1) {
+			return overloaded("too many are reading the reference")
+		}
+		defer readers.Release(1)
 		c.Response().Header().Set("Content-Security-Policy", policy)
 		c.Response().Header().Set("Cache-Control", "no-cache") // its files have tags
 		page.ServeHTTP(c.Response(), c.Request())

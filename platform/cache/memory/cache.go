@@ -1,4 +1,4 @@
-// Package memory is the cache and the bus of a single process. Nothing of it outlives the process or leaves it.
+// Package memory is the cache, the bus and the limiter of a single process. Nothing of it outlives the process or leaves it.
 package memory
 
 import (

@@ -1,5 +1,5 @@
-// Package redis is the cache and the bus in a Redis (7 or later) or Valkey (8 or later) that processes share, alone or as
-// a cluster. It is the only package that knows the client library.
+// Package redis is the cache, the bus and the limiter in a Redis (7 or later) or Valkey (8 or later) that processes share, alone
+// or as a cluster. It is the only package that knows the client library.
 package redis
 
 import (
@@ -16,12 +16,14 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"contacts/platform/cache"
+	"contacts/platform/ratelimit"
 	"contacts/platform/telemetry"
 )
 
 var (
-	_ cache.Cache = (*Client)(nil)
-	_ cache.Bus   = (*Client)(nil)
+	_ cache.Cache       = (*Client)(nil)
+	_ cache.Bus         = (*Client)(nil)
+	_ ratelimit.Limiter = (*Client)(nil)
 )
 
 const (
@@ -45,7 +47,7 @@ type Options struct {
 // flushDelay is how long a busy connection gathers commands before it writes them: fewer system calls, on both sides.
 const flushDelay = 100 * time.Microsecond
 
-// Client implements both [cache.Cache] and [cache.Bus].
+// Client implements [cache.Cache], [cache.Bus] and [ratelimit.Limiter].
 //
 // A call that Redis does not answer within the timeout fails with [cache.ErrUnavailable]. For a second after it, all
 // calls fail at once; then one is let through, and if it is answered, so are the others again. A call that has begun is

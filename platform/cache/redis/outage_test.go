@@ -11,6 +11,7 @@ import (
 
 	"contacts/platform/cache"
 	"contacts/platform/cache/redis"
+	"contacts/platform/ratelimit"
 )
 
 func TestOpen_RedisIsDown(t *testing.T) {
@@ -181,6 +182,10 @@ func requireFailsAtOnce(t *testing.T, c *redis.Client) {
 		"Put":     func(ctx context.Context) error { return c.Put(ctx, item, item) },
 		"Ping":    c.Ping,
 		"Publish": func(ctx context.Context) error { return c.Publish(ctx, cache.Notice{Address: "a"}) },
+		"Take": func(ctx context.Context) error {
+			_, err := c.Take(ctx, "k", ratelimit.PerSecond(1, 1))
+			return err
+		},
 	} {
 		require.EventuallyWithT(t, func(collect *assert.CollectT) {
 			err := call(t.Context())

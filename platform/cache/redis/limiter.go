@@ -1,0 +1,39 @@
+package redis
+
+import (
+	"context"
+	"strconv"
+	"time"
+
+	"github.com/redis/rueidis"
+
+	"contacts/platform/ratelimit"
+)
+
+// take is [ratelimit.Limit.Decide] on Redis' own clock, which all processes share, in microseconds. The key holds the time
+// until which its takings last, and expires with it. Lua's numbers are exact up to 2^53, which is in the year 2255.
+var take = rueidis.NewLuaScriptNoSha(`
+local time = redis.call('TIME')
+local now, interval, window = time[1] * 1000000 + time[2], tonumber(ARGV[1]), tonumber(ARGV[2])
+local ahead = (tonumber(redis.call('GET', KEYS[1])) or 0) - now
+if ahead < 0 or ahead > window then ahead = 0 end
+local next = ahead + interval
+if next <= window then
+	redis.call('SET', KEYS[1], now + next, 'PX', math.ceil(next / 1000))
+end
+return ahead`)
+
+// Take implements [ratelimit.Limiter]. It returns [cache.ErrUnavailable].
+func (c *Client) Take(ctx context.Context, key string, limit ratelimit.Limit) (ratelimit.Decision, error) {
+	var decision ratelimit.Decision
+	err := c.ask(ctx, "EVAL take", "take a key", func(ctx context.Context, conn rueidis.Client) error {
+		ahead, err := take.Exec(ctx, conn, []string{c.prefix + key}, []string{
+			strconv.FormatInt(limit.Interval.Microseconds(), 10), strconv.FormatInt(limit.Window().Microseconds(), 10),
+		}).AsInt64()
+		if err == nil {
+			decision, _ = limit.Decide(time.Duration(ahead) * time.Microsecond)
+		}
+		return err
+	})
+	return decision, err
+}

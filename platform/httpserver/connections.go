@@ -1,0 +1,251 @@
+package httpserver
+
+import (
+	"container/list"
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+)
+
+const (
+	// stallLimit is how long a client may at least take to receive what is written of its answer.
+	stallLimit = time.Second
+	// mostUnread is how many bytes of answers may wait to be received before slow clients have to go.
+	mostUnread = 32 << 20
+)
+
+// connections bounds how many connections are open, and how many requests are being answered, at the same time.
+//
+// One connection more closes the one whose client has kept the server waiting the longest: for a request, for the rest of one, its
+// body included, or to receive the answer. So neither many idle connections nor slow ones keep others out, and one that the server
+// works for is never closed. One request more closes one whose client does not receive its answer; where there is none, its
+// handler is told so by [Overloaded]. Too much that is not received closes one, too.
+type connections struct {
+	most, mostRequests int
+
+	mu       sync.Mutex
+	open     int
+	requests int // that have come to their ends, and are being answered
+	unread   int // bytes that are being written
+	// Those that wait for their clients, the longest waiting first: for the end of a request, and for the answer to be received.
+	asking, receiving list.List
+}
+
+// connection is an open connection.
+type connection struct {
+	net.Conn
+
+	all *connections
+	// Guarded by all.mu.
+	closed   bool
+	answered bool       // it is one of the requests
+	among    *list.List // asking, receiving, or nil while the server works for it
+	place    *list.Element
+	since    time.Time // among those
+	unread   int
+}
+
+// Accept waits for a connection and lets it in.
+func (l limitedListener) Accept() (net.Conn, error) {
+	conn, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	c := &connection{Conn: conn, all: l.all}
+	c.all.add(c)
+	return c, nil
+}
+
+type limitedListener struct {
+	net.Listener
+
+	all *connections
+}
+
+// add lets a connection in, in the place of another if there is none left.
+func (s *connections) add(c *connection) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.open++
+	s.move(c, &s.asking)
+	if s.open > s.most {
+		s.evict(&s.asking, &s.receiving)
+	}
+}
+
+// evict closes the connection, of those in the lists, that has waited the longest and may be closed, and reports whether there
+// is one.
+func (s *connections) evict(lists ...*list.List) bool {
+	var slow *connection
+	for _, among := range lists {
+		if among.Len() == 0 {
+			continue
+		}
+		c := among.Front().Value.(*connection)
+		if (!c.answered || time.Since(c.since) >= stallLimit) && (slow == nil || c.since.Before(slow.since)) {
+			slow = c
+		}
+	}
+	if slow == nil {
+		return false
+	}
+	s.forget(slow)
+	go func() { _ = slow.Conn.Close() }() // it waits for whoever reads or writes, who may wait for mu
+	return true
+}
+
+// move puts a connection among those that wait, or nowhere where among is nil.
+func (s *connections) move(c *connection, among *list.List) {
+	if c.among != nil {
+		c.among.Remove(c.place)
+	}
+	if c.among = among; among != nil {
+		c.since = time.Now()
+		c.place = among.PushBack(c)
+	}
+}
+
+// forget counts a connection no more. If a handler answers its request, that ends soon.
+func (s *connections) forget(c *connection) {
+	if c.closed {
+		return
+	}
+	c.closed = true
+	s.open--
+	if c.answered {
+		s.requests--
+	}
+	s.unread -= c.unread
+	s.move(c, nil)
+}
+
+// Close implements [net.Conn].
+func (c *connection) Close() error {
+	c.all.mu.Lock()
+	c.all.forget(c)
+	c.all.mu.Unlock()
+	return c.Conn.Close()
+}
+
+// CloseWrite says that nothing more will be written, so that the client can read the answer to what it is still sending.
+func (c *connection) CloseWrite() error {
+	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		return half.CloseWrite()
+	}
+	return nil
+}
+
+// Write implements [net.Conn]. While it lasts the server waits for the client.
+func (c *connection) Write(p []byte) (int, error) {
+	c.all.writes(c, len(p))
+	defer c.all.writes(c, 0)
+	return c.Conn.Write(p)
+}
+
+// writes notes that whoever answers the connection's request waits until so many bytes are received, or, for 0, works again.
+func (s *connections) writes(c *connection, bytes int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if c.closed || !c.answered {
+		return
+	}
+	s.unread += bytes - c.unread
+	if c.unread = bytes; bytes == 0 {
+		s.move(c, nil)
+		return
+	}
+	s.move(c, &s.receiving)
+	if s.unread > mostUnread {
+		s.evict(&s.receiving)
+	}
+}
+
+// hasRoom reports whether there is room for one request more, and makes some if it can.
+func (s *connections) hasRoom() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.requests < s.mostRequests || s.evict(&s.receiving)
+}
+
+// begin notes that all of a request has come.
+func (s *connections) begin(c *connection) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if c.closed || c.answered {
+		return
+	}
+	c.answered = true
+	s.requests++
+	s.move(c, nil)
+}
+
+// end notes that a request was answered.
+func (s *connections) end(c *connection) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if c.closed {
+		return
+	}
+	if c.answered {
+		c.answered = false
+		s.requests--
+	}
+	s.move(c, &s.asking)
+}
+
+// connectionKey is the key of the request's *connection in its context.
+type connectionKey struct{}
+
+func withConnection(ctx context.Context, c net.Conn) context.Context {
+	return context.WithValue(ctx, connectionKey{}, c)
+}
+
+// overloadedKey is in the context of requests that there is no room for.
+type overloadedKey struct{}
+
+// Overloaded reports whether a request, of which it is given the context, came when as many others were being answered as may
+// be: its handler is to refuse it at once.
+func Overloaded(ctx context.Context) bool { return ctx.Value(overloadedKey{}) != nil }
+
+// count has the requests counted that the handler answers.
+func (s *connections) count(handler http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		c := r.Context().Value(connectionKey{}).(*connection)
+		if !s.hasRoom() {
+			r = r.WithContext(context.WithValue(r.Context(), overloadedKey{}, true))
+		}
+		defer s.end(c)
+		if r.Body == http.NoBody {
+			s.begin(c)
+		} else {
+			r = r.WithContext(r.Context()) // a copy: the server looks at its own
+			r.Body = body{r.Body, c}
+		}
+		handler.ServeHTTP(w, r)
+	})
+}
+
+// body is a request's body, which has come when it is read.
+type body struct {
+	io.ReadCloser
+
+	connection *connection
+}
+
+// Read implements [io.Reader].
+func (b body) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if err != nil {
+		b.connection.all.begin(b.connection)
+	}
+	return n, err
+}
+
+// Close implements [io.Closer]. It may read what is left.
+func (b body) Close() error {
+	defer b.connection.all.begin(b.connection)
+	return b.ReadCloser.Close()
+}
