@@ -8,6 +8,7 @@ import (
 	"path"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
@@ -69,7 +70,9 @@ func TestEndToEnd_Trace(t *testing.T) {
 			require.Equal(t, "contacts", one.resource["service.name"])
 			require.NotEmpty(t, one.resource["service.version"])
 			require.NotEmpty(t, one.resource["service.instance.id"])
-			require.NotEqual(t, tracepb.Status_STATUS_CODE_ERROR, one.Status.GetCode(), one.Name)
+		}
+		for _, name := range []string{server, send, process, "transaction", "COMMIT"} {
+			require.NotEqual(t, tracepb.Status_STATUS_CODE_ERROR, find(spans, name).Status.GetCode(), name)
 		}
 		root := find(spans, server)
 		require.Equal(t, callersSpan, hex.EncodeToString(root.ParentSpanId))
@@ -167,6 +170,7 @@ func TestEndToEnd_CollectorAway(t *testing.T) {
 			t.Parallel()
 			s := embedded(t)
 			s.env = append(s.env, "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT="+url+"/v1/traces", "OTEL_BSP_SCHEDULE_DELAY=1", "OTEL_BSP_MAX_QUEUE_SIZE=8")
+			started := time.Now()
 			s.start(t)
 			for range 50 {
 				made, err := s.client().Create(t.Context(), contactstest.Jane(t), waiting())
@@ -175,7 +179,9 @@ func TestEndToEnd_CollectorAway(t *testing.T) {
 				require.NoError(t, err)
 			}
 			require.Zero(t, s.processes[0].terminate(t))
-			require.Equal(t, 1, strings.Count(s.processes[0].log(), "spans not sent"), "not a line for each failure")
+			said := strings.Count(s.processes[0].log(), "spans not sent")
+			require.GreaterOrEqual(t, said, 1)
+			require.LessOrEqual(t, said, 1+int(time.Since(started)/time.Minute), "not a line for each failure")
 		})
 	}
 }

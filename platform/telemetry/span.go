@@ -46,6 +46,9 @@ const parentKey = "traceparent"
 
 // TraceParent returns the span that ctx belongs to as a traceparent (W3C Trace Context, 3.2), "" if it belongs to none.
 func TraceParent(ctx context.Context) string {
+	if !trace.SpanContextFromContext(ctx).IsValid() {
+		return ""
+	}
 	carrier := propagation.MapCarrier{}
 	propagation.TraceContext{}.Inject(ctx, carrier)
 	return carrier[parentKey]
@@ -55,6 +58,9 @@ func TraceParent(ctx context.Context) string {
 // itself if there is none, or none that can be read. Neither tracestate nor baggage comes with it: whoever
 // sends them may put into them what they like.
 func WithTraceParent(ctx context.Context, traceParent string) context.Context {
+	if traceParent == "" {
+		return ctx
+	}
 	return propagation.TraceContext{}.Extract(ctx, propagation.MapCarrier{parentKey: traceParent})
 }
 

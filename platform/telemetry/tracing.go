@@ -50,8 +50,12 @@ func OpenTracing(ctx context.Context, process Process, log *slog.Logger) (*Traci
 		return &Tracing{}, nil
 	}
 	for _, name := range []string{"OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"} {
-		if protocol := os.Getenv(name); protocol != "" && !strings.HasPrefix(protocol, "http/") {
+		protocol := os.Getenv(name)
+		if protocol != "" && !strings.HasPrefix(protocol, "http/") {
 			return nil, fmt.Errorf("%s: expected http/protobuf, which collectors take on port 4318, or nothing", name)
+		}
+		if protocol != "" {
+			break // the first one wins
 		}
 	}
 	// Both are the SDK's own, for the whole process.
@@ -62,7 +66,7 @@ func OpenTracing(ctx context.Context, process Process, log *slog.Logger) (*Traci
 	if err != nil {
 		return nil, fmt.Errorf("export traces: %w", err)
 	}
-	// What belongs together wins over what cannot be told: a part of it that fails is left out.
+	// What cannot be found out is left out.
 	about, err := resource.New(ctx, resource.WithTelemetrySDK(), resource.WithHost(), resource.WithAttributes(
 		semconv.ServiceName(process.Service), semconv.ServiceVersion(process.Version), semconv.ServiceInstanceID(uuid.NewString()),
 		attribute.String(process.Service+".role", process.Role),

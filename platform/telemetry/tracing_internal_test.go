@@ -52,6 +52,11 @@ func TestOpenTracing_Protocol(t *testing.T) {
 		_, err := OpenTracing(t.Context(), Process{Service: "test"}, slog.New(slog.DiscardHandler))
 		require.ErrorContains(t, err, name+": expected http/protobuf")
 	}
+	t.Setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc") // which is for other signals then
+	t.Setenv("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "http/protobuf")
+	tracing, err := OpenTracing(t.Context(), Process{Service: "test"}, slog.New(slog.DiscardHandler))
+	require.NoError(t, err)
+	tracing.Close(t.Context())
 }
 
 // What the standard variables say is done, and the last spans are sent when it is closed.

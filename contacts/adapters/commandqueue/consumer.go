@@ -39,7 +39,7 @@ type ConsumerOptions struct {
 	Batch      int           // how many messages a batch has, at the most but for the last that were received
 	PollWait   time.Duration // how long one receive waits for messages
 	Visibility time.Duration // the queue's visibility timeout, which is extended while a batch is worked on
-	Names      Names
+	Names      Names         // for traces
 	Log        *slog.Logger
 	// Tracer goes on with the traces that commands were sent in; nothing is traced where nil.
 	Tracer trace.Tracer

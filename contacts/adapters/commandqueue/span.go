@@ -7,6 +7,7 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/trace"
+	"go.opentelemetry.io/otel/trace/noop"
 
 	"contacts/contacts"
 	"contacts/platform/telemetry"
@@ -28,6 +29,9 @@ func (n Names) attributes(operation attribute.KeyValue, command contacts.Command
 
 // sending begins the span in which a command is sent, and of which its message tells the worker.
 func (n Names) sending(ctx context.Context, command contacts.Command) (context.Context, trace.Span) {
+	if !telemetry.Recorded(ctx) {
+		return ctx, noop.Span{}
+	}
 	return telemetry.Child(ctx, "send "+n.Queue, trace.SpanKindProducer, n.attributes(semconv.MessagingOperationTypeSend, command)...)
 }
 

@@ -122,8 +122,11 @@ func (c *Client) Close() { c.connection.close() }
 // returns is a [cache.ErrUnavailable] that wraps its cause; what says which call failed. operation is Redis' command, with the
 // script's name where it runs one: the span is told no keys and no values.
 func (c *Client) ask(ctx context.Context, operation, what string, call func(context.Context, rueidis.Client) error) error {
-	ctx, span := telemetry.Child(ctx, operation, trace.SpanKindClient, semconv.DBSystemNameRedis, semconv.DBOperationName(operation))
+	ctx, span := telemetry.Child(ctx, operation, trace.SpanKindClient)
 	defer span.End()
+	if span.IsRecording() {
+		span.SetAttributes(semconv.DBSystemNameRedis, semconv.DBOperationName(operation))
+	}
 	err := ctx.Err()
 	if err == nil {
 		_, err = c.breaker.Execute(func() (struct{}, error) {
