@@ -375,6 +375,37 @@ func eraseInProduction(t *testing.T, p *person) {
 	p.requireHits(false, p.logs())
 }
 
+// While Redis is away erasures wait, and nothing else does.
+func TestEndToEnd_EraseWithoutRedis(t *testing.T) {
+	t.Parallel()
+	s := production(t)
+	redis, err := servertest.StartRedis(t.Context())
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, redis.Stop()) })
+	s.env = append(s.env, "CONTACTS_CACHE_URL="+redis.URL)
+	s.start(t)
+	client := s.client()
+	made, err := client.Create(t.Context(), contactstest.Jane(t), waiting())
+	require.NoError(t, err)
+	other, err := client.Create(t.Context(), contactstest.Jane(t), waiting())
+	require.NoError(t, err)
+	require.NoError(t, redis.Kill())
+	erasure, err := client.Erase(t.Context(), made.Contact, contacts.Write{})
+	require.NoError(t, err)
+	require.Equal(t, contacts.Pending, erasure.Status)
+	for range 3 {
+		_, err := client.Merge(t.Context(), other.Contact, contacts.Patch(`{"nickname":"N"}`), waiting())
+		require.NoError(t, err)
+	}
+	document, err := client.Get(t.Context(), made.Contact)
+	require.NoError(t, err)
+	require.EqualValues(t, 1, document.Version)
+	require.NoError(t, redis.Restart(t.Context()))
+	require.EqualValues(t, 2, awaitSuccess(t, s, erasure.ID).Version)
+	_, err = client.Get(t.Context(), made.Contact)
+	require.True(t, contacts.IsKind(err, contacts.KindNotFound), "%v", err)
+}
+
 // dump returns a dump of a database.
 func dump(t *testing.T, address string) []byte {
 	t.Helper()

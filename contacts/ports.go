@@ -33,11 +33,11 @@ type Ledger interface {
 	// parked commands, and leaves the operations on it as [Operation.Erased].
 	//
 	// With everything written, just before the commit, it calls announce, unless nil, with the documents that the commit
-	// will make, or erase the past of, and with the operations of which no request may be remembered any more, if any. If that
-	// returns [ErrCacheDown], the documents are noted as debts in the transaction itself; but
-	// unless the outage has been declared for [TrustLimit], so that nobody trusts the cache any more, it is declared instead,
-	// and the transaction undone with [ErrDown]. An [Erase] waits until the cache is back: its transaction is undone with
-	// [ErrTransient]. Any other error of announce undoes the transaction and is returned.
+	// will make, or erase the past of, and with the operations whose requests nobody may remember any more, if there are any.
+	// If that returns [ErrCacheDown], the documents are noted as debts in the transaction itself; but unless the outage has
+	// been declared for [TrustLimit], so that nobody trusts the cache any more, it is declared instead, and the transaction
+	// undone with [ErrDown]. An [Erase] waits until the cache is back: its transaction is undone with [ErrTransient]. Any
+	// other error of announce undoes the transaction and is returned.
 	//
 	// Its error says how to go on: see [ErrTransient] and [ErrDown]. Any other error may be the fault of a single command,
 	// so that the others may pass without it.
@@ -59,8 +59,8 @@ type Debts interface {
 	Settle(ctx context.Context, owed []Document, now time.Time) error
 }
 
-// Announce is told what a transaction is about to commit: documents, and the ends of operations whose requests are to be
-// forgotten, because their contacts are erased.
+// Announce is told what a transaction is about to commit: documents, and that the requests of operations are forgotten, because
+// their contacts are erased, or not there.
 type Announce func(ctx context.Context, documents []Document, forgotten []OperationKey) error
 
 // Queue takes commands to the workers, in order for each contact.

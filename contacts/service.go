@@ -179,8 +179,9 @@ func (s *Service) submit(ctx context.Context, caller Caller, command Command, ta
 	return command.pending(), nil
 }
 
-// note remembers that the operation is pending, without what was drawn from its data: nobody asks for that. The write is accepted whether or not that is noted: without a note, asking
-// for the operation before its end is answered "unavailable" or "not found", and after it as ever.
+// note remembers that the operation is pending, but nothing that was drawn from its data. The write is accepted whether or
+// not that is noted: without a note, asking for the operation before its end is answered "unavailable" or "not found", and
+// after it as ever.
 func (s *Service) note(ctx context.Context, command Command) {
 	command.Fingerprint = ""
 	_ = s.pending.Note(context.WithoutCancel(ctx), command.pending())

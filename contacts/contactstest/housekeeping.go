@@ -32,6 +32,8 @@ func RunHousekeeping(t *testing.T, open func(t *testing.T) HousekeepingStore) {
 	l.apply(deletion)
 	refused := l.apply(MergeCommand(t, l.tenant, gone.Contact, `{"nickname":"J"}`)).Operation
 	require.Equal(t, contacts.Failed, refused.Status)
+	erased := l.create(Jane(t))
+	l.apply(NewCommand(t, contacts.Erase, l.tenant, erased.Contact))
 
 	require.Zero(t, purge(began, 10))
 	require.Zero(t, purge(began.Add(contacts.OperationsKept-time.Second), 10))
@@ -39,7 +41,7 @@ func RunHousekeeping(t *testing.T, open func(t *testing.T) HousekeepingStore) {
 
 	later := began.Add(contacts.OperationsKept + time.Hour)
 	require.EqualValues(t, 3, purge(later, 3), "no more than asked for")
-	require.EqualValues(t, 1, purge(later, 3))
+	require.EqualValues(t, 3, purge(later, 3))
 	require.Zero(t, purge(later, 3))
 	_, found, err := store.Operation(t.Context(), l.tenant, deletion.Operation)
 	require.NoError(t, err)
@@ -48,7 +50,8 @@ func RunHousekeeping(t *testing.T, open func(t *testing.T) HousekeepingStore) {
 	require.Equal(t, contacts.Gone, l.document(gone.Contact).State, "the tombstone is kept longer")
 
 	later = began.Add(contacts.TombstonesKept + time.Hour)
-	require.EqualValues(t, 4, purge(later, 10), "three changes and a tombstone")
+	require.EqualValues(t, 7, purge(later, 10), "four changes, two tombstones and the mark of an erasure")
+	require.Zero(t, purge(later, 10))
 	require.Equal(t, contacts.Absent, l.document(gone.Contact).State)
 	require.Equal(t, contacts.Live, l.document(kept.Contact).State, "a contact that lives stays, however old it is")
 	merged := l.apply(MergeCommand(t, l.tenant, kept.Contact, `{"nickname":"J"}`))

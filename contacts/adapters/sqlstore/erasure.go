@@ -103,8 +103,10 @@ func wasErased(tx *gorm.DB, group string) (erased bool, err error) {
 	return erased, err
 }
 
-// mergeAtOnce is how many pages of the search index are merged in a transaction.
-const mergeAtOnce = 200
+const (
+	scrubAtOnce = 500 // erasures
+	mergeAtOnce = 200 // pages of the search index, in a transaction
+)
 
 // Scrub implements [contacts.Housekeeping]. On PostgreSQL there is nothing to do: a vacuum removes what is left, and its log
 // is the server's.
@@ -117,7 +119,7 @@ func (s *Store) Scrub(ctx context.Context) (int64, error) {
 	}
 	var groups []string
 	db := s.db.Write.WithContext(ctx)
-	if err := db.Model(&erasureRow{}).Where("NOT scrubbed").Pluck("message_group", &groups).Error; err != nil {
+	if err := db.Model(&erasureRow{}).Where("NOT scrubbed").Limit(scrubAtOnce).Pluck("message_group", &groups).Error; err != nil {
 		return 0, applyError(fmt.Errorf("look for erasures: %w", err))
 	}
 	if len(groups) > 0 {
