@@ -25,10 +25,11 @@ run: ## serve the API at http://127.0.0.1:8000; nothing needs to be installed
 production: build ## run the production mode beside real servers with throw-away data
 	@go run ./platform/servertest/run -- deploy/local.sh
 
-# Neither the folder (-trimpath) nor the environment (GOFLAGS) leave anything in it. -w leaves out what debuggers read, two
-# fifths of the compressed binary; the symbols stay, by which scanners tell what is really in it.
+# The same commit gives the same bytes: the folder leaves no trace (-trimpath), nor do flags of the environment or of "go env -w"
+# (GOFLAGS, which must not be empty to replace them). -w leaves out what debuggers read, two fifths of the compressed binary;
+# the symbols stay, by which scanners tell what is really in it.
 build: ## build the binary bin/contacts
-	GOFLAGS= CGO_ENABLED=0 go build -trimpath -ldflags=-w -o bin/contacts .
+	GOFLAGS=-buildvcs=auto CGO_ENABLED=0 go build -trimpath -ldflags=-w -o bin/contacts .
 
 reproducible: ## build twice, in two folders and with two caches, and compare
 	.ci/reproducible
