@@ -122,6 +122,7 @@ func openApp(ctx context.Context, settings *config.Config, o options) (_ *app, e
 		Repository: cached, Queue: commandqueue.NewSender(a.queue, a.queueNames()), Outcomes: a.notices, Pending: cached, Changes: store,
 		Region: settings.Contact.DefaultRegion, WaitingWrites: settings.Limit.WaitingWrites,
 	})
+	a.metrics.watchWaiting(a.service.Waiting)
 	a.keys = contacts.NewKeys(cachestore.NewKeys(store, a.metrics.keyLookup))
 	switch {
 	case settings.SharedCache():

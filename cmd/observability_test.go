@@ -71,6 +71,7 @@ func TestObservability_Measures(t *testing.T) {
 			`contacts_operations_total{command="delete",outcome="succeeded"} 0`,
 			`contacts_command_failures_total{reason="command"} 0`,
 			`contacts_parked_commands 0`,
+			`contacts_waiting_writes 0`,
 		}
 		if s.worker {
 			want = append(want, `contacts_cache_trusted 1`, `go_sql_max_open_connections{db_name="main"} 20`, `go_sql_max_open_connections{db_name="keeper"} 1`)

@@ -48,7 +48,14 @@ type connection struct {
 	unread   int
 }
 
-// Accept waits for a connection and lets it in.
+// limitedListener lets connections in.
+type limitedListener struct {
+	net.Listener
+
+	all *connections
+}
+
+// Accept implements [net.Listener].
 func (l limitedListener) Accept() (net.Conn, error) {
 	conn, err := l.Listener.Accept()
 	if err != nil {
@@ -57,12 +64,6 @@ func (l limitedListener) Accept() (net.Conn, error) {
 	c := &connection{Conn: conn, all: l.all}
 	c.all.add(c)
 	return c, nil
-}
-
-type limitedListener struct {
-	net.Listener
-
-	all *connections
 }
 
 // add lets a connection in, in the place of another if there is none left.

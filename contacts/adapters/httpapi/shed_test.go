@@ -92,7 +92,9 @@ func TestAPI_Overloaded(t *testing.T) {
 	require.NoError(t, err)
 	require.Regexp(t, `name:"status" +value:"503"`, fmt.Sprint(families), "but is counted")
 
-	w.release()
+	for _, command := range w.Sent() {
+		w.ApplyCommand(command, true)
+	}
 	for _, answer := range waiting {
 		response, err := http.ReadResponse(answer, nil)
 		require.NoError(t, err)
