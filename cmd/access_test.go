@@ -228,6 +228,7 @@ func TestCommand_Keys(t *testing.T) {
 	createKey(t, s, "acme", "contacts:read") // before anything else was ever started here
 	created := run(t, s.folder, s.env, "keys", "create", "--tenant", "acme", "--scope", "contacts:write", "--expires", "2130-12-31")
 	require.Contains(t, created.stderr, "2130-12-31T00:00:00Z")
+	require.Regexp(t, `"msg":"audit","subject":"operator:\d+","tenant":"acme","action":"create-key","key":"[-0-9a-f]{36}","outcome":"succeeded"`, created.stderr)
 	createKey(t, s, "rival", allScopes, "--expires", "2130-12-31T12:00:00+02:00")
 	lines := strings.Split(run(t, s.folder, s.env, "keys", "list").stdout, "\n")
 	require.Equal(t, []string{"ID", "TENANT", "SCOPES", "CREATED", "EXPIRES", "REVOKED"}, strings.Fields(lines[0]))
@@ -254,7 +255,9 @@ func TestCommand_Keys(t *testing.T) {
 		require.Contains(t, got.stderr, expected, args)
 		require.Empty(t, got.stdout, args)
 	}
-	unknown := run(t, s.folder, s.env, "keys", "revoke", uuid.NewString())
+	strange := uuid.NewString()
+	unknown := run(t, s.folder, s.env, "keys", "revoke", strange)
+	require.Contains(t, unknown.stderr, `"action":"revoke-key","key":"`+strange+`","outcome":"failed","problem":"not-found"`)
 	require.Equal(t, 1, unknown.status)
 	require.Contains(t, unknown.stderr, "no such API key")
 

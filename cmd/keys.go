@@ -15,6 +15,7 @@ import (
 	"contacts/contacts"
 	"contacts/contacts/adapters/sqlstore"
 	"contacts/platform/database"
+	"contacts/platform/telemetry"
 )
 
 func newKeys() *cobra.Command {
@@ -44,16 +45,19 @@ func newKeysCreate() *cobra.Command {
 			for _, scope := range scopes {
 				permitted = append(permitted, contacts.Scope(scope))
 			}
-			return withKeys(command, func(ctx context.Context, keys *contacts.Keys) error {
+			return withKeys(command, func(ctx context.Context, a *app, keys *contacts.Keys) error {
 				secret, key, err := keys.Issue(ctx, contacts.Tenant(tenant), permitted, until)
+				deed := operated("create-key", err)
+				deed.Tenant, deed.Key = key.Tenant, key.ID
+				deed.Log(ctx, a.audit)
 				if contacts.IsKind(err, contacts.KindInvalid) {
 					return usageError{err}
 				}
 				if err != nil {
 					return err
 				}
-				fmt.Fprintf(command.ErrOrStderr(), "API key %s of the tenant %s for %s, expires: %s. This is the only time that it is shown:\n",
-					key.ID, key.Tenant, scopeList(key.Scopes), orNever(key.ExpiresAt))
+				fmt.Fprintf(command.ErrOrStderr(), "API key %s of the tenant %s for %s, expires: %s. Data: %s. This is the only time that it is shown:\n",
+					key.ID, key.Tenant, scopeList(key.Scopes), orNever(key.ExpiresAt), a.place())
 				_, err = fmt.Fprintln(command.OutOrStdout(), secret)
 				return err
 			})
@@ -72,7 +76,7 @@ func newKeysList() *cobra.Command {
 		Short: "List the API keys, the latest first, without the keys themselves",
 		Args:  usage(cobra.NoArgs),
 		RunE: func(command *cobra.Command, _ []string) error {
-			return withKeys(command, func(ctx context.Context, keys *contacts.Keys) error {
+			return withKeys(command, func(ctx context.Context, _ *app, keys *contacts.Keys) error {
 				listed, err := keys.List(ctx, contacts.Tenant(tenant))
 				if err != nil {
 					return err
@@ -101,26 +105,36 @@ func newKeysRevoke() *cobra.Command {
 			if err != nil {
 				return usageError{errors.New("expected ID to be one of those that `contacts keys list` shows")}
 			}
-			return withKeys(command, func(ctx context.Context, keys *contacts.Keys) error { return keys.Revoke(ctx, id) })
+			return withKeys(command, func(ctx context.Context, a *app, keys *contacts.Keys) error {
+				err := keys.Revoke(ctx, id)
+				deed := operated("revoke-key", err)
+				deed.Key = id
+				deed.Log(ctx, a.audit)
+				return err
+			})
 		},
 	}
 }
 
 // withKeys opens no more than the database, which may be in use by a serve.
-func withKeys(command *cobra.Command, do func(context.Context, *contacts.Keys) error) error {
+func withKeys(command *cobra.Command, do func(context.Context, *app, *contacts.Keys) error) error {
 	settings, err := loadSettings(command)
 	if err != nil {
 		return err
 	}
-	ctx := command.Context()
-	if err := (&app{settings: settings}).prepareSchema(ctx); err != nil {
+	audit, err := telemetry.NewLogger(command.ErrOrStderr(), "info", settings.Log.Format)
+	if err != nil {
+		return err
+	}
+	a, ctx := &app{settings: settings, audit: audit}, command.Context()
+	if err := a.prepareSchema(ctx); err != nil {
 		return err
 	}
 	db, err := database.Open(ctx, settings.Database.URL)
 	if err != nil {
 		return fmt.Errorf("open database.url: %w", err)
 	}
-	return errors.Join(do(ctx, contacts.NewKeys(sqlstore.New(db))), db.Close())
+	return errors.Join(do(ctx, a, contacts.NewKeys(sqlstore.New(db))), db.Close())
 }
 
 // parseExpiry reads the time until which a key is valid, zero for none.

@@ -96,7 +96,8 @@ func (c *crowd) leave() {
 // visit writes a contact and reads it again, over connections of its own.
 func visit(ctx context.Context, api string) error {
 	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
-	ask := func(method, path, body string, want int) (http.Header, string, error) {
+	var ask func(method, path, body string, want int) (http.Header, string, error)
+	ask = func(method, path, body string, want int) (http.Header, string, error) {
 		r, err := http.NewRequestWithContext(ctx, method, api+path, strings.NewReader(body))
 		if err != nil {
 			return nil, "", err
@@ -109,6 +110,10 @@ func visit(ctx context.Context, api string) error {
 		}
 		defer response.Body.Close()
 		content, err := io.ReadAll(response.Body)
+		if err == nil && response.StatusCode == http.StatusServiceUnavailable && response.Header.Get("Retry-After") != "" {
+			time.Sleep(time.Second) // that many have come at once: the next time there is room
+			return ask(method, path, body, want)
+		}
 		if err == nil && response.StatusCode != want {
 			err = fmt.Errorf("%s %s answers %s: %s", method, path, response.Status, content)
 		}

@@ -78,7 +78,8 @@ func (a *app) serve(command *cobra.Command) error {
 	group.Go(func() error { return admin.Serve(ctx) })
 	group.Go(func() error { door.run(ctx); return nil })
 	if a.settings.Open() {
-		a.log.WarnContext(ctx, "anybody who reaches the port may do everything: auth.mode is none", "api", "http://"+api.Addr())
+		// At every start, whatever the level of the log.
+		a.audit.WarnContext(ctx, "anybody who reaches the port may do everything: auth.mode is none", "api", "http://"+api.Addr())
 	}
 	a.greet(command, "http://"+api.Addr(), "http://"+admin.Addr())
 	return group.Wait()
@@ -139,13 +140,18 @@ func (a *app) runBackground(ctx context.Context, consume bool) (stop func()) {
 	return func() { cancel(); running.Wait() }
 }
 
+// place says where the data are, without a password.
+func (a *app) place() string {
+	if a.settings.Embedded() {
+		return a.settings.Database.URL
+	}
+	return "in the database that database.url names"
+}
+
 // greet says where everything is: to people in words, to machines in a line of the log.
 func (a *app) greet(command *cobra.Command, api, admin string) {
 	const try = `curl -i -X POST %s/contacts/%s -H 'content-type: application/json' -d '{"first_name":"Jane","last_name":"Doe","email":"jane@example.com","phone":"987654321"}'`
-	data := "in the database that database.url names"
-	if a.settings.Embedded() {
-		data = a.settings.Database.URL // no password in it
-	}
+	data := a.place()
 	credential := ""
 	if !a.settings.Open() {
 		credential = ` -H "authorization: Bearer $CREDENTIAL"`

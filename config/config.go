@@ -141,7 +141,7 @@ func Load(flags *pflag.FlagSet) (*Config, error) {
 	}
 	config := new(Config)
 	all := settings(config)
-	problems = append(problems, unknown(v, all)...)
+	problems = append(problems, slices.Concat(unknown(v, all), unknownVariables(all))...)
 	for _, s := range all {
 		v.SetDefault(s.key, s.value)
 		if err := errors.Join(v.BindEnv(s.key, s.env()), v.BindPFlag(s.key, flags.Lookup(s.flag()))); err != nil {
@@ -171,6 +171,24 @@ func unknown(v *viper.Viper, all []setting) []error {
 			problems = append(problems, fmt.Errorf("%s: unknown key in the settings' file; config/contacts.yaml shows those there are", key))
 		}
 	}
+	return problems
+}
+
+// unknownVariables names the variables that look like settings and are none: a slip in the name of one that guards something would
+// leave it open. Those of the tests and of the sabotaged binary are others' business.
+func unknownVariables(all []setting) []error {
+	var problems []error
+	for _, variable := range os.Environ() {
+		name, _, _ := strings.Cut(variable, "=")
+		if !strings.HasPrefix(name, "CONTACTS_") || strings.HasPrefix(name, "CONTACTS_TEST_") || name == "CONTACTS_SABOTAGE" {
+			continue
+		}
+		known := slices.ContainsFunc(all, func(s setting) bool { return name == s.env() || s.secret && name == s.env()+"_FILE" })
+		if !known {
+			problems = append(problems, fmt.Errorf("%s: unknown variable of the environment; each setting's is CONTACTS_SECTION_NAME, as config/contacts.yaml has them", name))
+		}
+	}
+	slices.SortFunc(problems, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
 	return problems
 }
 

@@ -229,3 +229,14 @@ func TestLoad_UnreadableFile(t *testing.T) {
 	_, err = load(t, "--config", file(t, "{"))
 	require.ErrorContains(t, err, "--config: ")
 }
+
+// A slip in the name of a variable is told: the setting that was meant would keep its default.
+func TestLoad_UnknownVariable(t *testing.T) {
+	t.Setenv("CONTACTS_AUTH_MODES", "keys")
+	t.Setenv("CONTACTS_LOG_LEVEL_FILE", "/no/secret")
+	t.Setenv("CONTACTS_TEST_REDIS_URL", "of the tests")
+	_, err := load(t)
+	require.ErrorContains(t, err, "CONTACTS_AUTH_MODES: unknown variable")
+	require.ErrorContains(t, err, "CONTACTS_LOG_LEVEL_FILE: unknown variable")
+	require.NotContains(t, err.Error(), "REDIS")
+}

@@ -14,6 +14,7 @@ type Deed struct {
 	Tenant    Tenant    // "" where that is not known
 	Action    string    // what it was
 	Contact   uuid.UUID // which contact it was about; Nil: none, or not known
+	Key       uuid.UUID // which API key; Nil: it was about none
 	Operation uuid.UUID // which operation it became, by which the lines about one write are found; Nil: none
 	Outcome   string    // what came of it: one of the outcomes
 	Problem   Kind      // why it was refused, or why it failed; "" where it did not
@@ -34,7 +35,7 @@ const (
 
 // Log writes the deed. The log should be one that leaves nothing out, whatever the level of other logs.
 func (d Deed) Log(ctx context.Context, log *slog.Logger) {
-	attrs := make([]slog.Attr, 0, 11)
+	attrs := make([]slog.Attr, 0, 12)
 	text := func(key, value string) {
 		if value != "" {
 			attrs = append(attrs, slog.String(key, value))
@@ -49,6 +50,7 @@ func (d Deed) Log(ctx context.Context, log *slog.Logger) {
 	text("tenant", string(d.Tenant))
 	text("action", d.Action)
 	id("contact", d.Contact)
+	id("key", d.Key)
 	id("operation", d.Operation)
 	text("outcome", d.Outcome)
 	text("problem", string(d.Problem))

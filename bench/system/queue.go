@@ -38,9 +38,11 @@ func (s *System) CheckDeadLetters(ctx context.Context) error {
 	}
 	redrive := exec.CommandContext(ctx, s.Binary, "worker", "redrive")
 	redrive.Env = s.Env
-	output, err := redrive.CombinedOutput()
+	var log bytes.Buffer
+	redrive.Stderr = &log
+	output, err := redrive.Output()
 	if err != nil {
-		return fmt.Errorf("worker redrive: %w\n%s", err, output)
+		return fmt.Errorf("worker redrive: %w\n%s", err, log.Bytes())
 	}
 	if said := strings.TrimSpace(string(output)); said != "0 messages sent again" {
 		return fmt.Errorf("expected no message in the dead-letter queue: %s", said)

@@ -219,7 +219,7 @@ func (s *connections) count(handler http.Handler) http.Handler {
 			r = r.WithContext(context.WithValue(r.Context(), overloadedKey{}, true))
 		}
 		defer s.end(c)
-		if r.Body == http.NoBody {
+		if r.Body == http.NoBody || !hasMeaning(r.Method) {
 			s.begin(c)
 		} else {
 			r = r.WithContext(r.Context()) // a copy: the server looks at its own
@@ -227,6 +227,12 @@ func (s *connections) count(handler http.Handler) http.Handler {
 		}
 		handler.ServeHTTP(w, r)
 	})
+}
+
+// hasMeaning tells whether the body of a request of the method has one (RFC 9110, 9.3). One that has none is read by no handler:
+// the request counts as soon as its headers have come.
+func hasMeaning(method string) bool {
+	return method != http.MethodGet && method != http.MethodHead && method != http.MethodDelete
 }
 
 // body is a request's body, which has come when it is read.

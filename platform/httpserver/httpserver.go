@@ -80,7 +80,9 @@ func newServer(listener net.Listener, o Options) *Server {
 			WriteTimeout:      cmp.Or(o.AnswerTimeout, defaultAnswerTimeout),
 			IdleTimeout:       idleTimeout,
 			MaxHeaderBytes:    maxHeaderBytes,
-			ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+			// OPTIONS * has an answer with the usual headers, too.
+			DisableGeneralOptionsHandler: true,
+			ErrorLog:                     slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 		},
 	}
 }

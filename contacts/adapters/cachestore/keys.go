@@ -40,13 +40,19 @@ const (
 // Keys is a [contacts.KeyStore] that remembers in the process what look-ups have found, because every request makes one.
 type Keys struct {
 	contacts.KeyStore
-	known       *otter.Cache[contacts.KeyHash, foundKey]
-	unknown     *otter.Cache[contacts.KeyHash, time.Time] // when they were asked for
-	lookups     singleflight.Group
-	slots       chan struct{}
-	newSlots    chan struct{}
-	silentUntil atomic.Pointer[time.Time] // nobody is asked before
-	observe     func(result string)
+	known    *otter.Cache[contacts.KeyHash, foundKey]
+	unknown  *otter.Cache[contacts.KeyHash, time.Time] // when they were asked for
+	lookups  singleflight.Group
+	slots    chan struct{}
+	newSlots chan struct{}
+	silence  atomic.Pointer[silence]
+	observe  func(result string)
+}
+
+// silence is the time after a look-up that had no answer, or none in time.
+type silence struct {
+	until time.Time // nobody waits for the store before
+	slow  bool      // it may answer yet, so that it is asked
 }
 
 // foundKey is what a look-up has found, and when it was asked for.
@@ -69,7 +75,7 @@ func NewKeys(store contacts.KeyStore, observe func(result string)) *Keys {
 		newSlots: make(chan struct{}, maxNewLookups),
 		observe:  observe,
 	}
-	k.silentUntil.Store(new(time.Time))
+	k.silence.Store(new(silence))
 	return k
 }
 
@@ -82,18 +88,22 @@ func (k *Keys) APIKey(ctx context.Context, hash contacts.KeyHash) (contacts.APIK
 		return contacts.APIKey{}, false, nil
 	}
 	last, usable := k.known.GetIfPresent(hash)
-	age := now.Sub(last.asked)
+	age, silent := now.Sub(last.asked), *k.silence.Load()
 	usable = usable && age < keyTrusted
 	switch {
 	case usable && age < keyFresh:
 		k.observe("hit")
 		return last.key, true, nil
-	case usable && now.Before(*k.silentUntil.Load()):
+	case usable && now.Before(silent.until):
+		if silent.slow {
+			k.lookUp(ctx, hash, k.slots) // for the next one who comes: a slow store tells of a revocation, too
+		}
 		k.observe("stale")
 		return last.key, true, nil
 	}
 	slots := k.newSlots
 	var impatient <-chan time.Time // never
+	slow := false
 	if usable {
 		slots = k.slots
 		timer := time.NewTimer(keyPatience)
@@ -112,10 +122,11 @@ func (k *Keys) APIKey(ctx context.Context, hash contacts.KeyHash) (contacts.APIK
 			return contacts.APIKey{}, false, answer.Err
 		}
 	case <-impatient:
+		slow = true
 	case <-ctx.Done():
 		return contacts.APIKey{}, false, ctx.Err()
 	}
-	k.silentUntil.Store(new(time.Now().Add(keySilence)))
+	k.silence.Store(&silence{time.Now().Add(keySilence), slow})
 	k.observe("stale")
 	return last.key, true, nil
 }

@@ -42,6 +42,13 @@ func newKeyRing(t *testing.T) *keyRing {
 	return r
 }
 
+// result is how many look-ups came to it.
+func (r *keyRing) result(of string) int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.results[of]
+}
+
 // answer has the store's look-ups come to what f returns.
 func (r *keyRing) answer(f func(context.Context) error) {
 	r.store.OnLookup = func(ctx context.Context, _ contacts.KeyHash) error {
@@ -153,7 +160,7 @@ func TestKeys_OneQuery(t *testing.T) {
 		r.use("", secret)
 		require.ErrorIs(t, <-done, context.Canceled)
 		require.EqualValues(t, 3, r.lookups.Load())
-		require.Zero(t, r.results["stale"])
+		require.Zero(t, r.result("stale"))
 	})
 }
 
@@ -249,16 +256,36 @@ func TestKeys_Flood(t *testing.T) {
 		synctest.Wait()
 		require.Equal(t, 2, most)
 		r.use("", secret)
-		require.Zero(t, r.results["stale"], "it does not have to queue up behind them")
+		require.Zero(t, r.result("stale"), "it does not have to queue up behind them")
 		flood.Wait()
 		require.Equal(t, 3, most)
-		require.NotZero(t, r.results["error"], "who waits too long gives up")
+		require.NotZero(t, r.result("error"), "who waits too long gives up")
 		for range 5000 {
 			strange, _ := made.issue()
 			r.use(contacts.KindUnauthenticated, strange)
 		}
 		r.answer(silent)
 		r.use("", secret)
-		require.Equal(t, 1, r.results["stale"])
+		require.Equal(t, 1, r.result("stale"))
+	})
+}
+
+// A store that is slow is not waited for, but heard: a revoked key is refused as soon as the store has said so.
+func TestKeys_SlowStoreTellsOfRevocation(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newKeyRing(t)
+		secret, key := r.issue()
+		r.use("", secret)
+		r.answer(func(context.Context) error { time.Sleep(300 * time.Millisecond); return nil })
+		require.NoError(t, r.operator.Revoke(t.Context(), key.ID))
+		for begun := time.Now(); ; time.Sleep(900 * time.Millisecond) {
+			_, err := r.keys.Authenticate(t.Context(), secret)
+			if contacts.IsKind(err, contacts.KindUnauthenticated) {
+				break
+			}
+			require.NoError(t, err)
+			require.Less(t, time.Since(begun), 10*time.Second)
+		}
+		time.Sleep(10 * time.Second) // the last look-ups end
 	})
 }

@@ -48,6 +48,12 @@ func (a *api) guard(op *huma.Operation, scope contacts.Scope) {
 				r.write = op.OperationID
 			}
 		}
+		if err == nil && op.RequestBody != nil {
+			var giveBack func()
+			if giveBack, err = a.takeRoom(humaecho.Unwrap(ctx).Request()); err == nil {
+				defer giveBack()
+			}
+		}
 		if err != nil {
 			a.fail(humaecho.Unwrap(ctx), err)
 			return

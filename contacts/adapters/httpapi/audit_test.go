@@ -82,7 +82,7 @@ func TestAPI_Audit(t *testing.T) {
 	do(http.MethodPost, "/contacts", `{"notes":"`+strings.Repeat("x", maxBody)+`"}`)
 	expect("create-contact", "refused", "too-large", "", "")
 
-	c.world.held = true
+	c.world.held.Store(true)
 	do(http.MethodPost, "/contacts", jane, "Prefer", "respond-async")
 	expect("create-contact", "accepted", "", "", operation()) // a retry's contact may be another one
 	do(http.MethodDelete, one, "", "Prefer", "respond-async")

@@ -137,7 +137,7 @@ func (a *api) remove(ctx context.Context, in *removeRequest) (*huma.StreamRespon
 	remove := a.service.Delete
 	switch query := in.echo.QueryParams(); {
 	case in.Erase:
-		remove = a.service.Erase
+		remove, recordOf(ctx).write = a.service.Erase, "erase-contact"
 	case query.Has("erase") && query.Get("erase") == "": // which huma takes for nothing: a person would not be erased
 		return nil, invalid(fault{Parameter: "erase", Detail: "expected true or false"})
 	}

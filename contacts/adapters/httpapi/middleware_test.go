@@ -91,7 +91,7 @@ func TestAPI_Metrics(t *testing.T) {
 	}
 	require.Eventually(t, func() bool { return maps.Equal(want, seen()) }, waitLimit, waitTick, "%v", want)
 
-	c.world.held = true
+	c.world.held.Store(true)
 	waiting := make(chan reply)
 	go func() { waiting <- c.do(http.MethodPost, "/contacts", jane) }()
 	require.Eventually(t, func() bool { return seen()["http_requests_in_flight /v1/contacts"] == 1 }, waitLimit, waitTick)

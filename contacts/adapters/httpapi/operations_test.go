@@ -11,7 +11,7 @@ import (
 func TestAPI_Accepted(t *testing.T) {
 	t.Parallel()
 	c := newClient(t)
-	c.world.held = true
+	c.world.held.Store(true)
 	accepted := c.do(http.MethodPost, "/v1/contacts", jane, "Prefer", "respond-async")
 	require.Equal(t, http.StatusAccepted, accepted.StatusCode, accepted.body)
 	require.Equal(t, "respond-async", accepted.Header.Get("Preference-Applied"))
@@ -38,7 +38,7 @@ func TestAPI_Accepted_Failed(t *testing.T) {
 	t.Parallel()
 	c := newClient(t)
 	path := "/v1/contacts/" + c.create(jane)
-	c.world.held = true
+	c.world.held.Store(true)
 	accepted := c.do(http.MethodDelete, path, "", "Prefer", "wait=0", "If-Match", `"9"`)
 	require.Equal(t, http.StatusAccepted, accepted.StatusCode, accepted.body)
 	require.Equal(t, "wait=0", accepted.Header.Get("Preference-Applied"))

@@ -1,6 +1,8 @@
 package httpapi
 
 import (
+	"net/http"
+
 	"github.com/labstack/echo/v4"
 
 	"contacts/platform/httpserver"
@@ -16,22 +18,27 @@ const (
 // shed turns away, before anything is done for them, the requests that the process has no room for.
 func (a *api) shed(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
-		r := c.Request()
-		if httpserver.Overloaded(r.Context()) {
+		if httpserver.Overloaded(c.Request().Context()) {
 			return overloaded("too many requests are being answered")
-		}
-		length := r.ContentLength // negative where it is not known
-		if length < 0 || length > a.maxBody {
-			length = a.maxBody
-		}
-		if length > smallBody {
-			if !a.bodies.TryAcquire(length) {
-				return overloaded("too many long bodies, or bodies of unknown length, are being read")
-			}
-			defer a.bodies.Release(length)
 		}
 		return next(c)
 	}
+}
+
+// takeRoom takes the room for a body that is to be read, and returns what gives it back, or the problem where there is none. It
+// is asked only once it is known that the caller may send one: whoever may not would keep others from it.
+func (a *api) takeRoom(r *http.Request) (giveBack func(), err error) {
+	length := r.ContentLength // negative where it is not known
+	if length < 0 || length > a.maxBody {
+		length = a.maxBody
+	}
+	switch {
+	case length <= smallBody:
+		return func() {}, nil
+	case !a.bodies.TryAcquire(length):
+		return nil, overloaded("too many long bodies, or bodies of unknown length, are being read")
+	}
+	return func() { a.bodies.Release(length) }, nil
 }
 
 func overloaded(detail string) error {

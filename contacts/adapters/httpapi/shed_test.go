@@ -74,7 +74,7 @@ func requireOverloaded(t *testing.T, refused reply) {
 func TestAPI_Overloaded(t *testing.T) {
 	t.Parallel()
 	w, metrics := newWorld(), prometheus.NewRegistry()
-	w.held = true
+	w.held.Store(true)
 	c := serve(t, w, 4, httpapi.Options{WriteWait: time.Minute, Metrics: metrics})
 	var waiting []*bufio.Reader
 	for range 2 {

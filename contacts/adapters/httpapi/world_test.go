@@ -30,7 +30,7 @@ import (
 // world is a desk that holds commands, or fails, as a test says.
 type world struct {
 	*contactstest.Desk
-	held    bool
+	held    atomic.Bool
 	sendErr error        // what Send returns
 	readErr error        // what the repository returns
 	panics  bool         // Document panics
@@ -52,7 +52,7 @@ func (w *world) Send(ctx context.Context, c contacts.Command) error {
 func newWorld() *world {
 	w := &world{Desk: contactstest.NewDesk()}
 	w.OnSend = func(c contacts.Command) error {
-		if w.sendErr == nil && !w.held {
+		if w.sendErr == nil && !w.held.Load() {
 			w.ApplyCommand(c, true)
 		}
 		return w.sendErr
@@ -62,7 +62,7 @@ func newWorld() *world {
 
 // release applies the commands that were held, and holds no more.
 func (w *world) release() {
-	w.held = false
+	w.held.Store(false)
 	for _, c := range w.Sent() {
 		w.ApplyCommand(c, true)
 	}
