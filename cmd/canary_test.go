@@ -227,7 +227,7 @@ func (b *birdcage) partsAway() (others []*process) {
 		p, ready := start(b.t, b.s.folder, append(b.s.env[:len(b.s.env):len(b.s.env)], variable+closedPort(b.t)), "serve")
 		others, b.s.url = append(others, p), ready["api"].(string)
 		b.s.admins = append(b.s.admins, ready["admin"].(string))
-		b.do(status, "POST", "/v1/contacts", canaryContact("5"), "Idempotency-Key", `"`+canary+`5"`)
+		b.do(status, "POST", "/v1/contacts", canaryContact("5"), "Idempotency-Key", fmt.Sprintf("%s-%d", canary, status))
 		b.do(200, "GET", b.made, "")
 	}
 	return others
