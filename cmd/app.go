@@ -96,9 +96,8 @@ func openApp(ctx context.Context, settings *config.Config, o options) (_ *app, e
 		return nil, fmt.Errorf("open database.url: %w", err)
 	}
 	a.closers = append(a.closers, a.db.Close)
-	if err := a.db.CheckRowSecurity(ctx, sqlstore.TenantTables()...); err != nil {
-		return nil, fmt.Errorf("database.url: expected a role that row-level security binds, as `contacts migrate` makes it "+
-			"when database.owner_url names the owner: %w", err)
+	if err := checkRole(ctx, a.db); err != nil {
+		return nil, err
 	}
 	for name, pool := range a.db.Pools() {
 		a.metrics.watchPool(name, pool)
@@ -151,6 +150,15 @@ func openApp(ctx context.Context, settings *config.Config, o options) (_ *app, e
 			Visibility: a.visibility(), Names: a.queueNames(), Log: log, Tracer: a.tracing.Tracer(), Observe: a.metrics.batch,
 		})
 	return a, nil
+}
+
+// checkRole refuses a role of the database that could see past the second wall between tenants, or take it down.
+func checkRole(ctx context.Context, db *database.DB) error {
+	if err := db.CheckRowSecurity(ctx, sqlstore.TenantTables()...); err != nil {
+		return fmt.Errorf("database.url: expected a role that row-level security binds, as `contacts migrate` makes it "+
+			"when database.owner_url names the owner: %w", err)
+	}
+	return nil
 }
 
 // loadSettings reads the settings of a command that opens an app, has each adapter read its address, and looks for

@@ -528,8 +528,8 @@ func TestCommand_RoleThatSeesEverythingIsRefused(t *testing.T) {
 	s := production(t)
 	owner := s.variable("CONTACTS_DATABASE_OWNER_URL")
 	for role, address := range map[string]string{"owns the table": owner, "is a superuser": databasetest.Superuser(t, owner)} {
-		for _, name := range []string{"serve", "worker", "seed"} {
-			got := run(t, s.folder, append(s.env, "CONTACTS_DATABASE_URL="+address), name)
+		for _, name := range []string{"serve", "worker", "seed", "keys list"} {
+			got := run(t, s.folder, append(s.env, "CONTACTS_DATABASE_URL="+address), strings.Fields(name)...)
 			require.Equal(t, 1, got.status, name)
 			require.Contains(t, got.stderr, "database.url: ", name)
 			require.Contains(t, got.stderr, role, name)

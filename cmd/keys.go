@@ -134,7 +134,10 @@ func withKeys(command *cobra.Command, do func(context.Context, *app, *contacts.K
 	if err != nil {
 		return fmt.Errorf("open database.url: %w", err)
 	}
-	return errors.Join(do(ctx, a, contacts.NewKeys(sqlstore.New(db))), db.Close())
+	if err = checkRole(ctx, db); err == nil {
+		err = do(ctx, a, contacts.NewKeys(sqlstore.New(db)))
+	}
+	return errors.Join(err, db.Close())
 }
 
 // parseExpiry reads the time until which a key is valid, zero for none.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -72,6 +73,9 @@ func withSchema(command *cobra.Command, do func(*database.Schema, *config.Config
 			fmt.Fprintf(command.OutOrStdout(), "schema version %d of %d%s\n", status.Version, status.Latest,
 				map[bool]string{true: ", which failed half-way: mend it by hand"}[status.Dirty])
 		}
+	}
+	if err != nil && settings.Database.OwnerURL == "" && strings.HasPrefix(settings.Database.URL, "postgres") {
+		err = fmt.Errorf("%w; without database.owner_url it is database.url that migrates, and has to own the tables", err)
 	}
 	return errors.Join(err, schema.Close())
 }
