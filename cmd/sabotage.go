@@ -18,7 +18,7 @@ import (
 	"contacts/platform/queue"
 )
 
-// sabotage turns off what CONTACTS_SABOTAGE names, separated by commas:
+// sabotage turns off what CONTACTS_TEST_SABOTAGE names, separated by commas:
 //
 //   - fence: an operation that was applied before is applied again
 //   - guard: a contact is written over whatever another worker has made of it meanwhile
@@ -31,14 +31,14 @@ import (
 //   - late: entries of the cache vanish soon, and what was read after a miss is cached late
 func (a *app) sabotage() error {
 	off := map[string]bool{}
-	for _, name := range strings.Split(os.Getenv("CONTACTS_SABOTAGE"), ",") {
+	for _, name := range strings.Split(os.Getenv("CONTACTS_TEST_SABOTAGE"), ",") {
 		off[name] = true
 	}
 	sqlstore.Sabotage(a.db, off["fence"], off["guard"])
 	a.queue = brokenQueue{Queue: a.queue, disordered: off["fifo"], forgetful: off["redeliver"]}
 	client, shared := a.cache.(*redis.Client)
 	if !shared && (off["lease"] || off["late"]) {
-		return fmt.Errorf("CONTACTS_SABOTAGE: expected cache.url to name a Redis")
+		return fmt.Errorf("CONTACTS_TEST_SABOTAGE: expected cache.url to name a Redis")
 	}
 	a.cache = brokenCache{Cache: a.cache, client: client, blind: off["lease"], late: off["late"]}
 	return nil

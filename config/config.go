@@ -175,12 +175,12 @@ func unknown(v *viper.Viper, all []setting) []error {
 }
 
 // unknownVariables names the variables that look like settings and are none: a slip in the name of one that guards something would
-// leave it open. Those of the tests and of the sabotaged binary are others' business.
+// leave it open. Those of the tests are others' business.
 func unknownVariables(all []setting) []error {
 	var problems []error
 	for _, variable := range os.Environ() {
 		name, _, _ := strings.Cut(variable, "=")
-		if !strings.HasPrefix(name, "CONTACTS_") || strings.HasPrefix(name, "CONTACTS_TEST_") || name == "CONTACTS_SABOTAGE" {
+		if !strings.HasPrefix(name, "CONTACTS_") || strings.HasPrefix(name, "CONTACTS_TEST_") {
 			continue
 		}
 		known := slices.ContainsFunc(all, func(s setting) bool { return name == s.env() || s.secret && name == s.env()+"_FILE" })

@@ -72,7 +72,7 @@ func TestBuild_Sabotage(t *testing.T) {
 		require.NoError(t, err)
 		binary, err := os.ReadFile(path)
 		require.NoError(t, err)
-		require.Equal(t, toSabotage, bytes.Contains(binary, []byte("CONTACTS_SABOTAGE")))
+		require.Equal(t, toSabotage, bytes.Contains(binary, []byte("CONTACTS_TEST_SABOTAGE")))
 	}
 }
 

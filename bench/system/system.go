@@ -96,7 +96,7 @@ func Start(ctx context.Context, o Options) (*System, error) {
 	}
 	s.Env = append(environment(), "CONTACTS_LOG_FORMAT=json", "CONTACTS_LOG_LEVEL=info")
 	if o.Sabotage != "" {
-		s.Env = append(s.Env, "CONTACTS_SABOTAGE="+o.Sabotage)
+		s.Env = append(s.Env, "CONTACTS_TEST_SABOTAGE="+o.Sabotage)
 	}
 	if o.Mode == Embedded {
 		s.Database = "sqlite://" + filepath.Join(o.Folder, "contacts.db")
