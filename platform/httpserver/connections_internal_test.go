@@ -112,7 +112,7 @@ const (
 )
 
 // hall is a handler that reads the body and answers: at the path /wait when the test lets it, at /unread likewise without having
-// read, at /begin likewise after the beginning, at /long with more than is received, and at /refuse at once.
+// read, at /ignore without having looked at it, at /begin likewise after the beginning, at /long with more than is received, and at /refuse at once.
 type hall struct{ leave chan struct{} }
 
 func (h hall) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -122,6 +122,11 @@ func (h hall) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	if r.URL.Path == "/refuse" {
 		w.WriteHeader(http.StatusForbidden)
+		return
+	}
+	if r.URL.Path == "/ignore" {
+		<-h.leave
+		_, _ = io.WriteString(w, "waited")
 		return
 	}
 	var body []byte
@@ -249,6 +254,22 @@ func TestConnections_Overloaded(t *testing.T) {
 			v.send(get)
 			v.requireAnswer(200, "ok")
 		}
+	})
+}
+
+// A body that means nothing, and that no handler looks at, hides no request.
+func TestConnections_OverloadedWithBodies(t *testing.T) {
+	t.Parallel()
+	inside(t, 6, func(t *testing.T, h hall, visit func(string) visitor) {
+		for _, method := range []string{"GET", "HEAD", "DELETE"} {
+			visit(method + " /ignore HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\n\r\nx")
+		}
+		visit(get).requireAnswer(503, "overloaded\n")
+		for range 3 {
+			h.leave <- struct{}{}
+		}
+		synctest.Wait()
+		visit(get).requireAnswer(200, "ok")
 	})
 }
 
