@@ -412,6 +412,11 @@ func TestEndToEnd_Keys_DatabaseOutage(t *testing.T) {
 	stranger := contactstest.HTTP{URL: s.url, Credential: createKey(t, s, "acme", allScopes)}
 	made, err := client.Create(t.Context(), contactstest.Jane(t), waiting())
 	require.NoError(t, err)
+	// From then on reads need no database.
+	require.Eventually(t, func() bool {
+		_, metrics := request(t, http.MethodGet, s.admin+"/metrics", "")
+		return strings.Contains(metrics, "contacts_cache_trusted 1")
+	}, time.Minute, 20*time.Millisecond)
 	_, err = client.Get(t.Context(), made.Contact)
 	require.NoError(t, err)
 
