@@ -68,15 +68,11 @@ type options struct {
 // openApp opens what the settings name. It refuses a database whose schema is older than the program, but that of the
 // embedded mode, which has nobody else to migrate it.
 func openApp(ctx context.Context, settings *config.Config, o options) (_ *app, err error) {
-	log, err := telemetry.NewLogger(o.logTo, settings.Log.Level, settings.Log.Format)
+	a, err := newApp(settings, o.logTo)
 	if err != nil {
 		return nil, err
 	}
-	audit, err := telemetry.NewLogger(o.logTo, "info", settings.Log.Format)
-	if err != nil {
-		return nil, err
-	}
-	a := &app{settings: settings, log: log, audit: audit, metrics: newMetrics()}
+	log := a.log
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, a.close())
@@ -89,14 +85,7 @@ func openApp(ctx context.Context, settings *config.Config, o options) (_ *app, e
 	if err := a.claim(o.alone); err != nil {
 		return nil, err
 	}
-	if err := a.prepareSchema(ctx); err != nil {
-		return nil, err
-	}
-	if a.db, err = database.Open(ctx, settings.Database.URL); err != nil {
-		return nil, fmt.Errorf("open database.url: %w", err)
-	}
-	a.closers = append(a.closers, a.db.Close)
-	if err := checkRole(ctx, a.db); err != nil {
+	if err := a.openDatabase(ctx); err != nil {
 		return nil, err
 	}
 	for name, pool := range a.db.Pools() {
@@ -152,9 +141,30 @@ func openApp(ctx context.Context, settings *config.Config, o options) (_ *app, e
 	return a, nil
 }
 
-// checkRole refuses a role of the database that could see past the second wall between tenants, or take it down.
-func checkRole(ctx context.Context, db *database.DB) error {
-	if err := db.CheckRowSecurity(ctx, sqlstore.TenantTables()...); err != nil {
+// newApp returns an app with nothing opened yet but its logs.
+func newApp(settings *config.Config, logTo io.Writer) (*app, error) {
+	log, err := telemetry.NewLogger(logTo, settings.Log.Level, settings.Log.Format)
+	if err != nil {
+		return nil, err
+	}
+	audit, err := telemetry.NewLogger(logTo, "info", settings.Log.Format)
+	if err != nil {
+		return nil, err
+	}
+	return &app{settings: settings, log: log, audit: audit, metrics: newMetrics()}, nil
+}
+
+// openDatabase opens the database at a schema that the program knows. It refuses a role that could see past the second wall
+// between tenants, or take it down.
+func (a *app) openDatabase(ctx context.Context) (err error) {
+	if err := a.prepareSchema(ctx); err != nil {
+		return err
+	}
+	if a.db, err = database.Open(ctx, a.settings.Database.URL); err != nil {
+		return fmt.Errorf("open database.url: %w", err)
+	}
+	a.closers = append(a.closers, a.db.Close)
+	if err := a.db.CheckRowSecurity(ctx, sqlstore.TenantTables()...); err != nil {
 		return fmt.Errorf("database.url: expected a role that row-level security binds, as `contacts migrate` makes it "+
 			"when database.owner_url names the owner: %w", err)
 	}

@@ -332,6 +332,17 @@ func openQueue(t *testing.T, url string) *sqs.Queue {
 	return q
 }
 
+// bury moves the first message that a queue has to another one, as SQS moves one to the dead-letter queue.
+func bury(t *testing.T, from, dead *sqs.Queue) {
+	t.Helper()
+	deliveries, err := from.Receive(t.Context(), 1, 5*time.Second)
+	require.NoError(t, err)
+	require.Len(t, deliveries, 1)
+	message := queue.Message{Group: deliveries[0].Group, DeduplicationID: uuid.NewString(), Body: deliveries[0].Body}
+	require.NoError(t, dead.Send(t.Context(), message))
+	require.NoError(t, from.Delete(t.Context(), deliveries[0].Receipt))
+}
+
 func TestEndToEnd_WhereItIs(t *testing.T) {
 	t.Parallel()
 	s := production(t)

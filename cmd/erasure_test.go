@@ -332,12 +332,7 @@ func eraseInProduction(t *testing.T, p *person) {
 		require.NoError(t, err)
 		p.accepted = append(p.accepted, pending.ID)
 	}
-	deliveries, err := q.Receive(t.Context(), 1, 5*time.Second)
-	require.NoError(t, err)
-	require.Len(t, deliveries, 1)
-	message := queue.Message{Group: deliveries[0].Group, DeduplicationID: uuid.NewString(), Body: deliveries[0].Body}
-	require.NoError(t, dead.Send(t.Context(), message))
-	require.NoError(t, q.Delete(t.Context(), deliveries[0].Receipt))
+	bury(t, q, dead)
 	erasure, err := p.client().Erase(t.Context(), p.id, contacts.Write{})
 	require.NoError(t, err)
 

@@ -14,8 +14,6 @@ import (
 
 	"contacts/contacts"
 	"contacts/contacts/adapters/sqlstore"
-	"contacts/platform/database"
-	"contacts/platform/telemetry"
 )
 
 func newKeys() *cobra.Command {
@@ -122,22 +120,15 @@ func withKeys(command *cobra.Command, do func(context.Context, *app, *contacts.K
 	if err != nil {
 		return err
 	}
-	audit, err := telemetry.NewLogger(command.ErrOrStderr(), "info", settings.Log.Format)
+	a, err := newApp(settings, command.ErrOrStderr())
 	if err != nil {
 		return err
 	}
-	a, ctx := &app{settings: settings, audit: audit}, command.Context()
-	if err := a.prepareSchema(ctx); err != nil {
-		return err
+	ctx := command.Context()
+	if err = a.openDatabase(ctx); err == nil {
+		err = do(ctx, a, contacts.NewKeys(sqlstore.New(a.db)))
 	}
-	db, err := database.Open(ctx, settings.Database.URL)
-	if err != nil {
-		return fmt.Errorf("open database.url: %w", err)
-	}
-	if err = checkRole(ctx, db); err == nil {
-		err = do(ctx, a, contacts.NewKeys(sqlstore.New(db)))
-	}
-	return errors.Join(err, db.Close())
+	return errors.Join(err, a.close())
 }
 
 // parseExpiry reads the time until which a key is valid, zero for none.

@@ -8,7 +8,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
 	"contacts/cmd"
@@ -51,12 +50,7 @@ func TestCommand_RedriveBrokenOff(t *testing.T) {
 	q := openQueue(t, s.variable("CONTACTS_QUEUE_URL"))
 	dead := openQueue(t, sqs.DeadLetterURL(s.variable("CONTACTS_QUEUE_URL")))
 	for range patches {
-		deliveries, err := q.Receive(t.Context(), 1, 5*time.Second)
-		require.NoError(t, err)
-		require.Len(t, deliveries, 1)
-		message := queue.Message{Group: deliveries[0].Group, DeduplicationID: uuid.NewString(), Body: deliveries[0].Body}
-		require.NoError(t, dead.Send(t.Context(), message))
-		require.NoError(t, q.Delete(t.Context(), deliveries[0].Receipt))
+		bury(t, q, dead)
 	}
 
 	moved, err := cmd.Redrive(t.Context(), dead, &breakingQueue{q, 2})

@@ -346,9 +346,9 @@ type Page struct {
 
 // List returns a page of the caller's live contacts, those that the filter lets through in its order: at most limit, from
 // after the cursor on, which is a Page's Next or "" to begin. Only a page without a Next is the last one, however few it has:
-// parts of one or two characters are looked for in so many contacts at a time. A contact that is there the whole time, and whose place in the
-// order does not change, appears once however many others come and go meanwhile. It returns an [Error] of [KindInvalid] or
-// [KindUnavailable].
+// parts of one or two characters are looked for in so many contacts at a time. A contact that is there the whole time, and whose
+// place in the order does not change, appears once however many others come and go meanwhile. It returns an [Error] of
+// [KindInvalid] or [KindUnavailable].
 func (s *Service) List(ctx context.Context, caller Caller, filter Filter, limit int, cursor string) (Page, error) {
 	if limit < 1 || limit > MaxPage {
 		return Page{}, invalid(Violation{Pointer: "limit", Message: fmt.Sprintf("expected 1 to %d", MaxPage)})

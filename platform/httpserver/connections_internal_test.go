@@ -112,7 +112,8 @@ const (
 )
 
 // hall is a handler that reads the body and answers: at the path /wait when the test lets it, at /unread likewise without having
-// read, at /ignore without having looked at it, at /begin likewise after the beginning, at /long with more than is received, and at /refuse at once.
+// read, at /ignore without having looked at it, at /begin likewise after the beginning, at /long with more than is received, and at
+// /refuse at once.
 type hall struct{ leave chan struct{} }
 
 func (h hall) ServeHTTP(w http.ResponseWriter, r *http.Request) {

@@ -68,7 +68,7 @@ type Options struct {
 func New(service *contacts.Service, o Options) http.Handler {
 	a := &api{
 		service: service, log: o.Log, audit: o.Audit, tracer: o.Tracer, authenticate: o.Authenticate,
-		limiter: o.Limiter, limit: o.Limit, writeWait: o.WriteWait,
+		limiter: o.Limiter, limit: o.Limit, limitPolicy: policyOf(o.Limit), writeWait: o.WriteWait,
 	}
 	a.maxBody = cmp.Or(o.MaxBodyBytes, defaultMaxBody)
 	if a.log == nil {
@@ -101,6 +101,7 @@ type api struct {
 	authenticate func(ctx context.Context, credential string) (contacts.Caller, error)
 	limiter      ratelimit.Limiter
 	limit        ratelimit.Limit
+	limitPolicy  string // for a header
 	log          *slog.Logger
 	audit        *slog.Logger
 	tracer       trace.Tracer
@@ -125,8 +126,8 @@ func (r *request) Resolve(ctx huma.Context) []error {
 
 func (r *request) header() http.Header { return r.echo.Request().Header }
 
-// register adds an operation, for callers whose credential has the scope. Whatever error its handler returns is answered as a problem. What can be read with GET can
-// be asked for with HEAD, whose body net/http leaves out.
+// register adds an operation, for callers whose credential has the scope. Whatever error its handler returns is answered as a
+// problem. What can be read with GET can be asked for with HEAD, whose body net/http leaves out.
 func register[I any](a *api, scope contacts.Scope, op huma.Operation, handle func(context.Context, *I) (*huma.StreamResponse, error)) {
 	op.RejectUnknownQueryParameters = true
 	op.SkipValidateBody = true      // see inspect

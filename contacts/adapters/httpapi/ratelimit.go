@@ -40,7 +40,7 @@ func (a *api) rateLimit(ctx huma.Context, caller contacts.Caller) error {
 	if !decision.Allowed {
 		window = decision.Wait
 	}
-	ctx.SetHeader(rateLimitPolicyHeader, fmt.Sprintf(`"default";q=%d;w=%d`, a.limit.Burst, seconds(a.limit.Window())))
+	ctx.SetHeader(rateLimitPolicyHeader, a.limitPolicy)
 	ctx.SetHeader(rateLimitHeader, fmt.Sprintf(`"default";r=%d;t=%d`, decision.Remaining, seconds(window)))
 	if decision.Allowed {
 		return nil
@@ -48,6 +48,11 @@ func (a *api) rateLimit(ctx huma.Context, caller contacts.Caller) error {
 	p := newProblem(kindRateLimited, "more requests than the limit allows, which RateLimit-Policy tells")
 	p.header.Set("Retry-After", strconv.Itoa(seconds(decision.Wait)))
 	return p
+}
+
+// policyOf is how the limit is told, the same to all callers.
+func policyOf(limit ratelimit.Limit) string {
+	return fmt.Sprintf(`"default";q=%d;w=%d`, limit.Burst, seconds(limit.Window()))
 }
 
 // limitKey names the caller, to whoever counts, without saying who it is.

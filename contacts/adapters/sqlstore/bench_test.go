@@ -7,20 +7,15 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"contacts/contacts"
-	"contacts/contacts/adapters/sqlstore"
 	"contacts/contacts/contactstest"
 	"contacts/platform/database"
-	"contacts/platform/database/databasetest"
 )
 
 // BenchmarkStore_Apply measures transactions of 100 creates.
 func BenchmarkStore_Apply(b *testing.B) {
 	for _, engine := range []database.Engine{database.SQLite, database.Postgres} {
 		b.Run(string(engine), func(b *testing.B) {
-			db, err := database.Open(b.Context(), databasetest.Migrated(b, engine))
-			require.NoError(b, err)
-			b.Cleanup(func() { require.NoError(b, db.Close()) })
-			store := sqlstore.New(db)
+			store := open(b, engine)
 			fields := contactstest.Jane(b)
 			commands := make([]contacts.Command, 100)
 			b.ReportAllocs()
@@ -40,12 +35,9 @@ func BenchmarkStore_Apply(b *testing.B) {
 func BenchmarkStore_Document(b *testing.B) {
 	for _, engine := range []database.Engine{database.SQLite, database.Postgres} {
 		b.Run(string(engine), func(b *testing.B) {
-			db, err := database.Open(b.Context(), databasetest.Migrated(b, engine))
-			require.NoError(b, err)
-			b.Cleanup(func() { require.NoError(b, db.Close()) })
-			store := sqlstore.New(db)
+			store := open(b, engine)
 			create := contactstest.CreateCommand(b, contacts.DefaultTenant, contactstest.Jane(b))
-			_, err = store.Apply(b.Context(), []contacts.Command{create}, time.Now(), nil)
+			_, err := store.Apply(b.Context(), []contacts.Command{create}, time.Now(), nil)
 			require.NoError(b, err)
 			b.ReportAllocs()
 			for b.Loop() {

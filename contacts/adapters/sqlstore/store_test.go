@@ -14,13 +14,19 @@ import (
 	"contacts/platform/database/databasetest"
 )
 
+// open opens a store on a database of its own.
+func open(t testing.TB, engine database.Engine) *sqlstore.Store {
+	t.Helper()
+	db, err := database.Open(t.Context(), databasetest.Migrated(t, engine))
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, db.Close()) })
+	return sqlstore.New(db)
+}
+
 func TestStore_Contract(t *testing.T) {
 	for _, engine := range []database.Engine{database.SQLite, database.Postgres} {
 		t.Run(string(engine), func(t *testing.T) {
-			db, err := database.Open(t.Context(), databasetest.Migrated(t, engine))
-			require.NoError(t, err)
-			t.Cleanup(func() { require.NoError(t, db.Close()) })
-			store := sqlstore.New(db)
+			store := open(t, engine)
 			contactstest.RunStore(t, func(*testing.T) contactstest.Store { return store })
 			t.Run("Changes", func(t *testing.T) {
 				contactstest.RunChanges(t, map[database.Engine]int{database.Postgres: 50_000, database.SQLite: 5_000}[engine], func(*testing.T) contactstest.ChangingStore { return store })
@@ -32,10 +38,8 @@ func TestStore_Contract(t *testing.T) {
 				contactstest.RunKeys(t, func(*testing.T) contacts.KeyStore { return store })
 			})
 			t.Run("Housekeeping", func(t *testing.T) {
-				own, err := database.Open(t.Context(), databasetest.Migrated(t, engine))
-				require.NoError(t, err)
-				t.Cleanup(func() { require.NoError(t, own.Close()) })
-				contactstest.RunHousekeeping(t, func(*testing.T) contactstest.HousekeepingStore { return sqlstore.New(own) })
+				own := open(t, engine)
+				contactstest.RunHousekeeping(t, func(*testing.T) contactstest.HousekeepingStore { return own })
 			})
 			t.Run("Debts", func(t *testing.T) {
 				contactstest.RunDebts(t, func(*testing.T) contactstest.IndebtedStore { return store })
