@@ -43,3 +43,9 @@ mock_resource "aws_db_instance" {
     }]
   }
 }
+
+mock_resource "aws_eks_cluster" {
+  defaults = {
+    arn = "arn:aws:eks:eu-west-1:123456789012:cluster/mocked"
+  }
+}
