@@ -49,3 +49,9 @@ mock_resource "aws_eks_cluster" {
     arn = "arn:aws:eks:eu-west-1:123456789012:cluster/mocked"
   }
 }
+
+mock_resource "aws_sns_topic" {
+  defaults = {
+    arn = "arn:aws:sns:eu-west-1:123456789012:mocked"
+  }
+}

@@ -2,6 +2,12 @@ mock_provider "aws" {
   source = "../../mocks"
 }
 
+# One role that can be told from the others.
+override_resource {
+  target = aws_iam_role.workload["external-secrets"]
+  values = { arn = "arn:aws:iam::123456789012:role/contacts-test-external-secrets" }
+}
+
 variables {
   name                  = "contacts-test"
   account_id            = "123456789012"
@@ -82,7 +88,7 @@ run "secrets_exactly" {
   }
   assert {
     condition = alltrue([
-      for role in aws_iam_role.reader : jsondecode(role.assume_role_policy).Statement[*].Principal == [{ AWS = aws_iam_role.workload["external-secrets"].arn }]
+      for role in aws_iam_role.reader : jsondecode(role.assume_role_policy).Statement[*].Principal == [{ AWS = "arn:aws:iam::123456789012:role/contacts-test-external-secrets" }]
     ])
     error_message = "Nobody but External Secrets may become a reader."
   }
