@@ -3,6 +3,7 @@
 GOLANGCI_VERSION    := 2.15.0
 GOVULNCHECK_VERSION := 1.9.0
 CYCLONEDX_VERSION   := 1.10.0
+TFLINT_VERSION      := 0.64.0
 PKG                 ?= ./...
 TESTFLAGS           ?=
 
@@ -13,8 +14,13 @@ GOLANGCI := $(shell golangci-lint version 2>/dev/null | grep -q 'version v\{0,1\
 GOVULNCHECK := bin/govulncheck-$(GOVULNCHECK_VERSION)/govulncheck
 CYCLONEDX   := bin/cyclonedx-gomod-$(CYCLONEDX_VERSION)/cyclonedx-gomod
 
+# What validates and tests Terraform: a local stand-in for the registry's providers where one lies beside the checkout, else
+# terraform itself with the registry.
+TERRAFORM_CHECK ?= $(wildcard ../shared/terraform-offline/check)
+TERRAFORM_ROOTS := terraform/bootstrap $(sort $(wildcard terraform/modules/* terraform/envs/*))
+
 .DEFAULT_GOAL := help
-.PHONY: help run production build reproducible sbom test bench microbench crash lint fmt tidy-check observability-check vulncheck
+.PHONY: help run production build reproducible sbom test bench microbench crash lint fmt tidy-check observability-check vulncheck infra-check
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-21s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -69,6 +75,23 @@ observability-check: ## check the alert rules, and see each of them fire
 
 vulncheck: $(GOVULNCHECK) ## look for known vulnerabilities that the code can reach; asks vuln.go.dev
 	.ci/vulncheck $(GOVULNCHECK)
+
+infra-check: bin/tflint-$(TFLINT_VERSION)/tflint ## check the Terraform: format, rules, validity, tests; no cloud is asked
+	terraform fmt -check -diff -recursive terraform
+	$< --chdir=terraform --recursive --config=$(CURDIR)/.tflint.hcl
+ifneq ($(TERRAFORM_CHECK),)
+	$(TERRAFORM_CHECK) $(TERRAFORM_ROOTS)
+else
+	@set -e; for root in $(TERRAFORM_ROOTS); do \
+		echo "== $$root"; \
+		terraform -chdir=$$root init -backend=false -input=false >/dev/null; \
+		terraform -chdir=$$root validate; \
+		terraform -chdir=$$root test; \
+	done
+endif
+
+bin/tflint-$(TFLINT_VERSION)/tflint:
+	GOBIN=$(CURDIR)/$(@D) go install github.com/terraform-linters/tflint@v$(TFLINT_VERSION)
 
 bin/golangci-lint-$(GOLANGCI_VERSION)/golangci-lint:
 	GOBIN=$(CURDIR)/$(@D) go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v$(GOLANGCI_VERSION)

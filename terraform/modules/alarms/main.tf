@@ -1,7 +1,7 @@
 # What somebody has to look at, told to one topic. What each alarm means, and what to do, is in docs/runbook.md.
 
 locals {
-  GiB = 1024 * 1024 * 1024
+  gib = 1024 * 1024 * 1024
 
   queue = {
     dead-letters = {
@@ -34,12 +34,12 @@ locals {
     }
     storage = {
       description = "Less than a tenth of PostgreSQL's storage is free: it has not grown, or is at max_allocated_storage."
-      metric      = "FreeStorageSpace", statistic = "Minimum", comparison = "LessThanThreshold", threshold = var.database.allocated_storage * local.GiB / 10
+      metric      = "FreeStorageSpace", statistic = "Minimum", comparison = "LessThanThreshold", threshold = var.database.allocated_storage * local.gib / 10
       period      = 300, periods = 2
     }
     memory = {
       description = "PostgreSQL's machine has less than 256 MiB of memory left."
-      metric      = "FreeableMemory", statistic = "Minimum", comparison = "LessThanThreshold", threshold = local.GiB / 4
+      metric      = "FreeableMemory", statistic = "Minimum", comparison = "LessThanThreshold", threshold = local.gib / 4
       period      = 300, periods = 3
     }
     connections = {

@@ -1,0 +1,72 @@
+# The roles of the workflows. GitHub signs who asks (the claim sub) and for whom (aud); nobody holds a key of this account.
+#
+#   contacts-plan        pull requests and the drift check on main: reads what there is, no secrets, no people's data
+#   contacts-publish     main and release tags: pushes images
+#   contacts-apply-ENV   jobs in the GitHub environment ENV-infrastructure: applies Terraform
+#   contacts-deploy-ENV  jobs in the GitHub environment ENV: rolls out
+#
+# Who has to approve a job in an environment, and from which branches it may come, is set in GitHub.
+
+resource "aws_iam_openid_connect_provider" "github" {
+  url            = "https://token.actions.githubusercontent.com"
+  client_id_list = ["sts.amazonaws.com"]
+}
+
+locals {
+  iam        = "arn:aws:iam::${var.account_id}"
+  ecr_arn    = "arn:aws:ecr:${var.region}:${var.account_id}:repository/contacts"
+  repository = "repo:${var.github_repository}"
+
+  subjects = merge(
+    {
+      plan    = ["${local.repository}:pull_request", "${local.repository}:ref:refs/heads/main"]
+      publish = ["${local.repository}:ref:refs/heads/main", "${local.repository}:ref:refs/tags/v*"]
+    },
+    { for e in var.environments : "apply-${e}" => ["${local.repository}:environment:${e}-infrastructure"] },
+    { for e in var.environments : "deploy-${e}" => ["${local.repository}:environment:${e}"] },
+  )
+
+  policies = merge(
+    { plan = local.plan, publish = local.publish },
+    { for e in var.environments : "apply-${e}" => local.apply[e] },
+    { for e in var.environments : "deploy-${e}" => local.deploy[e] },
+  )
+}
+
+resource "aws_iam_role" "github" {
+  for_each = local.subjects
+
+  name                 = "contacts-${each.key}"
+  description          = "GitHub's workflows of contacts: ${each.key}"
+  max_session_duration = 3600
+  assume_role_policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Effect    = "Allow"
+      Principal = { Federated = "${local.iam}:oidc-provider/token.actions.githubusercontent.com" }
+      Action    = "sts:AssumeRoleWithWebIdentity"
+      Condition = {
+        StringEquals = { "token.actions.githubusercontent.com:aud" = "sts.amazonaws.com" }
+        StringLike   = { "token.actions.githubusercontent.com:sub" = each.value }
+      }
+    }]
+  })
+
+  depends_on = [aws_iam_openid_connect_provider.github]
+}
+
+resource "aws_iam_role_policy" "github" {
+  for_each = local.policies
+
+  name   = "work"
+  role   = aws_iam_role.github[each.key].name
+  policy = jsonencode({ Version = "2012-10-17", Statement = each.value })
+}
+
+# Everything but identities, which the role's own policy gives within limits.
+resource "aws_iam_role_policy_attachment" "apply" {
+  for_each = var.environments
+
+  role       = aws_iam_role.github["apply-${each.key}"].name
+  policy_arn = "arn:aws:iam::aws:policy/PowerUserAccess"
+}

@@ -1,0 +1,82 @@
+mock_provider "aws" {
+  source = "../../mocks"
+}
+
+mock_provider "random" {}
+
+# The owner's secret and the program's, which have to be told apart.
+override_resource {
+  target = module.rds.aws_secretsmanager_secret.app
+  values = { arn = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:contacts-prod/database-AbCdEf" }
+}
+
+override_resource {
+  target = module.sqs.aws_sqs_queue.dead
+  values = {
+    arn = "arn:aws:sqs:eu-west-1:123456789012:contacts-prod-commands-dlq.fifo"
+    url = "https://sqs.eu-west-1.amazonaws.com/123456789012/contacts-prod-commands-dlq.fifo"
+  }
+}
+
+variables {
+  account_id      = "123456789012"
+  admin_role_arns = { platform = "arn:aws:iam::123456789012:role/platform" }
+  alarm_emails    = ["oncall@example.com"]
+}
+
+run "safeguards" {
+  assert {
+    condition = module.rds.safeguards == {
+      multi_az              = true
+      deletion_protection   = true
+      backup_retention_days = 14
+      encrypted             = true
+      public                = false
+      final_snapshot        = true
+    }
+    error_message = "The database of production has to outlive a zone, a mistake and an instance."
+  }
+  assert {
+    condition     = module.redis.safeguards == { multi_az = true, encrypted = true, encrypted_in_transit = true }
+    error_message = "The cache of production has to outlive a zone, and to be encrypted."
+  }
+  assert {
+    condition     = module.eks.safeguards == { deletion_protection = true, public_access = false }
+    error_message = "The cluster of production must not be deleted, nor be reached from the internet."
+  }
+  assert {
+    condition     = length(module.network.nat_addresses) == 3
+    error_message = "Each zone has to have its own way out."
+  }
+}
+
+run "deployment" {
+  assert {
+    condition     = output.deployment.image == "123456789012.dkr.ecr.eu-west-1.amazonaws.com/contacts" && output.deployment.cluster == "contacts-prod"
+    error_message = "Unexpected image or cluster."
+  }
+  assert {
+    condition     = output.deployment.secrets.database != output.deployment.secrets.owner
+    error_message = "The program's secret is not the owner's."
+  }
+  assert {
+    condition     = jsondecode(aws_ssm_parameter.deployment.value) == jsondecode(jsonencode(output.deployment)) && aws_ssm_parameter.deployment.name == "/contacts/prod/deployment"
+    error_message = "The workflow has to be told what Terraform knows."
+  }
+}
+
+run "refuses_other_regions_zones" {
+  command = plan
+  variables {
+    region = "us-east-1"
+  }
+  expect_failures = [var.availability_zones]
+}
+
+run "refuses_half_an_account" {
+  command = plan
+  variables {
+    account_id = "1234"
+  }
+  expect_failures = [var.account_id]
+}
