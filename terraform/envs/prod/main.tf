@@ -74,18 +74,17 @@ module "identity" {
   source = "../../modules/identity"
 
   name                  = local.name
-  account_id            = var.account_id
   region                = var.region
   cluster_name          = module.eks.name
   cluster_arn           = module.eks.arn
   commands_queue_arn    = module.sqs.commands.arn
   dead_letter_queue_arn = module.sqs.dead.arn
-  database_secret_arn   = module.rds.app_secret_arn
-  owner_secret_arn      = module.rds.owner_secret_arn
-  database_key_arn      = module.rds.key_arn
-  cache_secret_arn      = module.redis.app_secret_arn
-  cache_key_arn         = module.redis.key_arn
-  permissions_boundary  = local.boundary
+  secrets = {
+    database = { arn = module.rds.app_secret_arn, key_arn = module.rds.key_arn }
+    owner    = { arn = module.rds.owner_secret_arn, key_arn = module.rds.key_arn }
+    cache    = { arn = module.redis.app_secret_arn, key_arn = module.redis.key_arn }
+  }
+  permissions_boundary = local.boundary
 }
 
 module "alarms" {
@@ -104,15 +103,13 @@ module "alarms" {
 # For those who roll out, and may not read the state.
 locals {
   deployment = {
-    region       = var.region
-    cluster      = module.eks.name
-    image        = "${var.account_id}.dkr.ecr.${var.region}.amazonaws.com/contacts"
-    queue_url    = module.sqs.commands.url
-    cache_host   = module.redis.address
-    cache_user   = module.redis.user_id
-    database     = { host = module.rds.address, name = module.rds.database }
-    secrets      = { database = module.rds.app_secret_arn, owner = module.rds.owner_secret_arn, cache = module.redis.app_secret_arn }
-    secret_roles = module.identity.secret_reader_role_arns
+    region    = var.region
+    cluster   = module.eks.name
+    image     = "${var.account_id}.dkr.ecr.${var.region}.amazonaws.com/contacts"
+    queue_url = module.sqs.commands.url
+    database  = { host = module.rds.address, name = module.rds.database }
+    cache     = { host = module.redis.address, user_id = module.redis.user_id }
+    secrets   = { database = module.rds.app_secret_arn, owner = module.rds.owner_secret_arn, cache = module.redis.app_secret_arn }
   }
 }
 

@@ -2,25 +2,18 @@ mock_provider "aws" {
   source = "../../mocks"
 }
 
-# One role that can be told from the others.
-override_resource {
-  target = aws_iam_role.workload["external-secrets"]
-  values = { arn = "arn:aws:iam::123456789012:role/contacts-test-external-secrets" }
-}
-
 variables {
   name                  = "contacts-test"
-  account_id            = "123456789012"
   region                = "eu-west-1"
   cluster_name          = "contacts-test"
   cluster_arn           = "arn:aws:eks:eu-west-1:123456789012:cluster/contacts-test"
   commands_queue_arn    = "arn:aws:sqs:eu-west-1:123456789012:contacts-test-commands.fifo"
   dead_letter_queue_arn = "arn:aws:sqs:eu-west-1:123456789012:contacts-test-commands-dlq.fifo"
-  database_secret_arn   = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:contacts-test/database-AbCdEf"
-  owner_secret_arn      = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:rds!db-1-AbCdEf"
-  database_key_arn      = "arn:aws:kms:eu-west-1:123456789012:key/database"
-  cache_secret_arn      = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:contacts-test/cache-AbCdEf"
-  cache_key_arn         = "arn:aws:kms:eu-west-1:123456789012:key/cache"
+  secrets = {
+    database = { arn = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:contacts-test/database-AbCdEf", key_arn = "arn:aws:kms:eu-west-1:123456789012:key/database" }
+    owner    = { arn = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:rds!db-1-AbCdEf", key_arn = "arn:aws:kms:eu-west-1:123456789012:key/database" }
+    cache    = { arn = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:contacts-test/cache-AbCdEf", key_arn = "arn:aws:kms:eu-west-1:123456789012:key/cache" }
+  }
 }
 
 run "actions_exactly" {
@@ -56,41 +49,26 @@ run "actions_exactly" {
     error_message = "KEDA may ask how long the queue is."
   }
   assert {
-    condition = jsondecode(aws_iam_role_policy.workload["external-secrets"].policy).Statement == [{
-      Effect = "Allow", Action = ["sts:AssumeRole", "sts:TagSession"]
-      Resource = [
-        "arn:aws:iam::123456789012:role/contacts-test-secrets-migration",
-        "arn:aws:iam::123456789012:role/contacts-test-secrets-runtime",
-      ]
-    }]
-    error_message = "External Secrets may become the two readers."
+    condition = jsondecode(aws_iam_role_policy.workload["external-secrets"].policy).Statement == [
+      {
+        Effect = "Allow", Action = ["secretsmanager:GetSecretValue", "secretsmanager:DescribeSecret"]
+        Resource = [
+          "arn:aws:secretsmanager:eu-west-1:123456789012:secret:contacts-test/cache-AbCdEf",
+          "arn:aws:secretsmanager:eu-west-1:123456789012:secret:contacts-test/database-AbCdEf",
+          "arn:aws:secretsmanager:eu-west-1:123456789012:secret:rds!db-1-AbCdEf",
+        ]
+      },
+      {
+        Effect    = "Allow", Action = ["kms:Decrypt"]
+        Resource  = ["arn:aws:kms:eu-west-1:123456789012:key/cache", "arn:aws:kms:eu-west-1:123456789012:key/database"]
+        Condition = { StringEquals = { "kms:ViaService" = "secretsmanager.eu-west-1.amazonaws.com" } }
+      },
+    ]
+    error_message = "External Secrets may read the three secrets, and decrypt nothing but them."
   }
   assert {
     condition     = keys(aws_iam_role.workload) == ["external-secrets", "keda", "operator", "serve", "worker"]
     error_message = "No other service account needs AWS."
-  }
-}
-
-run "secrets_exactly" {
-  assert {
-    condition = jsondecode(aws_iam_role_policy.reader["runtime"].policy).Statement == [
-      { Effect = "Allow", Action = ["secretsmanager:GetSecretValue", "secretsmanager:DescribeSecret"], Resource = [var.database_secret_arn, var.cache_secret_arn] },
-      {
-        Effect    = "Allow", Action = "kms:Decrypt", Resource = [var.database_key_arn, var.cache_key_arn]
-        Condition = { StringEquals = { "kms:ViaService" = "secretsmanager.eu-west-1.amazonaws.com" } }
-      },
-    ]
-    error_message = "serve and worker get their own two URLs, and not the owner's password."
-  }
-  assert {
-    condition     = jsondecode(aws_iam_role_policy.reader["migration"].policy).Statement[0].Resource == [var.owner_secret_arn]
-    error_message = "The migration gets the owner's password."
-  }
-  assert {
-    condition = alltrue([
-      for role in aws_iam_role.reader : jsondecode(role.assume_role_policy).Statement[*].Principal == [{ AWS = "arn:aws:iam::123456789012:role/contacts-test-external-secrets" }]
-    ])
-    error_message = "Nobody but External Secrets may become a reader."
   }
 }
 
@@ -126,7 +104,7 @@ run "bounded" {
     permissions_boundary = "arn:aws:iam::123456789012:policy/contacts-boundary"
   }
   assert {
-    condition     = alltrue([for role in concat(values(aws_iam_role.workload), values(aws_iam_role.reader)) : role.permissions_boundary == "arn:aws:iam::123456789012:policy/contacts-boundary"])
+    condition     = alltrue([for role in aws_iam_role.workload : role.permissions_boundary == "arn:aws:iam::123456789012:policy/contacts-boundary"])
     error_message = "Every role has to have the boundary."
   }
 }
@@ -139,12 +117,15 @@ run "refuses_one_queue_for_both" {
   expect_failures = [var.dead_letter_queue_arn]
 }
 
-run "refuses_one_secret_for_both" {
+run "refuses_one_secret_for_two" {
   command = plan
   variables {
-    owner_secret_arn = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:contacts-test/database-AbCdEf"
+    secrets = {
+      database = { arn = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:same", key_arn = "arn:aws:kms:eu-west-1:123456789012:key/database" }
+      owner    = { arn = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:same", key_arn = "arn:aws:kms:eu-west-1:123456789012:key/database" }
+    }
   }
-  expect_failures = [var.owner_secret_arn]
+  expect_failures = [var.secrets]
 }
 
 run "refuses_long_names" {

@@ -10,7 +10,7 @@ locals {
     serve = {
       description     = "The API: sends accepted writes"
       namespace       = var.namespace
-      service_account = "contacts-serve"
+      service_account = "serve"
       statements = [
         { actions = [local.send, local.inspect], resources = [var.commands_queue_arn] },
       ]
@@ -18,7 +18,7 @@ locals {
     worker = {
       description     = "The worker: receives accepted writes, and deletes them when they are applied"
       namespace       = var.namespace
-      service_account = "contacts-worker"
+      service_account = "worker"
       statements = [
         { actions = concat(local.consume, [local.inspect]), resources = [var.commands_queue_arn] },
       ]
@@ -26,7 +26,7 @@ locals {
     operator = {
       description     = "contacts worker redrive and parked replay: sends again what the dead-letter queue or the database keeps"
       namespace       = var.namespace
-      service_account = "contacts-operator"
+      service_account = "operator"
       statements = [
         { actions = [local.send, local.inspect], resources = [var.commands_queue_arn] },
         { actions = concat(local.consume, [local.inspect]), resources = [var.dead_letter_queue_arn] },
@@ -41,21 +41,15 @@ locals {
       ]
     }
     external-secrets = {
-      description     = "External Secrets: may become each of the roles that read secrets, and nothing else"
+      description     = "External Secrets: reads the secrets of contacts, for its ExternalSecrets to hand on"
       namespace       = "external-secrets"
       service_account = "external-secrets"
       statements = [
-        { actions = ["sts:AssumeRole", "sts:TagSession"], resources = [for role in local.reader_names : "arn:aws:iam::${var.account_id}:role/${role}"] },
+        { actions = ["secretsmanager:GetSecretValue", "secretsmanager:DescribeSecret"], resources = [for s in var.secrets : s.arn] },
+        { actions = ["kms:Decrypt"], resources = distinct([for s in var.secrets : s.key_arn]), via = "secretsmanager" },
       ]
     }
   }
-
-  # The secrets that a SecretStore reads, by the name of its role. The owner's password is for the migration alone.
-  readers = {
-    runtime   = { secrets = [var.database_secret_arn, var.cache_secret_arn], keys = [var.database_key_arn, var.cache_key_arn] }
-    migration = { secrets = [var.owner_secret_arn], keys = [var.database_key_arn] }
-  }
-  reader_names = { for reader in keys(local.readers) : reader => "${var.name}-secrets-${reader}" }
 }
 
 resource "aws_iam_role" "workload" {
@@ -88,11 +82,10 @@ resource "aws_iam_role_policy" "workload" {
   role = aws_iam_role.workload[each.key].name
   policy = jsonencode({
     Version = "2012-10-17"
-    Statement = [for s in each.value.statements : {
-      Effect   = "Allow"
-      Action   = s.actions
-      Resource = s.resources
-    }]
+    Statement = [for s in each.value.statements : merge(
+      { Effect = "Allow", Action = s.actions, Resource = s.resources },
+      can(s.via) ? { Condition = { StringEquals = { "kms:ViaService" = "${s.via}.${var.region}.amazonaws.com" } } } : {},
+    )]
   })
 }
 
@@ -103,43 +96,4 @@ resource "aws_eks_pod_identity_association" "workload" {
   namespace       = each.value.namespace
   service_account = each.value.service_account
   role_arn        = aws_iam_role.workload[each.key].arn
-}
-
-resource "aws_iam_role" "reader" {
-  for_each = local.readers
-
-  name                 = local.reader_names[each.key]
-  description          = "Reads the secrets of the ${each.key}, for External Secrets"
-  permissions_boundary = var.permissions_boundary
-  assume_role_policy = jsonencode({
-    Version = "2012-10-17"
-    Statement = [{
-      Effect    = "Allow"
-      Principal = { AWS = aws_iam_role.workload["external-secrets"].arn }
-      Action    = ["sts:AssumeRole", "sts:TagSession"]
-    }]
-  })
-}
-
-resource "aws_iam_role_policy" "reader" {
-  for_each = local.readers
-
-  name = "read"
-  role = aws_iam_role.reader[each.key].name
-  policy = jsonencode({
-    Version = "2012-10-17"
-    Statement = [
-      {
-        Effect   = "Allow"
-        Action   = ["secretsmanager:GetSecretValue", "secretsmanager:DescribeSecret"]
-        Resource = each.value.secrets
-      },
-      {
-        Effect    = "Allow"
-        Action    = "kms:Decrypt"
-        Resource  = each.value.keys
-        Condition = { StringEquals = { "kms:ViaService" = "secretsmanager.${var.region}.amazonaws.com" } }
-      },
-    ]
-  })
 }

@@ -8,11 +8,6 @@ variable "name" {
   }
 }
 
-variable "account_id" {
-  description = "The AWS account's number."
-  type        = string
-}
-
 variable "region" {
   description = "The AWS region."
   type        = string
@@ -49,34 +44,14 @@ variable "dead_letter_queue_arn" {
   }
 }
 
-variable "database_secret_arn" {
-  description = "The secret of the program's database role."
-  type        = string
-}
-
-variable "owner_secret_arn" {
-  description = "The secret of the database's owner."
-  type        = string
+variable "secrets" {
+  description = "The secrets that External Secrets reads, by what they are of, each with its key."
+  type        = map(object({ arn = string, key_arn = string }))
 
   validation {
-    condition     = var.owner_secret_arn != var.database_secret_arn
-    error_message = "Expected another secret than database_secret_arn: the program must not know the owner's password."
+    condition     = length(distinct([for s in values(var.secrets) : s.arn])) == length(var.secrets)
+    error_message = "Expected different secrets: the program must not get the owner's password by a mix-up."
   }
-}
-
-variable "database_key_arn" {
-  description = "The key of those two secrets."
-  type        = string
-}
-
-variable "cache_secret_arn" {
-  description = "The secret of the program's cache user."
-  type        = string
-}
-
-variable "cache_key_arn" {
-  description = "The key of that secret."
-  type        = string
 }
 
 variable "permissions_boundary" {

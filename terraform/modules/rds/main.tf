@@ -1,5 +1,5 @@
 # PostgreSQL. Its owner is the master user, whose password RDS makes, keeps in Secrets Manager and renews; only migrations use
-# it. The program has a role of its own, contacts_app: docs/deployment.md says how it is made.
+# it. The program has a role of its own, which `contacts migrate` makes.
 
 locals {
   owner = "contacts_owner"

@@ -34,11 +34,11 @@ resource "aws_kms_alias" "this" {
   target_key_id = aws_kms_key.this.key_id
 }
 
-# Its value, {"url": "postgres://contacts_app:…"}, is put in by terraform/rotate-passwords.sh: a password that Terraform knew
-# would be in its state, which more people and workflows can read.
+# Its value, {"url": "postgres://…"}, is put in by terraform/rotate-passwords.sh: a password that Terraform knew would be in its
+# state, which more people and workflows can read.
 resource "aws_secretsmanager_secret" "app" {
   name                    = "${var.name}/database"
-  description             = "URL by which serve and worker reach PostgreSQL, as the role contacts_app"
+  description             = "URL by which serve and worker reach PostgreSQL"
   kms_key_id              = aws_kms_key.this.arn
   recovery_window_in_days = var.secret_recovery_days
 }
