@@ -14,7 +14,7 @@ variables {
 
 run "cluster" {
   assert {
-    condition     = aws_eks_cluster.this.version == "1.34" && aws_eks_cluster.this.deletion_protection
+    condition     = aws_eks_cluster.this.version == "1.35" && aws_eks_cluster.this.deletion_protection
     error_message = "Expected the pinned version, and no deletion."
   }
   assert {

@@ -14,13 +14,13 @@ variable "region" {
 }
 
 variable "kubernetes_version" {
-  description = "Kubernetes, as in 1.34. EKS goes up one minor version at a time, and not down."
+  description = "Kubernetes, as in 1.35 (supported until March 2027). EKS goes up one minor version at a time, and not down."
   type        = string
-  default     = "1.34"
+  default     = "1.35"
 
   validation {
     condition     = can(regex("^1\\.(29|[3-9][0-9])$", var.kubernetes_version))
-    error_message = "Expected a minor version from 1.29 on, as in 1.34: Auto Mode needs that."
+    error_message = "Expected a minor version from 1.29 on, as in 1.35: Auto Mode needs that."
   }
 }
 

@@ -1,11 +1,11 @@
-# Who may log in. The program's user sees its own keys and channels only, and no administrator's commands but two: CLUSTER SLOTS,
-# by which clients find the shards, and FLUSHALL, by which a restore empties the cache (docs/runbook.md).
+# Who may log in. The program's user sees its own keys and channels only, and no administrator's commands but those by which
+# clients find the shards, and by which the cache is emptied after a restore (docs/deployment.md).
 
 locals {
   access = join(" ", [
     "on", "~contacts:*", "resetchannels", "&contacts:*",
     "-@all", "+@read", "+@write", "+@pubsub", "+@scripting", "+@connection", "-@dangerous",
-    "+cluster|slots", "+cluster|shards", "+flushall",
+    "+cluster|slots", "+cluster|shards", "+cluster|nodes", "+info", "+flushall",
   ])
 }
 
