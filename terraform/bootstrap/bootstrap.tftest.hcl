@@ -31,6 +31,13 @@ run "state" {
     error_message = "Expected calls without TLS, and objects under another key, to be refused, and nobody to be allowed anything."
   }
   assert {
+    condition = jsondecode(aws_s3_bucket_policy.state.policy).Statement[1].Condition == {
+      Null            = { "s3:x-amz-server-side-encryption" = "false" }
+      StringNotEquals = { "s3:x-amz-server-side-encryption" = "aws:kms" }
+    }
+    error_message = "An object for which no encryption is asked, as Terraform does, has to be taken: it gets the bucket's."
+  }
+  assert {
     condition     = aws_s3_bucket.state.force_destroy == false && aws_kms_key.state.enable_key_rotation
     error_message = "The states must not be deleted with their bucket, and their key has to be renewed."
   }

@@ -55,6 +55,8 @@ resource "aws_db_instance" "this" {
       error_message = "max_allocated_storage must be above allocated_storage, or the storage cannot grow."
     }
   }
+
+  depends_on = [aws_iam_role_policy_attachment.monitoring] # RDS looks whether the role has it
 }
 
 resource "aws_db_parameter_group" "this" {
