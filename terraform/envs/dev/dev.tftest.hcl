@@ -69,3 +69,12 @@ run "refuses_half_an_account" {
   }
   expect_failures = [var.account_id]
 }
+
+run "refuses_other_partitions" {
+  command = plan
+  variables {
+    region             = "us-gov-west-1"
+    availability_zones = ["us-gov-west-1a", "us-gov-west-1b"]
+  }
+  expect_failures = [var.region]
+}

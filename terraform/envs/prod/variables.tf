@@ -12,6 +12,11 @@ variable "region" {
   description = "The AWS region."
   type        = string
   default     = "eu-west-1"
+
+  validation {
+    condition     = can(regex("^[a-z]{2}-[a-z]+-[0-9]$", var.region))
+    error_message = "Expected a region of AWS's standard partition, such as eu-west-1."
+  }
 }
 
 variable "availability_zones" {
