@@ -61,14 +61,14 @@ run "who_becomes_the_roles" {
   }
   assert {
     condition = alltrue([
-      for role in aws_iam_role.github : jsondecode(role.assume_role_policy).Statement[0].Condition.StringEquals == { "token.actions.githubusercontent.com:aud" = "sts.amazonaws.com" }
+      for role in aws_iam_role.github : jsondecode(role.assume_role_policy).Statement[0].Condition.StringEquals["token.actions.githubusercontent.com:aud"] == "sts.amazonaws.com"
     ])
     error_message = "A token for somebody else must not be taken."
   }
   assert {
-    condition = { for name, role in aws_iam_role.github : name => jsondecode(role.assume_role_policy).Statement[0].Condition.StringLike["token.actions.githubusercontent.com:sub"] } == {
+    condition = { for name, role in aws_iam_role.github : name => jsondecode(role.assume_role_policy).Statement[0].Condition.StringEquals["token.actions.githubusercontent.com:sub"] } == {
       plan        = ["repo:example/contacts:pull_request", "repo:example/contacts:ref:refs/heads/main"]
-      publish     = ["repo:example/contacts:ref:refs/heads/main", "repo:example/contacts:ref:refs/tags/v*"]
+      publish     = ["repo:example/contacts:environment:images"]
       apply-dev   = ["repo:example/contacts:environment:dev-infrastructure"]
       apply-prod  = ["repo:example/contacts:environment:prod-infrastructure"]
       deploy-dev  = ["repo:example/contacts:environment:dev"]

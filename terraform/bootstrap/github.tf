@@ -1,7 +1,7 @@
 # The roles of the workflows. GitHub signs who asks (the claim sub) and for whom (aud); nobody holds a key of this account.
 #
 #   contacts-plan        pull requests and the drift check on main: reads what there is, no secrets, no people's data
-#   contacts-publish     main and release tags: pushes images
+#   contacts-publish     jobs in the GitHub environment images: pushes images
 #   contacts-apply-ENV   jobs in the GitHub environment ENV-infrastructure: applies Terraform
 #   contacts-deploy-ENV  jobs in the GitHub environment ENV: rolls out
 #
@@ -20,7 +20,7 @@ locals {
   subjects = merge(
     {
       plan    = ["${local.repository}:pull_request", "${local.repository}:ref:refs/heads/main"]
-      publish = ["${local.repository}:ref:refs/heads/main", "${local.repository}:ref:refs/tags/v*"]
+      publish = ["${local.repository}:environment:images"]
     },
     { for e in var.environments : "apply-${e}" => ["${local.repository}:environment:${e}-infrastructure"] },
     { for e in var.environments : "deploy-${e}" => ["${local.repository}:environment:${e}"] },
@@ -46,8 +46,10 @@ resource "aws_iam_role" "github" {
       Principal = { Federated = "${local.iam}:oidc-provider/token.actions.githubusercontent.com" }
       Action    = "sts:AssumeRoleWithWebIdentity"
       Condition = {
-        StringEquals = { "token.actions.githubusercontent.com:aud" = "sts.amazonaws.com" }
-        StringLike   = { "token.actions.githubusercontent.com:sub" = each.value }
+        StringEquals = {
+          "token.actions.githubusercontent.com:aud" = "sts.amazonaws.com"
+          "token.actions.githubusercontent.com:sub" = each.value
+        }
       }
     }]
   })
