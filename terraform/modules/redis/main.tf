@@ -44,7 +44,7 @@ resource "aws_elasticache_parameter_group" "this" {
     value = "yes"
   }
 
-  # When memory is full, what nobody asked for the longest goes. Every key may go (docs/decisions/0032).
+  # When memory is full, what nobody asked for the longest goes. Every key may go (docs/decisions/0025).
   parameter {
     name  = "maxmemory-policy"
     value = "allkeys-lru"
