@@ -74,12 +74,18 @@ func newRoot() *cobra.Command {
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	config.Flags(root.PersistentFlags())
-	root.AddCommand(newServe(), newWorker(), newMigrate(), newKeys(), newSeed())
+	root.AddCommand(newServe(), newWorker(), newMigrate(), newKeys(), newSeed(), newHealthcheck())
 	return root
 }
 
+// release is the version that the linker was given, where the build does not see the repository: as in the image's.
+var release string
+
 // version is the program's version: the release's, or the commit that it was built from.
 func version() string {
+	if release != "" {
+		return release
+	}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return "unknown"
