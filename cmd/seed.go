@@ -4,11 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"strings"
 	"sync/atomic"
 	"time"
 
-	"github.com/brianvoe/gofakeit/v7"
+	"github.com/go-faker/faker/v4"
 	"github.com/schollz/progressbar/v3"
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
@@ -61,7 +62,6 @@ func (a *app) seed(command *cobra.Command, tenant contacts.Tenant, count int) er
 		progressbar.OptionSetDescription("contacts"), progressbar.OptionShowCount(), progressbar.OptionShowIts(),
 		progressbar.OptionSetPredictTime(true), progressbar.OptionClearOnFinish(),
 	)
-	faker := gofakeit.New(0) // safe for concurrent use
 	caller := contacts.Caller{Tenant: tenant, Subject: "seed"}
 	var applied, pending atomic.Int64
 	group, ctx := errgroup.WithContext(command.Context())
@@ -71,7 +71,7 @@ func (a *app) seed(command *cobra.Command, tenant contacts.Tenant, count int) er
 			break
 		}
 		group.Go(func() error {
-			operation, err := a.service.Create(ctx, caller, madeUp(faker), contacts.Write{Wait: a.settings.Write.Wait})
+			operation, err := a.service.Create(ctx, caller, madeUp(), contacts.Write{Wait: a.settings.Write.Wait})
 			switch {
 			case err != nil:
 				return err
@@ -94,23 +94,34 @@ func (a *app) seed(command *cobra.Command, tenant contacts.Tenant, count int) er
 	return nil
 }
 
-// madeUp returns a contact of somebody who does not exist: addresses are under reserved names, numbers in no one's use.
-func madeUp(faker *gofakeit.Faker) contacts.Fields {
+// madeUp returns a contact of somebody who does not exist: email addresses are under a reserved name, telephone numbers and streets
+// in no one's use.
+func madeUp() contacts.Fields {
 	first, last := faker.FirstName(), faker.LastName()
-	user := strings.Map(func(r rune) rune {
+	town := faker.GetRealAddress() // a town there is, with its state and postal code
+	return contacts.Fields{
+		FirstName: first, LastName: last,
+		Emails: []contacts.EmailAddress{{Address: fmt.Sprintf("%s%d@example.com", letters(first+last), 1+rand.N(9999)), Label: "work"}},
+		Phones: []contacts.PhoneNumber{{Number: fmt.Sprintf("+1 %d 555 01%02d", 201+rand.N(788), rand.N(100)), Label: "mobile"}},
+		Addresses: []contacts.PostalAddress{{
+			Street: fmt.Sprintf("%d %s Street", 10_000+rand.N(10_000), faker.LastName()),
+			City:   town.City, Region: town.State, PostalCode: town.PostalCode, Country: "US", Label: "home",
+		}},
+		Organization: faker.LastName() + " & " + faker.LastName(), JobTitle: one("Accountant", "Engineer", "Nurse", "Teacher", "Translator"),
+		Birthday: time.Now().AddDate(-18, 0, -rand.N(72*365)).Format(time.DateOnly),
+		Labels:   []string{one("customer", "friend", "lead", "supplier")},
+	}
+}
+
+// letters returns a text's letters of the English alphabet, in lower case.
+func letters(text string) string {
+	return strings.Map(func(r rune) rune {
 		if r >= 'a' && r <= 'z' {
 			return r
 		}
 		return -1
-	}, strings.ToLower(first+last))
-	address := faker.Address()
-	return contacts.Fields{
-		FirstName: first, LastName: last,
-		Emails:       []contacts.EmailAddress{{Address: fmt.Sprintf("%s%d@example.com", user, faker.IntRange(1, 9999)), Label: "work"}},
-		Phones:       []contacts.PhoneNumber{{Number: fmt.Sprintf("+1 %d 555 01%02d", faker.IntRange(201, 989), faker.IntRange(0, 99)), Label: "mobile"}},
-		Addresses:    []contacts.PostalAddress{{Street: address.Street, City: address.City, Region: address.State, PostalCode: address.Zip, Country: "US", Label: "home"}},
-		Organization: faker.Company(), JobTitle: faker.JobTitle(),
-		Birthday: faker.DateRange(time.Now().AddDate(-90, 0, 0), time.Now().AddDate(-18, 0, 0)).Format(time.DateOnly),
-		Labels:   []string{faker.RandomString([]string{"customer", "friend", "lead", "supplier"})},
-	}
+	}, strings.ToLower(text))
 }
+
+// one returns one of the texts, each as likely as the others.
+func one(texts ...string) string { return texts[rand.N(len(texts))] }

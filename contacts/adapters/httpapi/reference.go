@@ -1,19 +1,15 @@
 package httpapi
 
 import (
-	"bytes"
-	"crypto/sha256"
-	"encoding/base64"
+	"embed"
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"net/url"
-	"regexp"
-	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/labstack/echo/v4"
-	"github.com/swaggest/swgui/v5emb"
+	"github.com/swaggest/swgui/v5/static"
+	"github.com/vearutop/statigz"
 	"golang.org/x/sync/semaphore"
 )
 
@@ -21,6 +17,14 @@ const (
 	documentPath  = "/openapi"
 	referencePath = "/docs"
 )
+
+// referencePolicy lets the page run its own scripts, apply its own styles and talk to this server, and nothing else. Swagger UI sets
+// the styles of elements by script, which no policy forbids; its icons are data in its style sheet.
+const referencePolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; " +
+	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+
+//go:embed reference
+var pageFiles embed.FS
 
 // referenceReaders is how many may be sent a part of the page at the same time. It is unpacked meanwhile, which takes more memory
 // than anything else that needs no credential.
@@ -48,53 +52,21 @@ func serveReference(e *echo.Echo, document *huma.OpenAPI) {
 		e.Match(methods, path, func(c echo.Context) error { return c.Blob(http.StatusOK, form.mediaType, form.body) })
 	}
 
-	page := v5emb.New(document.Info.Title, documentPath+".json", referencePath)
-	policy := contentPolicy(page)
+	page := statigz.FileServer(pageFiles, statigz.FSPrefix("reference"))
+	page.OnNotFound = statigz.FileServer(static.FS).ServeHTTP // Swagger UI's own
+	files := http.StripPrefix(referencePath, page)
 	readers := semaphore.NewWeighted(referenceReaders)
 	show := func(c echo.Context) error {
 		if !readers.TryAcquire(1) {
 			return overloaded("too many are reading the reference")
 		}
 		defer readers.Release(1)
-		c.Response().Header().Set("Content-Security-Policy", policy)
+		c.Response().Header().Set("Content-Security-Policy", referencePolicy)
 		c.Response().Header().Set("Cache-Control", "no-cache") // its files have tags
-		page.ServeHTTP(c.Response(), c.Request())
+		files.ServeHTTP(c.Response(), c.Request())
 		return nil
 	}
 	e.Match(methods, referencePath, show)
 	e.Match(methods, referencePath+"/*", show)
 	e.Match(methods, "/", func(c echo.Context) error { return c.Redirect(http.StatusFound, referencePath) })
 }
-
-// contentPolicy lets the page run its own scripts, apply its own styles and talk to this server, and nothing else. What stands
-// inside of the page is allowed by its hash. Swagger UI sets the styles of elements by script, which no policy forbids; its icons
-// are data in its style sheet.
-func contentPolicy(page http.Handler) string {
-	shown := &pageBuffer{header: http.Header{}}
-	page.ServeHTTP(shown, &http.Request{Method: http.MethodGet, URL: &url.URL{Path: referencePath}})
-	return "default-src 'none'; script-src 'self'" + hashes(shown.Bytes(), "script") + "; style-src 'self'" + hashes(shown.Bytes(), "style") +
-		"; img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-}
-
-// hashes returns the sources that allow what stands in the page's elements of a name.
-func hashes(page []byte, element string) string {
-	inline := regexp.MustCompile("(?s)<" + element + ">(.*?)</" + element + ">")
-	var sources strings.Builder
-	for _, match := range inline.FindAllSubmatch(page, -1) {
-		sum := sha256.Sum256(match[1])
-		sources.WriteString(" 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'")
-	}
-	return sources.String()
-}
-
-// pageBuffer keeps a page as it is written.
-type pageBuffer struct {
-	bytes.Buffer
-
-	header http.Header
-}
-
-var _ http.ResponseWriter = (*pageBuffer)(nil)
-
-func (b *pageBuffer) Header() http.Header { return b.header }
-func (b *pageBuffer) WriteHeader(int)     {}
