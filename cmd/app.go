@@ -268,7 +268,7 @@ func (a *app) openQueue(ctx context.Context, create bool) error {
 		a.closers = append(a.closers, closer(local.Close))
 		return nil
 	}
-	o := sqs.Options{URL: a.settings.Queue.URL, Visibility: a.visibility(), Observe: a.metrics.sqsRequest}
+	o := sqs.Options{URL: a.settings.Queue.URL, Visibility: a.visibility(), Observe: a.metrics.sqsRequest, Log: a.log}
 	if create {
 		if err := sqs.CreateQueue(ctx, o); err != nil {
 			return err

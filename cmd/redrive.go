@@ -23,7 +23,9 @@ func newRedrive() *cobra.Command {
 				if a.settings.Embedded() {
 					return usageError{errors.New("the embedded queue has no dead-letter queue: see `contacts worker parked`")}
 				}
-				dead, err := sqs.Open(ctx, sqs.Options{URL: sqs.DeadLetterURL(a.settings.Queue.URL), Visibility: a.visibility()})
+				dead, err := sqs.Open(ctx, sqs.Options{
+					URL: sqs.DeadLetterURL(a.settings.Queue.URL), Visibility: a.visibility(), Log: a.log,
+				})
 				if err != nil {
 					return err
 				}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -57,16 +58,26 @@ func parseAddress(raw string) (address, error) {
 	return address{endpoint: parsed.Scheme + "://" + parsed.Host, name: name}, nil
 }
 
-// observedClient tells of each request, those of retries included, because each is paid for.
-type observedClient struct {
+// httpClient sends the SDK's requests.
+type httpClient struct {
 	awssqs.HTTPClient
 
-	observe func(action string)
+	observe func(action string) // unless nil, told of each request, those of retries included, because each is paid for
 }
 
-func (c observedClient) Do(request *http.Request) (*http.Response, error) {
-	_, action, _ := strings.Cut(request.Header.Get("X-Amz-Target"), ".") // AmazonSQS.SendMessageBatch
-	c.observe(action)
+// Do sends a request so that its answer is not lost. The SDK closes a request's body as soon as it has the head of the answer,
+// when net/http may still be about to make sure that the body ends where it should. It would ask by WriteTo, to which the SDK's
+// body, once closed, answers io.EOF: net/http takes that for a failed write, and closes the connection under the answer that is
+// being read. Read, which is all that it is left with, tells the end in the right way. The SDK would ask again for a lost answer;
+// but a receive would find its messages hidden where a server, as the emulator, knows nothing of attempt ids.
+func (c httpClient) Do(request *http.Request) (*http.Response, error) {
+	if c.observe != nil {
+		_, action, _ := strings.Cut(request.Header.Get("X-Amz-Target"), ".") // AmazonSQS.SendMessageBatch
+		c.observe(action)
+	}
+	if request.Body != nil {
+		request.Body = struct{ io.ReadCloser }{request.Body} // which has no WriteTo
+	}
 	return c.HTTPClient.Do(request)
 }
 
@@ -87,9 +98,7 @@ func newClient(ctx context.Context, address address, observe func(action string)
 		if o.BaseEndpoint == nil && address.endpoint != "" {
 			o.BaseEndpoint = &address.endpoint
 		}
-		if observe != nil {
-			o.HTTPClient = observedClient{o.HTTPClient, observe}
-		}
+		o.HTTPClient = httpClient{o.HTTPClient, observe}
 		o.RetryMaxAttempts = 0 // AWS_MAX_ATTEMPTS must not stretch the time in which a caller gets its answer.
 		o.Retryer = retry.NewStandard(func(s *retry.StandardOptions) {
 			s.MaxAttempts = attempts

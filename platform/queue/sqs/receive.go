@@ -45,7 +45,7 @@ func (q *Queue) Receive(ctx context.Context, limit int, wait time.Duration) ([]q
 		select {
 		case polled <- result{deliveries, err}:
 		case <-ctx.Done():
-			q.handBack(background, deliveries)
+			q.handBack(background, deliveries, err)
 		}
 	})
 	select {
@@ -56,15 +56,19 @@ func (q *Queue) Receive(ctx context.Context, limit int, wait time.Duration) ([]q
 	}
 }
 
-// handBack makes messages that nobody waits for any more visible at once. Where that fails their visibility timeout does.
-func (q *Queue) handBack(ctx context.Context, deliveries []queue.Delivery) {
+// handBack makes messages that nobody waits for any more visible at once. Where that fails, their visibility timeout does, and
+// until then the later ones of their groups wait too. So they do where the poll itself failed (err), but SQS had given it some.
+func (q *Queue) handBack(ctx context.Context, deliveries []queue.Delivery, err error) {
 	receipts := make([]string, len(deliveries))
 	for i, d := range deliveries {
 		receipts[i] = d.Receipt
 	}
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
-	defer cancel()
-	_ = q.Extend(ctx, 0, receipts...)
+	if err == nil {
+		err = q.Extend(ctx, 0, receipts...)
+	}
+	if errors.Is(err, queue.ErrUnavailable) {
+		q.log.WarnContext(ctx, "messages of a last poll may stay hidden for a visibility timeout", "messages", len(receipts), "error", err)
+	}
 }
 
 // poll asks SQS once.

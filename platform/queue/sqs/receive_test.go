@@ -1,8 +1,12 @@
 package sqs_test
 
 import (
+	"bytes"
+	"context"
 	"fmt"
+	"log/slog"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -50,6 +54,82 @@ func TestQueue_Receive_NoWait(t *testing.T) {
 	require.Empty(t, deliveries)
 	require.Equal(t, 1, f.received()[0].WaitTimeSeconds, "without a wait of its own the queue's 20 seconds would apply")
 	require.Equal(t, 60, f.received()[0].VisibilityTimeout)
+}
+
+// What a left poll was given is handed back; where that fails for good, an operator is told.
+func TestQueue_Receive_LeftPollFails(t *testing.T) {
+	cases := map[string]struct {
+		refused  bool // the poll itself
+		handBack func(w http.ResponseWriter, c call, number int)
+		tries    int // of handing back
+		told     string
+	}{
+		"passing failure": {
+			handBack: func(w http.ResponseWriter, c call, number int) {
+				if number == 2 {
+					hangUp(w)
+					return
+				}
+				succeed(w, c)
+			},
+			tries: 2,
+		},
+		"visible already": {
+			handBack: func(w http.ResponseWriter, c call, _ int) { fail(w, c, "MessageNotInflight", "", true) },
+			tries:    1,
+		},
+		"message not handed back": {
+			handBack: func(w http.ResponseWriter, c call, _ int) { fail(w, c, "InternalError", "", false) },
+			tries:    1, told: "messages=1",
+		},
+		"nothing handed back": {
+			handBack: func(w http.ResponseWriter, _ call, _ int) { refuse(w, http.StatusForbidden, "AccessDenied") },
+			tries:    1, told: "messages=1",
+		},
+		"failed poll": {
+			refused: true, told: "messages=0",
+		},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			ctx, leave := context.WithCancel(t.Context())
+			left := make(chan struct{})
+			f := newFake(t, func(w http.ResponseWriter, request call, number int) {
+				if request.Action != "ReceiveMessage" {
+					c.handBack(w, request, number)
+					return
+				}
+				leave()
+				<-left
+				if c.refused {
+					refuse(w, http.StatusForbidden, "AccessDenied")
+					return
+				}
+				reply(w, `{"Messages":[{"Body":"body","ReceiptHandle":"receipt"}]}`)
+			})
+			var log bytes.Buffer
+			q, err := sqs.Open(t.Context(), sqs.Options{URL: f.url, Log: slog.New(slog.NewTextHandler(&log, nil))})
+			require.NoError(t, err)
+			_, err = q.Receive(ctx, 10, time.Second)
+			require.ErrorIs(t, err, context.Canceled)
+			close(left)
+			require.NoError(t, q.Close(t.Context()))
+
+			calls := f.received()[1:]
+			require.Len(t, calls, c.tries)
+			for _, handedBack := range calls {
+				require.Equal(t, "ChangeMessageVisibilityBatch", handedBack.Action)
+				require.Zero(t, *handedBack.Entries[0].VisibilityTimeout)
+			}
+			if c.told == "" {
+				require.Empty(t, log.String())
+			} else {
+				require.Contains(t, log.String(), "level=WARN")
+				require.Contains(t, log.String(), c.told)
+				require.Equal(t, 1, strings.Count(log.String(), "\n"))
+			}
+		})
+	}
 }
 
 func TestQueue_Delete_InTens(t *testing.T) {

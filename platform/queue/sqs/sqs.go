@@ -2,8 +2,10 @@
 package sqs
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"log/slog"
 	"math"
 	"strconv"
 	"sync"
@@ -32,6 +34,8 @@ type Options struct {
 	Visibility time.Duration
 	// Observe, unless nil, is called with the action of each request to SQS, such as SendMessageBatch.
 	Observe func(action string)
+	// Log is told of messages that stay hidden although nobody works on them; slog.Default() where nil.
+	Log *slog.Logger
 }
 
 // Queue is an open SQS queue. Make it with [Open].
@@ -39,6 +43,7 @@ type Queue struct {
 	client     *awssqs.Client
 	url        string
 	visibility int32
+	log        *slog.Logger
 
 	outbox  chan *outgoing
 	closing chan struct{}
@@ -79,6 +84,7 @@ func Open(ctx context.Context, options Options) (*Queue, error) {
 		client:     client,
 		url:        options.URL,
 		visibility: wholeSeconds(options.Visibility, maxVisibility),
+		log:        cmp.Or(options.Log, slog.Default()),
 		outbox:     make(chan *outgoing),
 		closing:    make(chan struct{}),
 		abort:      abort,
