@@ -4,6 +4,8 @@ GOLANGCI_VERSION    := 2.15.0
 GOVULNCHECK_VERSION := 1.9.0
 CYCLONEDX_VERSION   := 1.10.0
 TFLINT_VERSION      := 0.64.0
+KUBECONFORM_VERSION := 0.8.0
+ACTIONLINT_VERSION  := 1.7.12
 PKG                 ?= ./...
 TESTFLAGS           ?=
 
@@ -14,13 +16,22 @@ GOLANGCI := $(shell golangci-lint version 2>/dev/null | grep -q 'version v\{0,1\
 GOVULNCHECK := bin/govulncheck-$(GOVULNCHECK_VERSION)/govulncheck
 CYCLONEDX   := bin/cyclonedx-gomod-$(CYCLONEDX_VERSION)/cyclonedx-gomod
 
-# What validates and tests Terraform: a local stand-in for the registry's providers where one lies beside the checkout, else
-# terraform itself with the registry.
+TFLINT      := bin/tflint-$(TFLINT_VERSION)/tflint
+KUBECONFORM := bin/kubeconform-$(KUBECONFORM_VERSION)/kubeconform
+ACTIONLINT  := bin/actionlint-$(ACTIONLINT_VERSION)/actionlint
+
+# What validates Terraform and manifests where stand-ins for the registries lie beside the checkout; else, the registries are asked.
 TERRAFORM_CHECK ?= $(wildcard ../shared/terraform-offline/check)
+MANIFESTS_CHECK ?= $(wildcard ../shared/kubernetes-schemas/check)
 TERRAFORM_ROOTS := terraform/bootstrap $(sort $(wildcard terraform/modules/* terraform/envs/*))
+KUSTOMIZATIONS  := deploy/overlays/dev deploy/overlays/prod
+CRD_SCHEMAS     := https://raw.githubusercontent.com/datreeio/CRDs-catalog/main/{{.Group}}/{{.ResourceKind}}_{{.ResourceAPIVersion}}.json
+
+APT_INSTALL := $(if $(filter 0,$(shell id -u)),,sudo -n) sh platform/servertest/apt-install.sh
 
 .DEFAULT_GOAL := help
-.PHONY: help run production build reproducible sbom test bench microbench crash lint fmt tidy-check observability-check vulncheck infra-check
+.PHONY: help run production build reproducible sbom test bench microbench crash lint fmt tidy-check observability-check vulncheck \
+	infra-check terraform-check manifests-check workflows-check
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-21s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -69,16 +80,18 @@ tidy-check: ## check that go.mod and go.sum name exactly what is imported
 	go mod tidy -diff
 
 observability-check: ## check the alert rules, and see each of them fire
-	@command -v promtool >/dev/null || $(if $(filter 0,$(shell id -u)),,sudo -n) sh platform/servertest/apt-install.sh prometheus
+	@command -v promtool >/dev/null || $(APT_INSTALL) prometheus
 	promtool check rules --lint=all --lint-fatal deploy/observability/alerts.yaml
 	promtool test rules deploy/observability/alerts_test.yaml
 
 vulncheck: $(GOVULNCHECK) ## look for known vulnerabilities that the code can reach; asks vuln.go.dev
 	.ci/vulncheck $(GOVULNCHECK)
 
-infra-check: bin/tflint-$(TFLINT_VERSION)/tflint ## check the Terraform: format, rules, validity, tests; no cloud is asked
+infra-check: terraform-check manifests-check workflows-check ## check what deploys it: Terraform, manifests, workflows, scripts; no cloud is asked
+
+terraform-check: $(TFLINT)
 	terraform fmt -check -diff -recursive terraform
-	$< --chdir=terraform --recursive --config=$(CURDIR)/.tflint.hcl
+	$(TFLINT) --chdir=terraform --recursive --config=$(CURDIR)/.tflint.hcl
 ifneq ($(TERRAFORM_CHECK),)
 	$(TERRAFORM_CHECK) $(TERRAFORM_ROOTS)
 else
@@ -90,8 +103,31 @@ else
 	done
 endif
 
-bin/tflint-$(TFLINT_VERSION)/tflint:
+ifneq ($(MANIFESTS_CHECK),)
+manifests-check:
+	$(MANIFESTS_CHECK) $(KUSTOMIZATIONS)
+else
+manifests-check: $(KUBECONFORM)
+	@set -e; for each in $(KUSTOMIZATIONS); do \
+		echo "== $$each"; \
+		kubectl kustomize $$each | $(KUBECONFORM) -strict -summary -kubernetes-version 1.34.2 -skip IngressClassParams \
+			-schema-location default -schema-location '$(CRD_SCHEMAS)'; \
+	done
+endif
+
+workflows-check: $(ACTIONLINT)
+	@command -v shellcheck >/dev/null || $(APT_INSTALL) shellcheck
+	$(ACTIONLINT)
+	shellcheck $(shell git grep -lE '^#!.*sh( |$$)')
+
+$(TFLINT):
 	GOBIN=$(CURDIR)/$(@D) go install github.com/terraform-linters/tflint@v$(TFLINT_VERSION)
+
+$(KUBECONFORM):
+	GOBIN=$(CURDIR)/$(@D) go install github.com/yannh/kubeconform/cmd/kubeconform@v$(KUBECONFORM_VERSION)
+
+$(ACTIONLINT):
+	GOBIN=$(CURDIR)/$(@D) go install github.com/rhysd/actionlint/cmd/actionlint@v$(ACTIONLINT_VERSION)
 
 bin/golangci-lint-$(GOLANGCI_VERSION)/golangci-lint:
 	GOBIN=$(CURDIR)/$(@D) go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v$(GOLANGCI_VERSION)
