@@ -4,7 +4,7 @@ mock_provider "aws" {
 
 variables {
   account_id        = "123456789012"
-  github_repository = "example/contacts"
+  github_repository = "example@1234567/contacts@89012345"
 }
 
 run "state" {
@@ -67,12 +67,12 @@ run "who_becomes_the_roles" {
   }
   assert {
     condition = { for name, role in aws_iam_role.github : name => jsondecode(role.assume_role_policy).Statement[0].Condition.StringEquals["token.actions.githubusercontent.com:sub"] } == {
-      plan        = ["repo:example/contacts:pull_request", "repo:example/contacts:ref:refs/heads/main"]
-      publish     = ["repo:example/contacts:environment:images"]
-      apply-dev   = ["repo:example/contacts:environment:dev-infrastructure"]
-      apply-prod  = ["repo:example/contacts:environment:prod-infrastructure"]
-      deploy-dev  = ["repo:example/contacts:environment:dev"]
-      deploy-prod = ["repo:example/contacts:environment:prod"]
+      plan        = ["repo:example@1234567/contacts@89012345:pull_request", "repo:example@1234567/contacts@89012345:ref:refs/heads/main"]
+      publish     = ["repo:example@1234567/contacts@89012345:environment:images"]
+      apply-dev   = ["repo:example@1234567/contacts@89012345:environment:dev-infrastructure"]
+      apply-prod  = ["repo:example@1234567/contacts@89012345:environment:prod-infrastructure"]
+      deploy-dev  = ["repo:example@1234567/contacts@89012345:environment:dev"]
+      deploy-prod = ["repo:example@1234567/contacts@89012345:environment:prod"]
     }
     error_message = "Each role is for its own jobs."
   }

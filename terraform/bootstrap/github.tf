@@ -1,7 +1,7 @@
 # The roles of the workflows. GitHub signs who asks (the claim sub) and for whom (aud); nobody holds a key of this account.
 #
-#   contacts-plan        pull requests and the drift check on main: reads what there is, no secrets, no people's data
-#   contacts-publish     jobs in the GitHub environment images: pushes images
+#   contacts-plan        pull requests, and plans and the drift check on main: reads what there is, no secrets, no people's data
+#   contacts-publish     jobs in the GitHub environment images: pushes images and signatures, finds them, and names releases
 #   contacts-apply-ENV   jobs in the GitHub environment ENV-infrastructure: applies Terraform
 #   contacts-deploy-ENV  jobs in the GitHub environment ENV: rolls out
 #

@@ -138,10 +138,11 @@ resource "aws_ecr_lifecycle_policy" "contacts" {
         action       = { type = "expire" }
       },
       {
-        # By number and not by age: what runs has to stay, however long it has been running.
+        # By number and not by age: what runs has to stay, however long it has been running. One build is some six images: its
+        # index, one for each platform, what it was made from, and the signature.
         rulePriority = 2
-        description  = "The last 500 of all others"
-        selection    = { tagStatus = "any", countType = "imageCountMoreThan", countNumber = 500 }
+        description  = "The last 5,000 of all others"
+        selection    = { tagStatus = "any", countType = "imageCountMoreThan", countNumber = 5000 }
         action       = { type = "expire" }
       },
     ]

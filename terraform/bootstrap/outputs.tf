@@ -1,5 +1,5 @@
 output "state_bucket" {
-  description = "The bucket of the states, for terraform init -backend-config=bucket=…, and for the workflows (variable TERRAFORM_STATE_BUCKET)."
+  description = "The bucket of the states, for terraform init -backend-config=bucket=…."
   value       = aws_s3_bucket.state.id
 }
 

@@ -20,12 +20,12 @@ variable "region" {
 }
 
 variable "github_repository" {
-  description = "The repository whose workflows may become the roles: OWNER/NAME."
+  description = "The repository whose workflows may become the roles, as GitHub names it in tokens: OWNER@ID/NAME@ID, or OWNER/NAME for one that was made before July 2026."
   type        = string
 
   validation {
-    condition     = can(regex("^[A-Za-z0-9-]+/[A-Za-z0-9._-]+$", var.github_repository))
-    error_message = "Expected OWNER/NAME, without a wildcard: whoever fits could become the roles."
+    condition     = can(regex("^[A-Za-z0-9-]+(@[0-9]+)?/[A-Za-z0-9._-]+(@[0-9]+)?$", var.github_repository))
+    error_message = "Expected OWNER@ID/NAME@ID or OWNER/NAME, without a wildcard: whoever fits could become the roles."
   }
 }
 
