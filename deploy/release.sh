@@ -1,57 +1,93 @@
 #!/usr/bin/env bash
-# Releases an image to the cluster that kubectl's context names: the settings and the migration first, and serve and worker only
-# once that has completed. If they do not become ready, they go back to what ran before.
+# Releases an image to the cluster that kubectl's context names: what serve and worker need and the migration first, and the two
+# only once it has completed. If one of them does not become ready, both go back to what ran before.
 #
-#   deploy/release.sh dev 123456789012.dkr.ecr.eu-west-1.amazonaws.com/contacts@sha256:…
+#   deploy/release.sh [--dry-run] dev|prod REPOSITORY@sha256:DIGEST
+#
+# It can be repeated, with the same image too: every release reads the secrets anew, migrates, and replaces all pods. --dry-run
+# prints the manifests, and that is all. It needs kubectl and jq, and the AWS CLI to read what Terraform has made, unless
+# DEPLOYMENT_FILE names a file with that (terraform output -json deployment).
 set -euo pipefail
-usage() { echo "usage: deploy/release.sh dev|prod REPOSITORY@sha256:DIGEST" >&2; exit 2; }
-[ $# = 2 ] || usage
-overlay=$(cd "$(dirname "$0")" && pwd)/overlays/$1
-[ -d "$overlay" ] || usage
-[[ $2 =~ ^[^@]+@sha256:([0-9a-f]{64})$ ]] || usage
-repository=${2%@*} digest=${2#*@} job=migrate-${BASH_REMATCH[1]:0:12}
-limit=${RELEASE_TIMEOUT:-900}
+fail() { printf 'deploy/release.sh: %s\n' "$@" >&2; exit 1; }
+dry_run=
+[[ ${1-} != --dry-run ]] || { dry_run=yes; shift; }
+[[ $# = 2 && $1 =~ ^(dev|prod)$ && $2 =~ ^[^@]+@sha256:[0-9a-f]{64}$ ]] ||
+	{ echo 'usage: deploy/release.sh [--dry-run] dev|prod REPOSITORY@sha256:DIGEST' >&2; exit 2; }
+environment=$1 image=$2
+digest=${image##*:}
+job=migrate-${digest:0:12} released_at=$(date -u +%Y-%m-%dT%H:%M:%SZ)
+
+if [[ ${DEPLOYMENT_FILE-} ]]; then
+	deployment=$(<"$DEPLOYMENT_FILE")
+else
+	deployment=$(aws ssm get-parameter --name "/contacts/$environment/deployment" --query Parameter.Value --output text)
+fi
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-cat >"$work/kustomization.yaml" <<YAML
-apiVersion: kustomize.config.k8s.io/v1beta1
-kind: Kustomization
-resources: [$(realpath --relative-to="$work" "$overlay")]
-images:
-  - { name: contacts, newName: $repository, digest: "$digest" }
-patches:
-  # A job cannot be changed: each release has its own.
-  - target: { kind: Job, name: migrate }
-    options: { allowNameChange: true }
-    patch: '[{"op": "replace", "path": "/metadata/name", "value": "$job"}]'
-YAML
-kubectl kustomize "$work" >"$work/all.yaml"
+cp -R "$(dirname "$0")"/{base,load-balancer,overlays} "$work"
+jq --raw-output --arg image "$image" --arg job "$job" --arg released_at "$released_at" '{
+		region, queue_url, database_host: .database.host, database_name: .database.name,
+		database_secret: .secrets.database, owner_secret: .secrets.owner, cache_secret: .secrets.cache, $image, $job, $released_at
+	} | to_entries[] | if .value then "\(.key)=\(.value)" else error("no \(.key) in what Terraform has made: apply it") end' \
+	<<<"$deployment" >"$work/base/release.env"
+kubectl kustomize "$work/overlays/$environment" >"$work/manifests.yaml"
+[[ -z $dry_run ]] || { cat "$work/manifests.yaml"; exit; }
 
-kubectl apply --filename "$work/all.yaml" --selector 'app.kubernetes.io/component notin (serve,worker)'
+cluster=$(jq --raw-output .cluster <<<"$deployment")
+context=$(kubectl config view --minify --output 'jsonpath={.contexts[0].context.cluster}')
+[[ $context = *:cluster/"$cluster" ]] ||
+	fail "kubectl leads to the cluster $context, expected $cluster: aws eks update-kubeconfig --name $cluster"
+! grep --quiet :123456789012: "$work/manifests.yaml" ||
+	fail "there are examples in the manifests: put the certificate's ARN into deploy/overlays/$environment/kustomization.yaml"
+contacts() { kubectl --namespace contacts "$@"; }
+
+apply() { kubectl apply --filename "$work/manifests.yaml" --selector "$1"; }
+
+# Secrets above all: the pods that start from now on have to get those of today.
+apply '!app.kubernetes.io/component'
+for ((waited = 0; ; waited += 5)); do
+	times=$(contacts get secrets urls owner-url --ignore-not-found --output 'jsonpath={.items[*].metadata.annotations.released-at}')
+	[[ $times != "$released_at $released_at" ]] || break
+	if ((waited >= 120)); then
+		contacts get externalsecrets >&2
+		fail 'the secrets were not read, and nothing was rolled out: kubectl --namespace contacts describe externalsecrets'
+	fi
+	sleep 5
+done
+
+# A job cannot be changed, so that one that has ended makes room. One that still runs is waited for.
+ended() { contacts get job "$job" --ignore-not-found --output 'jsonpath={.status.conditions[?(@.status=="True")].type}'; }
+status=$(ended)
+[[ -z $status ]] || contacts delete job "$job"
+apply app.kubernetes.io/component=migrate
 echo "waiting for $job"
 for ((waited = 0; ; waited += 5)); do
-  ended=$(kubectl --namespace contacts get job "$job" --output 'jsonpath={.status.conditions[?(@.status=="True")].type}')
-  case $ended in
-    *Failed*) break ;;
-    *Complete*) break ;;
-  esac
-  if ((waited >= limit)); then ended=Late; break; fi
-  sleep 5
+	status=$(ended)
+	[[ $status != *Complete* ]] || break
+	if [[ $status = *Failed* ]] || ((waited >= 1860)); then # a minute more than its activeDeadlineSeconds
+		contacts logs "job/$job" --tail=50 >&2 || true
+		fail "$job has not completed: nothing was rolled out. Its last lines are above: mend it, and release again"
+	fi
+	sleep 5
 done
-if [[ $ended != *Complete* ]]; then
-  kubectl --namespace contacts logs "job/$job" --tail=50 >&2 || true
-  echo "deploy/release.sh: $job did not complete ($ended): nothing was rolled out" >&2
-  exit 1
-fi
 
-kubectl apply --filename "$work/all.yaml"
-failed=
+declare -A revision
 for deployment in serve worker; do
-  kubectl --namespace contacts rollout status "deployment/$deployment" --timeout="${limit}s" || failed+=" $deployment"
+	revision[$deployment]=$(contacts get deployment "$deployment" --ignore-not-found \
+		--output 'jsonpath={.metadata.annotations.deployment\.kubernetes\.io/revision}')
 done
-if [ -n "$failed" ]; then
-  for deployment in serve worker; do kubectl --namespace contacts rollout undo "deployment/$deployment"; done
-  echo "deploy/release.sh: not ready:$failed; both run what they ran before" >&2
-  exit 1
-fi
+apply 'app.kubernetes.io/component in (serve,worker)'
+late=()
+for deployment in serve worker; do
+	contacts rollout status "deployment/$deployment" --timeout=15m || late+=("$deployment")
+done
+((${#late[@]})) || exit 0
+
+contacts get pods >&2
+for deployment in serve worker; do
+	[[ -z ${revision[$deployment]} ]] || contacts rollout undo "deployment/$deployment" --to-revision="${revision[$deployment]}"
+done
+[[ ${revision[serve]} && ${revision[worker]} ]] ||
+	fail "not ready: ${late[*]}. There is no release before to go back to: look at the pods' logs, and release again"
+fail "not ready: ${late[*]}. serve and worker go back to what ran before; the schema stays, which is fit for it"
