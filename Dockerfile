@@ -21,9 +21,10 @@ LABEL org.opencontainers.image.title="contacts" \
       org.opencontainers.image.revision="$REVISION"
 COPY --from=build /out/contacts /usr/local/bin/contacts
 # Where the embedded mode keeps its database: mount a volume here.
-COPY --from=build --chown=nonroot:nonroot /out/data /data
+COPY --from=build --chown=65532:65532 /out/data /data
 WORKDIR /
-USER nonroot:nonroot
+# The base's nonroot, as a number: Kubernetes cannot tell from a name that it is not root.
+USER 65532:65532
 # Probes reach /livez from outside of the container; the API stays on loopback until http.addr says otherwise.
 ENV CONTACTS_ADMIN_ADDR=:9090
 EXPOSE 8000 9090

@@ -24,7 +24,7 @@ ACTIONLINT  := bin/actionlint-$(ACTIONLINT_VERSION)/actionlint
 TERRAFORM_CHECK ?= $(wildcard ../shared/terraform-offline/check)
 MANIFESTS_CHECK ?= $(wildcard ../shared/kubernetes-schemas/check)
 TERRAFORM_ROOTS := terraform/bootstrap $(sort $(wildcard terraform/modules/* terraform/envs/*))
-KUSTOMIZATIONS  := deploy/overlays/dev deploy/overlays/prod
+KUSTOMIZATIONS  := deploy/overlays/dev deploy/overlays/prod deploy/cluster
 CRD_SCHEMAS     := https://raw.githubusercontent.com/datreeio/CRDs-catalog/main/{{.Group}}/{{.ResourceKind}}_{{.ResourceAPIVersion}}.json
 
 APT_INSTALL := $(if $(filter 0,$(shell id -u)),,sudo -n) sh platform/servertest/apt-install.sh
@@ -119,6 +119,7 @@ workflows-check: $(ACTIONLINT)
 	@command -v shellcheck >/dev/null || $(APT_INSTALL) shellcheck
 	$(ACTIONLINT)
 	shellcheck $(shell git grep -lE '^#!.*sh( |$$)')
+	deploy/release_test.sh
 
 $(TFLINT):
 	GOBIN=$(CURDIR)/$(@D) go install github.com/terraform-linters/tflint@v$(TFLINT_VERSION)

@@ -38,7 +38,7 @@ resource "aws_iam_role" "github" {
 
   name                 = "contacts-${each.key}"
   description          = "GitHub's workflows of contacts: ${each.key}"
-  max_session_duration = 3600
+  max_session_duration = startswith(each.key, "deploy-") ? 7200 : 3600 # a release may have to wait for a long migration
   assume_role_policy = jsonencode({
     Version = "2012-10-17"
     Statement = [{
