@@ -7,6 +7,7 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -390,6 +391,38 @@ func TestSchema(t *testing.T) {
 				require.Zero(t, status.Version)
 			}
 			require.Error(t, schema.Down(t.Context(), 1), "there is none to take back")
+		})
+	}
+}
+
+// When a release is taken back, the one before meets a schema that is newer than what it knows, and leaves it as it is.
+func TestSchema_Up_NewerSchema(t *testing.T) {
+	t.Parallel()
+	for _, engine := range []database.Engine{database.SQLite, database.Postgres} {
+		t.Run(string(engine), func(t *testing.T) {
+			t.Parallel()
+			address := databasetest.New(t, engine)
+			first, second := string(engine)+"/000001_x", string(engine)+"/000002_y"
+			before := fstest.MapFS{
+				first + ".up.sql":   {Data: []byte("CREATE TABLE x (n int)")},
+				first + ".down.sql": {Data: []byte("DROP TABLE x")},
+			}
+			after := maps.Clone(before)
+			after[second+".up.sql"] = &fstest.MapFile{Data: []byte("CREATE TABLE y (n int)")}
+			after[second+".down.sql"] = &fstest.MapFile{Data: []byte("DROP TABLE y")}
+			newer, err := database.OpenSchema(address, after)
+			require.NoError(t, err)
+			t.Cleanup(func() { require.NoError(t, newer.Close()) })
+			require.NoError(t, newer.Up(t.Context()))
+
+			older, err := database.OpenSchema(address, before)
+			require.NoError(t, err)
+			t.Cleanup(func() { require.NoError(t, older.Close()) })
+			require.NoError(t, older.Up(t.Context()))
+			require.Error(t, older.Down(t.Context(), 1), "only the newer program knows how")
+			status, err := older.Status(t.Context())
+			require.NoError(t, err)
+			require.Equal(t, database.Status{Version: 2, Latest: 1}, status)
 		})
 	}
 }

@@ -46,8 +46,13 @@ func OpenSchema(url string, files fs.FS) (*Schema, error) {
 	return &Schema{engine: engine, pool: pool, files: migrations}, nil
 }
 
-// Up applies every migration that is missing.
+// Up applies every migration that is missing. A schema that is newer than the last migration stays as it is: a later program made
+// it, and its release was taken back.
 func (s *Schema) Up(ctx context.Context) error {
+	status, err := s.Status(ctx)
+	if err != nil || status.Version > status.Latest {
+		return err
+	}
 	return s.run(ctx, (*migrate.Migrate).Up)
 }
 
