@@ -50,7 +50,7 @@ func OpenSchema(url string, files fs.FS) (*Schema, error) {
 // it, and its release was taken back.
 func (s *Schema) Up(ctx context.Context) error {
 	status, err := s.Status(ctx)
-	if err != nil || status.Version > status.Latest {
+	if err != nil || status.Version > status.Latest && !status.Dirty {
 		return err
 	}
 	return s.run(ctx, (*migrate.Migrate).Up)

@@ -8,7 +8,7 @@ terraform {
     }
   }
 
-  # The bucket is made here, so that the first run keeps its state in a file: see docs/deployment.md. The bucket encrypts by
+  # The bucket is made here, so that the first run keeps its state in a file: see docs/runbook.md. The bucket encrypts by
   # itself, with its own key: "encrypt = true" would ask for another one.
   backend "s3" {
     key          = "bootstrap/terraform.tfstate"

@@ -1,5 +1,5 @@
 # Kubernetes, in EKS's Auto Mode: AWS runs and renews the nodes, their network, storage, DNS, the Pod Identity agent and the
-# controller of load balancers (docs/decisions/0023). What is inside of the cluster is not Terraform's: see docs/deployment.md.
+# controller of load balancers (docs/decisions/0023). What is inside of the cluster is not Terraform's: see docs/runbook.md.
 
 locals {
   log_group = "/aws/eks/${var.name}/cluster"

@@ -1,5 +1,5 @@
 # Who may log in. The program's user sees its own keys and channels only, and no administrator's commands but those by which
-# clients find the shards, and by which the cache is emptied after a restore (docs/deployment.md).
+# clients find the shards, and by which the cache is emptied after a restore (docs/runbook.md).
 
 locals {
   access = join(" ", [
