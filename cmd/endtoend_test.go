@@ -400,17 +400,23 @@ func flush(t *testing.T, redis *servertest.Server) error { return ask(t, redis, 
 
 // ask has a Redis do something that it answers with OK.
 func ask(t *testing.T, redis *servertest.Server, command string) error {
+	answer, err := answerOf(t, redis, command)
+	require.Equal(t, "+OK", answer)
+	return err
+}
+
+// answerOf returns the first line of a Redis' answer (RESP2).
+func answerOf(t *testing.T, redis *servertest.Server, command string) (string, error) {
 	conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", strings.TrimPrefix(redis.URL, "redis://"))
 	if err != nil {
-		return err
+		return "", err
 	}
 	defer conn.Close()
 	if _, err := conn.Write([]byte(command + "\r\n")); err != nil {
-		return err
+		return "", err
 	}
 	answer, err := bufio.NewReader(conn).ReadString('\n')
-	require.Equal(t, "+OK\r\n", answer)
-	return err
+	return strings.TrimSuffix(answer, "\r\n"), err
 }
 
 func testRedisOutage(t *testing.T, begin, end func(*testing.T, *servertest.Server) error) {

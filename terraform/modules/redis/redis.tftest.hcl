@@ -46,7 +46,7 @@ run "replication_group" {
 
 run "users" {
   assert {
-    condition     = aws_elasticache_user.app.access_string == "on ~contacts:* resetchannels &contacts:* -@all +@read +@write +@pubsub +@scripting +@connection -@dangerous +cluster|slots +cluster|shards +cluster|nodes +info +flushall"
+    condition     = aws_elasticache_user.app.access_string == "on ~contacts:* resetchannels &contacts:* -@all +@read +@write +@pubsub +@scripting +@connection -@dangerous +cluster|slots +cluster|shards +cluster|nodes +info +time +flushall"
     error_message = "The program's user may do what the program does, on its own keys and channels, and no more."
   }
   assert {

@@ -1,11 +1,12 @@
-# Who may log in. The program's user sees its own keys and channels only, and no administrator's commands but those by which
-# clients find the shards, and by which the cache is emptied after a restore (docs/runbook.md).
+# Who may log in. The program's user sees its own keys and channels only, and the time, by which the limiter counts; of the
+# administrator's commands it has those by which clients find the shards, and by which the cache is emptied after a restore
+# (docs/runbook.md). cmd/cacheuser_test.go runs the program as this user.
 
 locals {
   access = join(" ", [
     "on", "~contacts:*", "resetchannels", "&contacts:*",
     "-@all", "+@read", "+@write", "+@pubsub", "+@scripting", "+@connection", "-@dangerous",
-    "+cluster|slots", "+cluster|shards", "+cluster|nodes", "+info", "+flushall",
+    "+cluster|slots", "+cluster|shards", "+cluster|nodes", "+info", "+time", "+flushall",
   ])
 }
 
