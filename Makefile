@@ -20,7 +20,8 @@ TFLINT      := bin/tflint-$(TFLINT_VERSION)/tflint
 KUBECONFORM := bin/kubeconform-$(KUBECONFORM_VERSION)/kubeconform
 ACTIONLINT  := bin/actionlint-$(ACTIONLINT_VERSION)/actionlint
 
-# What validates Terraform and manifests where stand-ins for the registries lie beside the checkout; else, the registries are asked.
+# What validates Terraform and manifests where stand-ins for the registries lie beside the checkout; else, the registries are
+# asked.
 TERRAFORM_CHECK ?= $(wildcard ../shared/terraform-offline/check)
 MANIFESTS_CHECK ?= $(wildcard ../shared/kubernetes-schemas/check)
 TERRAFORM_ROOTS := terraform/bootstrap $(sort $(wildcard terraform/modules/* terraform/envs/*))
@@ -44,7 +45,7 @@ production: build ## run the production mode beside real servers with throw-away
 
 # The same commit gives the same bytes: the folder leaves no trace (-trimpath), nor do flags of the environment or of "go env -w"
 # (GOFLAGS, which must not be empty to replace them). Symbols and debuggers' tables are left out. The tag lets the linker leave out
-# what nobody calls (docs/decisions/0026). The Dockerfile builds it in the same way.
+# what nobody calls (docs/decisions/0026). The Dockerfile has the same flags, and one more that says the version.
 build: ## build the binary bin/contacts
 	GOFLAGS=-buildvcs=auto CGO_ENABLED=0 go build -trimpath -tags=grpcnotrace -ldflags='-s -w' -o bin/contacts .
 
@@ -87,7 +88,7 @@ observability-check: ## check the alert rules, and see each of them fire
 vulncheck: $(GOVULNCHECK) ## look for known vulnerabilities that the code can reach; asks vuln.go.dev
 	.ci/vulncheck $(GOVULNCHECK)
 
-infra-check: terraform-check manifests-check workflows-check ## check what deploys it: Terraform, manifests, workflows, scripts; no cloud is asked
+infra-check: terraform-check manifests-check workflows-check ## check Terraform, manifests, workflows and scripts without a cloud
 
 terraform-check: $(TFLINT)
 	terraform fmt -check -diff -recursive terraform
@@ -95,11 +96,15 @@ terraform-check: $(TFLINT)
 ifneq ($(TERRAFORM_CHECK),)
 	$(TERRAFORM_CHECK) $(TERRAFORM_ROOTS)
 else
-	@set -e; for root in $(TERRAFORM_ROOTS); do \
+	@# In a copy: init leaves lock files. One download of the provider is enough for all.
+	@set -e; copy=$$(mktemp -d); trap 'rm -rf "$$copy"' EXIT; mkdir "$$copy/plugins"; \
+	tar -c --exclude=.terraform terraform | tar -x -C "$$copy"; \
+	export TF_PLUGIN_CACHE_DIR="$$copy/plugins" TF_PLUGIN_CACHE_MAY_BREAK_DEPENDENCY_LOCK_FILE=1; \
+	for root in $(TERRAFORM_ROOTS); do \
 		echo "== $$root"; \
-		terraform -chdir=$$root init -backend=false -input=false >/dev/null; \
-		terraform -chdir=$$root validate; \
-		terraform -chdir=$$root test; \
+		terraform -chdir="$$copy/$$root" init -backend=false -input=false >/dev/null; \
+		terraform -chdir="$$copy/$$root" validate; \
+		terraform -chdir="$$copy/$$root" test; \
 	done
 endif
 

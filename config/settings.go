@@ -38,7 +38,7 @@ func settings(c *Config) []setting {
 			location(&c.Database.URL, "sqlite", "postgres", "postgresql"),
 		},
 		{
-			"database.owner_url", "", "PostgreSQL: as whom `contacts migrate` connects, which makes the role of database.url; none: as that role", true,
+			"database.owner_url", "", "PostgreSQL: as whom 'contacts migrate' connects, which makes the role of database.url; none: as that role", true,
 			optional(location(&c.Database.OwnerURL, "postgres", "postgresql")),
 		},
 		{

@@ -105,7 +105,7 @@ locals {
   balancer = merge([
     for name, suffix in local.load_balancers : {
       "balancer-latency-${name}" = {
-        description = "One answer in a hundred takes longer than ${var.latency_seconds} s."
+        description = "One answer in a hundred takes longer than ${var.latency_seconds} s, long polls of /v1/changes included."
         namespace   = "AWS/ApplicationELB", metric = "TargetResponseTime", dimensions = { LoadBalancer = suffix }
         statistic   = "p99", comparison = "GreaterThanThreshold", threshold = var.latency_seconds
         period      = 60, periods = 5

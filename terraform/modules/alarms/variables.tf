@@ -60,7 +60,7 @@ variable "oldest_message_seconds" {
 }
 
 variable "latency_seconds" {
-  description = "How long 99 of 100 answers may take, in seconds. Writes wait up to write.wait (2 s) for their end."
+  description = "How long 99 of 100 answers may take, in seconds. Writes wait up to write.wait (2 s) for their end; long polls of /v1/changes up to 50 s: where they are more than one request in a hundred, give more."
   type        = number
   default     = 2.5
 
