@@ -10,7 +10,8 @@ COPY . .
 ARG TARGETOS TARGETARCH VERSION=dev
 RUN --mount=type=cache,target=/go/pkg/mod --mount=type=cache,target=/root/.cache/go-build \
     CGO_ENABLED=0 GOOS=$TARGETOS GOARCH=$TARGETARCH \
-    go build -trimpath -tags=grpcnotrace -ldflags="-s -w -X contacts/cmd.release=$VERSION" -o /out/contacts . && mkdir -m 0700 /out/data
+    go build -trimpath -tags=grpcnotrace -ldflags="-s -w -X contacts/cmd.release=$VERSION" -o /out/contacts . \
+    && mkdir -m 0700 /out/data
 
 FROM gcr.io/distroless/static-debian12:nonroot
 ARG VERSION=dev REVISION=unknown

@@ -31,8 +31,8 @@ CRD_SCHEMAS     := https://raw.githubusercontent.com/datreeio/CRDs-catalog/main/
 APT_INSTALL := $(if $(filter 0,$(shell id -u)),,sudo -n) sh platform/servertest/apt-install.sh
 
 .DEFAULT_GOAL := help
-.PHONY: help run production build reproducible sbom test bench microbench crash lint fmt tidy-check observability-check vulncheck \
-	infra-check terraform-check manifests-check workflows-check
+.PHONY: help run production build reproducible sbom test bench microbench crash lint fmt tidy-check \
+	observability-check vulncheck infra-check terraform-check manifests-check workflows-check
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-21s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -44,8 +44,8 @@ production: build ## run the production mode beside real servers with throw-away
 	@go run ./platform/servertest/run -- deploy/local.sh
 
 # The same commit gives the same bytes: the folder leaves no trace (-trimpath), nor do flags of the environment or of "go env -w"
-# (GOFLAGS, which must not be empty to replace them). Symbols and debuggers' tables are left out. The tag lets the linker leave out
-# what nobody calls (docs/decisions/0026). The Dockerfile has the same flags, and one more that says the version.
+# (GOFLAGS, which must not be empty to replace them). Symbols and debuggers' tables are left out. The tag lets the linker leave
+# out what nobody calls (docs/decisions/0026). The Dockerfile has the same flags, and one more that says the version.
 build: ## build the binary bin/contacts
 	GOFLAGS=-buildvcs=auto CGO_ENABLED=0 go build -trimpath -tags=grpcnotrace -ldflags='-s -w' -o bin/contacts .
 
@@ -60,7 +60,8 @@ test: ## run all tests against real servers; PKG=./contacts/... TESTFLAGS='-run 
 	@go run ./platform/servertest/run -- go test -race -count=1 $(TESTFLAGS) $(PKG)
 
 bench: ## measure the service beside the limits of the machine; ROWS=1000000 SOAK=10m MODE=embedded JSON=figures.json
-	@go run ./bench/speed $(if $(MODE),-mode $(MODE)) $(if $(ROWS),-rows $(ROWS)) $(if $(SOAK),-soak $(SOAK)) $(if $(JSON),-json $(JSON)) $(if $(PROFILES),-profiles $(PROFILES))
+	@go run ./bench/speed $(if $(MODE),-mode $(MODE)) $(if $(ROWS),-rows $(ROWS)) $(if $(SOAK),-soak $(SOAK)) \
+		$(if $(JSON),-json $(JSON)) $(if $(PROFILES),-profiles $(PROFILES))
 
 microbench: ## run the packages' benchmarks against real servers; PKG= TESTFLAGS=
 	@go run ./platform/servertest/run -- go test -run '^$$' -bench . -benchmem $(TESTFLAGS) $(PKG)

@@ -94,8 +94,8 @@ func (a *app) seed(command *cobra.Command, tenant contacts.Tenant, count int) er
 	return nil
 }
 
-// madeUp returns a contact of somebody who does not exist: email addresses are under a reserved name, telephone numbers and streets
-// in no one's use.
+// madeUp returns a contact of somebody who does not exist: email addresses are under a reserved name, telephone numbers and
+// streets in no one's use.
 func madeUp() contacts.Fields {
 	first, last := faker.FirstName(), faker.LastName()
 	town := faker.GetRealAddress() // a town there is, with its state and postal code
@@ -107,7 +107,8 @@ func madeUp() contacts.Fields {
 			Street: fmt.Sprintf("%d %s Street", 10_000+rand.N(10_000), faker.LastName()),
 			City:   town.City, Region: town.State, PostalCode: town.PostalCode, Country: "US", Label: "home",
 		}},
-		Organization: faker.LastName() + " & " + faker.LastName(), JobTitle: one("Accountant", "Engineer", "Nurse", "Teacher", "Translator"),
+		Organization: faker.LastName() + " & " + faker.LastName(),
+		JobTitle:     one("Accountant", "Engineer", "Nurse", "Teacher", "Translator"),
 		Birthday: time.Now().AddDate(-18, 0, -rand.N(72*365)).Format(time.DateOnly),
 		Labels:   []string{one("customer", "friend", "lead", "supplier")},
 	}

@@ -28,8 +28,13 @@ url() {
 }
 
 # No password is an argument, which other users of the machine could see.
-put() { jq --null-input --raw-input '{url: input}' | aws secretsmanager put-secret-value --secret-id "$1" --secret-string file:///dev/stdin >/dev/null; }
-new_password() { aws secretsmanager get-random-password --password-length 48 --exclude-punctuation --query RandomPassword --output text; }
+put() {
+  jq --null-input --raw-input '{url: input}' |
+    aws secretsmanager put-secret-value --secret-id "$1" --secret-string file:///dev/stdin >/dev/null
+}
+new_password() {
+  aws secretsmanager get-random-password --password-length 48 --exclude-punctuation --query RandomPassword --output text
+}
 
 # Read both before anything is changed.
 secret=$(of .secrets.database) cache_secret=$(of .secrets.cache)

@@ -18,8 +18,8 @@ const (
 	referencePath = "/docs"
 )
 
-// referencePolicy lets the page run its own scripts, apply its own styles and talk to this server, and nothing else. Swagger UI sets
-// the styles of elements by script, which no policy forbids; its icons are data in its style sheet.
+// referencePolicy lets the page run its own scripts, apply its own styles and talk to this server, and nothing else. Swagger UI
+// sets the styles of elements by script, which no policy forbids; its icons are data in its style sheet.
 const referencePolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; " +
 	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
