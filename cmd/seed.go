@@ -109,8 +109,8 @@ func madeUp() contacts.Fields {
 		}},
 		Organization: faker.LastName() + " & " + faker.LastName(),
 		JobTitle:     one("Accountant", "Engineer", "Nurse", "Teacher", "Translator"),
-		Birthday: time.Now().AddDate(-18, 0, -rand.N(72*365)).Format(time.DateOnly),
-		Labels:   []string{one("customer", "friend", "lead", "supplier")},
+		Birthday:     time.Now().AddDate(-18, 0, -rand.N(72*365)).Format(time.DateOnly),
+		Labels:       []string{one("customer", "friend", "lead", "supplier")},
 	}
 }
 
