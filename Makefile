@@ -99,7 +99,7 @@ ifneq ($(TERRAFORM_CHECK),)
 else
 	@# In a copy: init leaves lock files. One download of the provider is enough for all.
 	@set -e; copy=$$(mktemp -d); trap 'rm -rf "$$copy"' EXIT; mkdir "$$copy/plugins"; \
-	tar -c --exclude=.terraform terraform | tar -x -C "$$copy"; \
+	tar -cf - --exclude=.terraform terraform | tar -xf - -C "$$copy"; \
 	export TF_PLUGIN_CACHE_DIR="$$copy/plugins" TF_PLUGIN_CACHE_MAY_BREAK_DEPENDENCY_LOCK_FILE=1; \
 	for root in $(TERRAFORM_ROOTS); do \
 		echo "== $$root"; \

@@ -12,7 +12,7 @@ import (
 	"contacts/platform/servertest"
 )
 
-// On AWS the program is a user of the cache who may do little. That is all it does.
+// On AWS the program is a user of the cache who may do little. It does nothing that is refused.
 func TestEndToEnd_CacheUser(t *testing.T) {
 	t.Parallel()
 	server, err := servertest.StartRedis(t.Context())

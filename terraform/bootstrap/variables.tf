@@ -20,7 +20,7 @@ variable "region" {
 }
 
 variable "github_repository" {
-  description = "The repository whose workflows may become the roles, as GitHub names it in tokens: OWNER@ID/NAME@ID, or OWNER/NAME for one that was made before July 2026."
+  description = "The repository whose workflows may become the roles, as GitHub names it in tokens: OWNER@ID/NAME@ID, or OWNER/NAME for one that was neither made, renamed nor transferred since 15 July 2026."
   type        = string
 
   validation {

@@ -38,8 +38,12 @@ resource "aws_iam_role_policy" "flow" {
     Version = "2012-10-17"
     Statement = [{
       Effect   = "Allow"
-      Action   = ["logs:CreateLogStream", "logs:DescribeLogGroups", "logs:DescribeLogStreams", "logs:PutLogEvents"]
+      Action   = ["logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"]
       Resource = "${aws_cloudwatch_log_group.flow.arn}:*"
+      }, {
+      Effect   = "Allow"
+      Action   = ["logs:DescribeLogGroups"] # it is asked of all groups or of none
+      Resource = "*"
     }]
   })
 }
