@@ -415,7 +415,7 @@ func TestEndToEnd_Keys_DatabaseOutage(t *testing.T) {
 	// From then on reads need no database.
 	require.Eventually(t, func() bool {
 		_, metrics := request(t, http.MethodGet, s.admin+"/metrics", "")
-		return strings.Contains(metrics, "contacts_cache_trusted 1")
+		return strings.Contains(metrics, "\ncontacts_cache_trusted 1\n") // the line, and not the one that explains it
 	}, time.Minute, 20*time.Millisecond)
 	_, err = client.Get(t.Context(), made.Contact)
 	require.NoError(t, err)
