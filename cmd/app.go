@@ -22,6 +22,7 @@ import (
 	"contacts/platform/cache/redis"
 	"contacts/platform/database"
 	"contacts/platform/health"
+	"contacts/platform/oidc"
 	"contacts/platform/queue"
 	"contacts/platform/queue/embedded"
 	"contacts/platform/queue/sqs"
@@ -190,6 +191,10 @@ func loadSettings(command *cobra.Command, more ...func(context.Context, *config.
 	}
 	if !settings.Embedded() {
 		check("queue.url", sqs.Check(command.Context(), sqs.Options{URL: settings.Queue.URL}))
+	}
+	if settings.TakesTokens() {
+		check("auth.oidc_issuer", oidc.CheckIssuer(settings.Auth.OIDCIssuer))
+		check("auth.oidc_algorithms", oidc.CheckAlgorithms(settings.Auth.OIDCAlgorithms))
 	}
 	check("contact.default_region", contacts.CheckRegion(settings.Contact.DefaultRegion))
 	for _, find := range more {

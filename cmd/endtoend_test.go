@@ -505,9 +505,13 @@ func TestCommand_SettingsThatCannotWork(t *testing.T) {
 	got := run(t, folder, []string{
 		"CONTACTS_DATABASE_URL=postgres://u:hunter2@h:99999/d", "CONTACTS_CACHE_URL=redis://h/abc",
 		"CONTACTS_QUEUE_URL=https://key:hunter2@sqs.eu-west-1.amazonaws.com/1/a.fifo", "CONTACTS_CONTACT_DEFAULT_REGION=ZZ",
+		"CONTACTS_AUTH_MODE=oidc", "CONTACTS_AUTH_OIDC_ISSUER=http://login.example.com", "CONTACTS_AUTH_OIDC_AUDIENCE=contacts",
+		"CONTACTS_AUTH_OIDC_ALGORITHMS=RS256,none",
 	}, "serve")
 	require.Equal(t, 2, got.status, "what only an adapter can tell is told the same way")
-	for _, key := range []string{"database.url: ", "cache.url: ", "queue.url: ", "contact.default_region: "} {
+	for _, key := range []string{
+		"database.url: ", "cache.url: ", "queue.url: ", "contact.default_region: ", "auth.oidc_issuer: ", "auth.oidc_algorithms: ",
+	} {
 		require.Contains(t, got.stderr, key)
 	}
 	require.NotContains(t, got.stderr, "hunter2")

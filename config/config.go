@@ -209,11 +209,8 @@ func (c *Config) Contradictions() []error {
 	if c.Queue.Visibility < 2*c.Queue.PollWait && !c.Embedded() {
 		problems = append(problems, errors.New("queue.visibility: expected at least twice queue.poll_wait"))
 	}
-	switch {
-	case !c.TakesTokens() && c.Auth.OIDCIssuer != "":
+	if !c.TakesTokens() && c.Auth.OIDCIssuer != "" {
 		problems = append(problems, fmt.Errorf("auth.oidc_issuer: nobody is asked for its tokens: expected oidc in auth.mode, which is %s", c.Auth.Mode))
-	case c.TakesTokens() && c.Auth.OIDCIssuer == "":
-		problems = append(problems, errors.New("auth.oidc_issuer: expected the URL of the issuer whose tokens auth.mode accepts"))
 	}
 	if c.TakesTokens() && len(c.Auth.OIDCAudience) == 0 {
 		problems = append(problems, errors.New("auth.oidc_audience: expected whom the tokens that auth.mode accepts are for: this service's name at the issuer"))

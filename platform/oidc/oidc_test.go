@@ -302,6 +302,7 @@ func TestNew_Errors(t *testing.T) {
 		"issuer almost local": {func(o *oidc.Options) { o.Issuer = "http://localhost.example.com" }, "Issuer"},
 		"issuer with user":    {func(o *oidc.Options) { o.Issuer = "https://me@issuer.example.com" }, "Issuer"},
 		"issuer with query":   {func(o *oidc.Options) { o.Issuer = "https://issuer.example.com?a=b" }, "Issuer"},
+		"issuer with mark":    {func(o *oidc.Options) { o.Issuer = "https://issuer.example.com/#" }, "Issuer"},
 		"no audience":         {func(o *oidc.Options) { o.Audiences = nil }, "Audiences"},
 		"empty audience":      {func(o *oidc.Options) { o.Audiences = []string{"a", ""} }, "Audiences"},
 		"no tenant":           {func(o *oidc.Options) { o.TenantClaim = "" }, "TenantClaim"},

@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"net/url"
 	"slices"
+	"strings"
 )
 
 // algorithms are all that can be allowed: signatures with a public key. "none" signs nothing, and the HMACs' secret would
@@ -19,6 +20,32 @@ var algorithms = []string{
 
 // Algorithms returns the signature algorithms that can be allowed, by their names in RFC 7518, RFC 8037 and RFC 9864.
 func Algorithms() []string { return slices.Clone(algorithms) }
+
+// CheckAlgorithms reports what is wrong with the names of algorithms for [Options], as New would.
+func CheckAlgorithms(names []string) error {
+	for _, name := range names {
+		if !slices.Contains(algorithms, name) {
+			return fmt.Errorf("expected only signatures with a public key, which are %s: not %q", strings.Join(algorithms, ", "), name)
+		}
+	}
+	if len(names) == 0 {
+		return fmt.Errorf("expected one or more of %s", strings.Join(algorithms, ", "))
+	}
+	return nil
+}
+
+// CheckIssuer reports what is wrong with the URL of an issuer for [Options], as New would. Whoever could change what is read from
+// there could make tokens.
+func CheckIssuer(rawURL string) error {
+	u, err := url.Parse(rawURL)
+	switch {
+	case err != nil || !secure(u) && !onLoopback(u):
+		return errors.New("expected the issuer's https URL, as in https://login.example.com/; http is for loopback only")
+	case u.User != nil || strings.ContainsAny(rawURL, "?#"):
+		return errors.New("expected a URL without user, query and fragment")
+	}
+	return nil
+}
 
 // check returns the options with the defaults filled in, or all that is wrong with them.
 func (o Options) check() (Options, error) {
@@ -35,8 +62,8 @@ func (o Options) check() (Options, error) {
 	wrong := func(option, expected string, args ...any) {
 		errs = append(errs, fmt.Errorf("oidc: "+option+" must be "+expected, args...))
 	}
-	if u, err := url.Parse(o.Issuer); err != nil || !secure(u) && !onLoopback(u) || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
-		wrong("Issuer", "an https URL, or an http one on loopback, without user, query and fragment")
+	if err := CheckIssuer(o.Issuer); err != nil {
+		errs = append(errs, fmt.Errorf("oidc: Issuer: %w", err))
 	}
 	if len(o.Audiences) == 0 || slices.Contains(o.Audiences, "") {
 		wrong("Audiences", "one name or more, none of them empty")
@@ -44,13 +71,8 @@ func (o Options) check() (Options, error) {
 	if o.TenantClaim == "" {
 		wrong("TenantClaim", "the name of a claim, or a JSON pointer to one")
 	}
-	for _, algorithm := range o.Algorithms {
-		if !slices.Contains(algorithms, algorithm) {
-			wrong("Algorithms", "of %v, which %q is not", algorithms, algorithm)
-		}
-	}
-	if len(o.Algorithms) == 0 {
-		wrong("Algorithms", "one or more, or nil for all")
+	if err := CheckAlgorithms(o.Algorithms); err != nil {
+		errs = append(errs, fmt.Errorf("oidc: Algorithms: %w", err))
 	}
 	if o.Skew < 0 || o.Skew > maxSkew {
 		wrong("Skew", "between 0 and %s", maxSkew)
