@@ -64,6 +64,7 @@ func newMetrics() *metrics {
 	// What has not happened yet has happened 0 times: or the first time would be no increase.
 	for vector, values := range map[*prometheus.CounterVec][]string{
 		m.lookups:  {"hit", "miss", "pending", "doubted", "error"},
+		m.keys:     {"hit", "miss", "stale", "error"},
 		m.tries:    {"done", "again", "redelivered"},
 		m.failures: {"down", "transient", "blocked", "command"},
 	} {

@@ -70,6 +70,7 @@ func TestObservability_Measures(t *testing.T) {
 			`contacts_operations_total{command="merge",outcome="stale-version"} 1`,
 			`contacts_operations_total{command="delete",outcome="succeeded"} 0`,
 			`contacts_command_failures_total{reason="command"} 0`,
+			`contacts_key_lookups_total{result="stale"} 0`,
 			`contacts_parked_commands 0`,
 			`contacts_waiting_writes 0`,
 		}
