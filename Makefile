@@ -55,9 +55,9 @@ reproducible: ## build twice, in two folders and with two caches, and compare
 sbom: build $(CYCLONEDX) ## list what the binary is made of in bin/contacts.cdx.json
 	.ci/sbom $(CYCLONEDX)
 
-# -count=1: tests that build and run the binary would be taken for unchanged when only the binary has.
+# -count=1: tests that build and run the binary would be taken for unchanged when only the binary has. -timeout: only what hangs.
 test: ## run all tests against real servers; PKG=./contacts/... TESTFLAGS='-run Name -v'
-	@go run ./platform/servertest/run -- go test -race -count=1 $(TESTFLAGS) $(PKG)
+	@go run ./platform/servertest/run -- go test -race -count=1 -timeout=30m $(TESTFLAGS) $(PKG)
 
 bench: ## measure the service beside the limits of the machine; ROWS=1000000 SOAK=10m MODE=embedded JSON=figures.json
 	@go run ./bench/speed $(if $(MODE),-mode $(MODE)) $(if $(ROWS),-rows $(ROWS)) $(if $(SOAK),-soak $(SOAK)) \

@@ -28,7 +28,7 @@ func TestEndToEnd_SyncsBeforeItAnswers(t *testing.T) {
 	require.NoError(t, err)
 	s := embedded(t)
 	trace := filepath.Join(t.TempDir(), "trace")
-	serve := command(t, s.folder, append(s.env, "CONTACTS_LOG_FORMAT=json", "CONTACTS_WRITE_WAIT=30s"), "serve")
+	serve := command(t, s.folder, append(s.env, "CONTACTS_LOG_FORMAT=json"), "serve")
 	// The tracer is a child of the program and not its parent (-D), so that signals reach the program itself. Pages of the
 	// database are shown whole.
 	serve.Args = append([]string{strace, "-D", "-f", "-s", "5000", "-o", trace, "-e", "trace=read,write,pwrite64,fsync,fdatasync"},

@@ -300,7 +300,7 @@ func eraseEmbedded(t *testing.T, p *person) {
 
 	p.start(t) // it scrubs what is left of the search index, at once and every hour
 	require.Eventually(t, func() bool {
-		return bytes.Contains(p.logs()["log 0"], []byte("remains of erased contacts removed"))
+		return bytes.Contains(p.logs()["log 0"], []byte(`"msg":"housekeeping done","chore":"remains of erased contacts removed"`))
 	}, time.Minute, 20*time.Millisecond)
 	require.Zero(t, p.processes[0].terminate(t))
 	p.requireHits(false, files())

@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -208,11 +209,17 @@ type system struct {
 // embedded returns the service with nothing but a folder, not yet started.
 func embedded(t *testing.T) *system {
 	t.Helper()
-	return &system{folder: t.TempDir(), env: []string{"CONTACTS_HTTP_ADDR=127.0.0.1:0", "CONTACTS_ADMIN_ADDR=127.0.0.1:0"}}
+	return &system{folder: t.TempDir(), env: []string{
+		"CONTACTS_HTTP_ADDR=127.0.0.1:0", "CONTACTS_ADMIN_ADDR=127.0.0.1:0",
+		"CONTACTS_WRITE_WAIT=30s", // so that a slow machine is not answered 202
+	}}
 }
 
-// production returns the service on a PostgreSQL database and an SQS queue of its own and the shared Redis, migrated and
-// not yet started.
+// cacheDatabases counts the databases of Redis that are in use. Systems that shared one would vouch for each other's cache.
+var cacheDatabases atomic.Int64
+
+// production returns the service on databases of PostgreSQL and Redis and an SQS queue of its own, migrated and not yet
+// started.
 func production(t *testing.T) *system {
 	t.Helper()
 	s := embedded(t)
@@ -222,7 +229,7 @@ func production(t *testing.T) *system {
 	owner := databasetest.New(t, database.Postgres)
 	s.env = append(s.env,
 		"CONTACTS_DATABASE_URL="+databasetest.App(owner), "CONTACTS_DATABASE_OWNER_URL="+owner,
-		"CONTACTS_CACHE_URL="+server(t, "CONTACTS_TEST_REDIS_URL"),
+		fmt.Sprintf("CONTACTS_CACHE_URL=%s/%d", server(t, "CONTACTS_TEST_REDIS_URL"), cacheDatabases.Add(1)),
 		// The emulator calls its queues so, wherever it listens.
 		"CONTACTS_QUEUE_URL=http://sqs.us-east-1.localhost:"+endpoint.Port()+"/000000000000/e2e-"+uuid.NewString()+".fifo",
 		"CONTACTS_QUEUE_VISIBILITY=4s", "CONTACTS_QUEUE_POLL_WAIT=1s",

@@ -47,20 +47,25 @@ func TestCrash_NegativeControls(t *testing.T) {
 		{"fifo,guard", history.Lost},
 	} {
 		t.Run(c.sabotage, func(t *testing.T) {
-			report, err := Run(t.Context(), Options{
-				Mode: system.Production, Kills: 6, Duration: 15 * time.Second, Seed: 317, Sabotage: c.sabotage,
-			}, t.TempDir())
-			require.NoError(t, err)
-			found := map[history.Class]int{}
-			for _, violation := range report.Violations {
-				found[violation.Class]++
+			for range 3 { // where a machine is so slow that the cache is hardly ever trusted, what is in it shows late
+				report, err := Run(t.Context(), Options{
+					Mode: system.Production, Kills: 6, Duration: 15 * time.Second, Seed: 317, Sabotage: c.sabotage,
+				}, t.TempDir())
+				require.NoError(t, err)
+				found := map[history.Class]int{}
+				for _, violation := range report.Violations {
+					found[violation.Class]++
+				}
+				t.Log(found)
+				switch {
+				case c.want == "":
+					require.Empty(t, found)
+					return
+				case found[c.want] > 0:
+					return
+				}
 			}
-			t.Log(found)
-			if c.want == "" {
-				require.Empty(t, found)
-			} else {
-				require.NotZero(t, found[c.want], found)
-			}
+			require.Fail(t, "the sabotage was not found", "expected something %s", c.want)
 		})
 	}
 }

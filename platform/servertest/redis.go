@@ -9,7 +9,7 @@ import (
 	"syscall"
 )
 
-// StartRedis starts a Redis server that keeps its data in memory only.
+// StartRedis starts a Redis server that keeps its data in memory only, in up to 1024 databases.
 func StartRedis(ctx context.Context) (*Server, error) {
 	redis, err := findRedis()
 	if err != nil {
@@ -25,7 +25,7 @@ func StartRedis(ctx context.Context) (*Server, error) {
 	}
 	return startServer(ctx, "redis://127.0.0.1:"+port, dir, Program{
 		Name:  "Redis",
-		Args:  []string{redis, "--bind", "127.0.0.1", "--port", port, "--save", "", "--appendonly", "no"},
+		Args:  []string{redis, "--bind", "127.0.0.1", "--port", port, "--save", "", "--appendonly", "no", "--databases", "1024"},
 		Stop:  syscall.SIGTERM,
 		Ready: func(ctx context.Context) error { return ping(ctx, net.JoinHostPort("127.0.0.1", port)) },
 	})
