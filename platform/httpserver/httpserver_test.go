@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -49,12 +50,18 @@ func get(ctx context.Context, url string) (string, error) {
 	return string(body), err
 }
 
-// gate is a handler that answers when it is opened, or when the request is given up.
-type gate struct{ entered, open chan struct{} }
+// gate is a handler that answers its first request when it is opened, or when that is given up, and all others at once.
+type gate struct {
+	used          atomic.Bool
+	entered, open chan struct{}
+}
 
-func newGate() gate { return gate{make(chan struct{}), make(chan struct{})} }
+func newGate() *gate { return &gate{entered: make(chan struct{}), open: make(chan struct{})} }
 
-func (g gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (g *gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if g.used.Swap(true) {
+		return
+	}
 	close(g.entered)
 	select {
 	case <-g.open:
