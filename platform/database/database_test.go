@@ -242,13 +242,16 @@ func TestFaultOf_Postgres_Deadlock(t *testing.T) {
 	defer first.Rollback()
 	second := db.Write.Begin()
 	defer second.Rollback()
+	for _, tx := range []*gorm.DB{first, second} { // PostgreSQL looks for deadlocks after a second, when a wait is over otherwise
+		require.NoError(t, tx.Exec("SET LOCAL lock_timeout = 0").Error)
+	}
 	require.NoError(t, first.Exec("UPDATE things SET n = 1 WHERE id = 1").Error)
 	require.NoError(t, second.Exec("UPDATE things SET n = 2 WHERE id = 2").Error)
 	errs := make(chan error, 2)
 	go func() { errs <- first.Exec("UPDATE things SET n = 1 WHERE id = 2").Error }()
 	go func() { errs <- second.Exec("UPDATE things SET n = 2 WHERE id = 1").Error }()
 	err := errors.Join(<-errs, <-errs) // the victim's; the other one goes on
-	require.Error(t, err)
+	require.ErrorContains(t, err, "40P01")
 	require.Equal(t, database.Transient, database.FaultOf(err), "%v", err)
 }
 
@@ -259,10 +262,8 @@ func TestFaultOf_Postgres_Waits(t *testing.T) {
 	holder := db.Write.Begin()
 	defer holder.Rollback()
 	require.NoError(t, holder.Exec("SELECT pg_advisory_xact_lock(1)").Error)
-	began := time.Now()
 	err := db.Write.Exec("SELECT pg_advisory_xact_lock(1)").Error
 	require.ErrorContains(t, err, "55P03")
-	require.Less(t, time.Since(began), 2*time.Second)
 	require.Equal(t, database.Transient, database.FaultOf(err), "%v", err)
 
 	idle := db.Write.Begin()
