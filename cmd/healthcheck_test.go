@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"contacts/platform/servertest"
 )
 
 func TestHealthcheck(t *testing.T) {
@@ -26,8 +28,9 @@ func TestHealthcheck(t *testing.T) {
 	require.Equal(t, 1, got.status)
 	require.Contains(t, got.stderr, "answers 404, expected 200")
 
-	ill.Close()
-	got = run(t, t.TempDir(), nil, "healthcheck", "--admin-addr", strings.TrimPrefix(ill.URL, "http://"))
+	port, err := servertest.FreePort(t.Context())
+	require.NoError(t, err)
+	got = run(t, t.TempDir(), nil, "healthcheck", "--admin-addr", "127.0.0.1:"+port)
 	require.Equal(t, 1, got.status)
 	require.Contains(t, got.stderr, "nobody answers at admin.addr")
 }

@@ -13,6 +13,8 @@ import (
 
 	"github.com/redis/rueidis"
 	"github.com/stretchr/testify/require"
+
+	"contacts/platform/servertest"
 )
 
 // patience is how long a test waits for what must come, however slow the machine; tick is how often it looks.
@@ -32,12 +34,8 @@ type server struct {
 // startServer runs a redis-server with further arguments until the test ends.
 func startServer(t *testing.T, args ...string) *server {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	port, err := servertest.FreePort(t.Context())
 	require.NoError(t, err)
-	_, port, err := net.SplitHostPort(listener.Addr().String())
-	require.NoError(t, err)
-	require.NoError(t, listener.Close())
-
 	s := &server{port: port}
 	s.args = append([]string{
 		"--port", port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", t.TempDir(),
