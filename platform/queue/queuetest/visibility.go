@@ -39,11 +39,11 @@ func (s suite) receiptExpiredThenRedelivered(t *testing.T) {
 
 func (s suite) receiptLateDeleteReported(t *testing.T) {
 	s.need(t, LateDeleteReported)
-	q := s.open(t, short)
+	q := s.open(t, long)
 	send(t, q, "late", "body")
 	late := receiveOne(t, q)
+	require.NoError(t, q.Extend(t.Context(), short, late.Receipt), "the only one that has to run out")
 	current := receiveOne(t, q)
-	require.NoError(t, q.Extend(t.Context(), long, current.Receipt))
 	send(t, q, "timely", "body")
 	timely := receiveOne(t, q)
 
@@ -68,14 +68,15 @@ func (s suite) receiptEndsOnTime(t *testing.T) {
 }
 
 func (s suite) extendKeepsHidden(t *testing.T) {
-	q := s.open(t, short)
+	const first = 5 * time.Second // in which also a busy machine extends it
+	q := s.open(t, first)
 	send(t, q, "group", "1")
 	held := receiveOne(t, q)
 	require.NoError(t, q.Extend(t.Context(), long, held.Receipt))
 	send(t, q, "group", "2")
 
 	// Longer than the first timeout: without the extension the message would come again.
-	deliveries, err := q.Receive(t.Context(), 10, short+time.Second)
+	deliveries, err := q.Receive(t.Context(), 10, first+time.Second)
 	require.NoError(t, err)
 	require.Empty(t, bodies(deliveries))
 
