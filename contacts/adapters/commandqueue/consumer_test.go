@@ -30,6 +30,7 @@ type bench struct {
 	t      *testing.T
 	queue  *embedded.Queue
 	sender *commandqueue.Sender
+	cancel func() // begins what stop waits for
 	stop   func()
 
 	refusePark   func() error // nil: nothing is refused
@@ -69,7 +70,7 @@ func (b *bench) run() {
 	ctx, cancel := context.WithCancel(b.t.Context())
 	var running sync.WaitGroup
 	running.Go(func() { consumer.Run(ctx) })
-	b.stop = func() { cancel(); running.Wait() }
+	b.cancel, b.stop = cancel, func() { cancel(); running.Wait() }
 	b.t.Cleanup(b.stop)
 }
 
@@ -523,10 +524,9 @@ func TestConsumer_Stop(t *testing.T) {
 	b.send(commands...)
 	b.run()
 	<-begun
-	stopped := make(chan struct{})
-	go func() { defer close(stopped); b.stop() }()
+	b.cancel()
 	close(finish)
-	<-stopped
+	b.stop()
 	require.Equal(t, commands[:1], b.processed(commands[0].Contact), "what was begun is finished")
 	require.Equal(t, queue.Stats{Waiting: 2}, b.stats(), "and nothing is left in flight")
 }
