@@ -40,7 +40,8 @@ func (c call) ids() []string {
 
 // fake answers the way a test tells it to, for what no emulator can be brought to do.
 type fake struct {
-	url string
+	url     string
+	respond func(w http.ResponseWriter, c call, number int)
 
 	mu    sync.Mutex
 	calls []call
@@ -50,24 +51,50 @@ type fake struct {
 func newFake(t *testing.T, respond func(w http.ResponseWriter, c call, number int)) *fake {
 	t.Helper()
 	t.Setenv("AWS_ENDPOINT_URL_SQS", "")
-	f := &fake{}
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		var c call
-		if err := json.NewDecoder(r.Body).Decode(&c); err != nil {
-			w.WriteHeader(http.StatusBadRequest)
-			return
-		}
-		c.Action = strings.TrimPrefix(r.Header.Get("X-Amz-Target"), "AmazonSQS.")
-		f.mu.Lock()
-		f.calls = append(f.calls, c)
-		number := len(f.calls)
-		f.mu.Unlock()
-		w.Header().Set("Content-Type", "application/x-amz-json-1.0")
-		respond(w, c, number)
-	}))
+	f := &fake{respond: respond}
+	server := httptest.NewServer(f)
 	t.Cleanup(server.Close)
 	f.url = server.URL + "/000000000000/commands.fifo"
 	return f
+}
+
+// openHeld opens a queue on a fake that answers nothing until it is released. There is no network between the two, so that a
+// bubble sees when all that comes has come.
+func openHeld(t *testing.T, options sqs.Options) (f *fake, q *sqs.Queue, release func()) {
+	t.Helper()
+	released := make(chan struct{})
+	release = sync.OnceFunc(func() { close(released) })
+	f = &fake{respond: func(w http.ResponseWriter, c call, _ int) {
+		<-released
+		succeed(w, c)
+	}}
+	options.URL = "http://127.0.0.1/000000000000/commands.fifo"
+	q = open(t, options)
+	q.SetTransport(f)
+	t.Cleanup(release) // before the queue is closed, also where the test has failed
+	return f, q, release
+}
+
+func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	var c call
+	if err := json.NewDecoder(r.Body).Decode(&c); err != nil {
+		w.WriteHeader(http.StatusBadRequest)
+		return
+	}
+	c.Action = strings.TrimPrefix(r.Header.Get("X-Amz-Target"), "AmazonSQS.")
+	f.mu.Lock()
+	f.calls = append(f.calls, c)
+	number := len(f.calls)
+	f.mu.Unlock()
+	w.Header().Set("Content-Type", "application/x-amz-json-1.0")
+	f.respond(w, c, number)
+}
+
+// Do answers a request that did not come over the network.
+func (f *fake) Do(r *http.Request) (*http.Response, error) {
+	w := httptest.NewRecorder()
+	f.ServeHTTP(w, r)
+	return w.Result(), nil
 }
 
 func (f *fake) open(t *testing.T) *sqs.Queue {

@@ -9,6 +9,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
@@ -239,85 +241,72 @@ func TestQueue_Send_BatchesKeepLimits(t *testing.T) {
 // While two requests are on their way, what comes is gathered into others, which do not wait for those two; every request is
 // observed.
 func TestQueue_Send_GathersUnderLoad(t *testing.T) {
-	release := make(chan struct{})
-	f := newFake(t, func(w http.ResponseWriter, c call, _ int) {
-		<-release
-		succeed(w, c)
-	})
-	var observed atomic.Int64
-	q := open(t, sqs.Options{URL: f.url, Observe: func(action string) {
-		if action == "SendMessageBatch" {
-			observed.Add(1)
+	synctest.Test(t, func(t *testing.T) {
+		var observed atomic.Int64
+		f, q, release := openHeld(t, sqs.Options{Observe: func(action string) {
+			if action == "SendMessageBatch" {
+				observed.Add(1)
+			}
+		}})
+		const gathered = 60
+		errs := make(chan error, gathered+2)
+		for i := range 2 {
+			go func() { errs <- q.Send(t.Context(), message("body")) }()
+			synctest.Wait()
+			require.Len(t, f.received(), i+1, "a lone message leaves at once")
 		}
-	}})
-	sent := func() (requests, messages int) {
+		for range gathered {
+			go func() { errs <- q.Send(t.Context(), message("body")) }()
+		}
+		time.Sleep(time.Second)
+		requests, messages := len(f.received()), 0
 		for _, c := range f.received() {
 			messages += len(c.Entries)
 		}
-		return len(f.received()), messages
-	}
-	const gathered = 60
-	errs := make(chan error, gathered+2)
-	for i := range 2 {
-		go func() { errs <- q.Send(t.Context(), message("body")) }()
-		require.Eventually(t, func() bool { requests, _ := sent(); return requests == i+1 }, patience, tick, "a lone message leaves at once")
-	}
-	for range gathered {
-		go func() { errs <- q.Send(t.Context(), message("body")) }()
-	}
-	require.Eventually(t, func() bool { _, messages := sent(); return messages == gathered+2 }, patience, tick, "though nothing is answered")
-	requests, _ := sent()
-	require.Less(t, requests, gathered/2)
-	close(release)
-	for range gathered + 2 {
-		require.NoError(t, <-errs)
-	}
-	require.EqualValues(t, requests, observed.Load())
+		require.Equal(t, gathered+2, messages, "though nothing is answered")
+		require.Less(t, requests, gathered/2)
+		release()
+		for range gathered + 2 {
+			require.NoError(t, <-errs)
+		}
+		require.EqualValues(t, requests, observed.Load())
+	})
 }
 
 // Bodies of which no two fit into a request have a bounded number of requests too.
 func TestQueue_Send_LargeBodies(t *testing.T) {
-	release := make(chan struct{})
-	f := newFake(t, func(w http.ResponseWriter, c call, _ int) {
-		<-release
-		succeed(w, c)
+	synctest.Test(t, func(t *testing.T) {
+		f, q, release := openHeld(t, sqs.Options{})
+		const count = 60
+		errs := make(chan error, count)
+		for range count {
+			go func() { errs <- q.Send(t.Context(), message(strings.Repeat("x", queue.MaxBody/2+1))) }()
+		}
+		time.Sleep(time.Second)
+		requests := len(f.received())
+		require.Equal(t, 32, requests)
+		release()
+		for range count {
+			require.NoError(t, <-errs)
+		}
+		require.Len(t, f.received(), count)
 	})
-	q := f.open(t)
-	const count = 60
-	errs := make(chan error, count)
-	for range count {
-		go func() { errs <- q.Send(t.Context(), message(strings.Repeat("x", queue.MaxBody/2+1))) }()
-	}
-	require.Eventually(t, func() bool { return len(f.received()) == 32 }, patience, tick)
-	require.Never(t, func() bool { return len(f.received()) > 32 }, 20*tick, tick)
-	close(release)
-	for range count {
-		require.NoError(t, <-errs)
-	}
-	require.Len(t, f.received(), count)
 }
 
 func TestQueue_Close_Drains(t *testing.T) {
-	release := make(chan struct{})
-	f := newFake(t, func(w http.ResponseWriter, c call, number int) {
-		if number == 1 {
-			<-release
-		}
-		succeed(w, c)
+	synctest.Test(t, func(t *testing.T) {
+		_, q, release := openHeld(t, sqs.Options{})
+		sent, closed := make(chan error, 1), make(chan error, 1)
+		go func() { sent <- q.Send(t.Context(), message("body")) }()
+		synctest.Wait()
+		go func() { closed <- q.Close(t.Context()) }()
+		synctest.Wait()
+		require.ErrorIs(t, q.Send(t.Context(), message("late")), queue.ErrUnavailable)
+		require.Empty(t, closed, "it waits for what is on its way")
+		release()
+		require.NoError(t, <-sent)
+		require.NoError(t, <-closed)
 	})
-	q := f.open(t)
-	sent := make(chan error)
-	go func() { sent <- q.Send(t.Context(), message("body")) }()
-	require.Eventually(t, func() bool { return len(f.received()) == 1 }, patience, tick)
-
-	closed := make(chan error)
-	go func() { closed <- q.Close(t.Context()) }()
-	require.Eventually(t, func() bool {
-		return errors.Is(q.Send(t.Context(), message("late")), queue.ErrUnavailable)
-	}, patience, tick)
-	close(release)
-	require.NoError(t, <-sent)
-	require.NoError(t, <-closed)
 }
 
 func TestQueue_Close_GivesUp(t *testing.T) {
