@@ -27,7 +27,9 @@ resource "aws_elasticache_replication_group" "this" {
   # It keeps nothing: what a snapshot brought back could be older than what callers were told (docs/decisions/0011).
   snapshot_retention_limit = 0
 
-  auto_minor_version_upgrade = true
+  # A minor version comes by engine_version above: to one that AWS had brought by itself, Terraform could only go back by
+  # replacing the cache.
+  auto_minor_version_upgrade = false
   maintenance_window         = "sun:04:30-sun:05:30"
   apply_immediately          = false
 

@@ -19,6 +19,10 @@ run "replication_group" {
     error_message = "Expected Valkey 8."
   }
   assert {
+    condition     = tobool(aws_elasticache_replication_group.this.auto_minor_version_upgrade) == false
+    error_message = "A minor version that AWS chose would have the next plan replace the cache."
+  }
+  assert {
     condition     = aws_elasticache_replication_group.this.transit_encryption_enabled && aws_elasticache_replication_group.this.transit_encryption_mode == "required"
     error_message = "Connections without TLS have to be refused."
   }
