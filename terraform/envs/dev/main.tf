@@ -48,7 +48,7 @@ module "rds" {
   max_connections          = 200
   multi_az                 = false
   deletion_protection      = false
-  secret_recovery_days     = 7
+  secret_recovery_days     = 0
   permissions_boundary     = local.boundary
 }
 
@@ -61,7 +61,7 @@ module "redis" {
   client_security_group_id = module.eks.node_security_group_id
   node_type                = "cache.t4g.small"
   replicas_per_shard       = 0
-  secret_recovery_days     = 7
+  secret_recovery_days     = 0
 }
 
 module "sqs" {

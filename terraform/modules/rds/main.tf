@@ -36,7 +36,7 @@ resource "aws_db_instance" "this" {
   delete_automated_backups  = false
   deletion_protection       = var.deletion_protection
   skip_final_snapshot       = false
-  final_snapshot_identifier = "${var.name}-final"
+  final_snapshot_identifier = "${var.name}-final-${aws_kms_key.this.key_id}" # names the key that has to be kept for it
 
   auto_minor_version_upgrade  = true
   allow_major_version_upgrade = false
@@ -67,7 +67,7 @@ resource "aws_db_parameter_group" "this" {
   dynamic "parameter" {
     for_each = {
       "rds.force_ssl"   = "1"
-      "max_connections" = tostring(var.max_connections)
+      "max_connections" = tostring(var.max_connections) # of a running server: docs/runbook.md, "Changes that wait"
 
       # The log must not show people's data: no statements, and no details of errors, which quote rows.
       "log_error_verbosity"        = "terse"

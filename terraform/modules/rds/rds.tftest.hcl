@@ -43,6 +43,10 @@ run "instance" {
     error_message = "Expected 14 days of recovery, a final snapshot, and backups that outlive the instance."
   }
   assert {
+    condition     = aws_db_instance.this.final_snapshot_identifier == "contacts-test-final-${aws_kms_key.this.key_id}"
+    error_message = "A final snapshot must not have the name of one before it, and has to name the key without which it is lost."
+  }
+  assert {
     condition     = aws_db_instance.this.max_allocated_storage == 1000
     error_message = "Expected the storage to grow."
   }

@@ -1,4 +1,5 @@
-# The key of everything that holds the database's data or passwords, and the secret of the program's role.
+# The key of everything that holds the database's data or passwords, and the secret of the program's role. The final snapshot and
+# the backups outlive the instance, and are lost with this key: "Taking an environment away" in docs/runbook.md keeps it.
 
 resource "aws_kms_key" "this" {
   description             = "PostgreSQL of ${var.name}: storage, backups, insights, logs and passwords"
