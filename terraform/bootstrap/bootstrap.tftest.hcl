@@ -20,6 +20,10 @@ run "state" {
     error_message = "The states have to be encrypted with their own key."
   }
   assert {
+    condition     = alltrue([for rule in aws_s3_bucket_server_side_encryption_configuration.state.rule : rule.blocked_encryption_types == tolist(["SSE-C"])])
+    error_message = "An object under a key that only its caller has must not be taken."
+  }
+  assert {
     condition = (
       aws_s3_bucket_public_access_block.state.block_public_acls && aws_s3_bucket_public_access_block.state.block_public_policy &&
       aws_s3_bucket_public_access_block.state.ignore_public_acls && aws_s3_bucket_public_access_block.state.restrict_public_buckets
@@ -131,6 +135,27 @@ run "apply_is_bound" {
   assert {
     condition     = jsondecode(aws_iam_policy.boundary.policy).Statement[0].NotAction == ["iam:*", "organizations:*", "account:*", "sts:AssumeRole*"]
     error_message = "A bounded role must not be able to manage identities."
+  }
+  assert {
+    condition     = !strcontains(jsonencode([for s in jsondecode(aws_iam_policy.boundary.policy).Statement : s.Action if s.Effect == "Allow" && can(s.Action)]), "sts:")
+    error_message = "A bounded role must not become another one."
+  }
+  assert {
+    condition = contains(
+      [for s in jsondecode(aws_iam_role_policy.github["apply-dev"].policy).Statement : [s.Action, s.Resource] if s.Effect == "Deny"],
+      [["sts:AssumeRole"], ["*"]],
+    )
+    error_message = "The limits below must not be left by way of a role that was made for it."
+  }
+  assert {
+    condition = [
+      for s in jsondecode(aws_iam_policy.boundary.policy).Statement : [try(s.Action, s.NotAction), s.Resource] if s.Effect == "Deny"
+      ] == [
+      [["s3:*"], ["arn:aws:s3:::contacts-terraform-123456789012", "arn:aws:s3:::contacts-terraform-123456789012/*"]],
+      [["kms:*"], [aws_kms_key.state.arn]],
+      [["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"], ["arn:aws:ecr:eu-west-1:123456789012:repository/contacts"]],
+    ]
+    error_message = "What is refused to the workflow has to be refused to the roles that it makes, or it could make one to do it."
   }
 }
 

@@ -46,7 +46,8 @@ resource "aws_s3_bucket_server_side_encryption_configuration" "state" {
   bucket = aws_s3_bucket.state.id
 
   rule {
-    bucket_key_enabled = true
+    bucket_key_enabled       = true
+    blocked_encryption_types = ["SSE-C"] # as S3 does by itself; a provider before 6.40 would take it back if it were not said
 
     apply_server_side_encryption_by_default {
       sse_algorithm     = "aws:kms"

@@ -151,12 +151,19 @@ locals {
         Action   = ["ecr:*"]
         Resource = [local.ecr_arn]
       },
+      {
+        Sid      = "NotAsAnother"
+        Effect   = "Deny"
+        Action   = ["sts:AssumeRole"]
+        Resource = ["*"]
+      },
     ]
   }
 }
 
-# The most that a role made by Terraform can do, whatever its own policy says: it cannot make or change identities, and becomes
-# and passes no roles but those of contacts. Without it, whoever may make roles could make one that may do everything.
+# The most that a role made by Terraform can do, whatever its own policy says: it cannot make, change or become identities, passes
+# no roles but those of contacts, and leaves alone what is refused above. Without it, whoever may make roles could make one that may
+# do everything.
 resource "aws_iam_policy" "boundary" {
   name        = "contacts-boundary"
   description = "The most that the roles of an environment can do"
@@ -178,8 +185,26 @@ resource "aws_iam_policy" "boundary" {
       {
         Sid      = "OwnRoles"
         Effect   = "Allow"
-        Action   = ["iam:PassRole", "sts:AssumeRole"]
+        Action   = ["iam:PassRole"]
         Resource = "${local.iam}:role/contacts-*"
+      },
+      {
+        Sid      = "NotTheGround"
+        Effect   = "Deny"
+        Action   = ["s3:*"]
+        Resource = [local.bucket_arn, "${local.bucket_arn}/*"]
+      },
+      {
+        Sid      = "NotTheKey"
+        Effect   = "Deny"
+        Action   = ["kms:*"]
+        Resource = [local.state_key_arn]
+      },
+      {
+        Sid       = "NotTheImages"
+        Effect    = "Deny"
+        NotAction = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"] # pulled by nodes
+        Resource  = [local.ecr_arn]
       },
     ]
   })
