@@ -93,9 +93,12 @@ func (c *crowd) leave() {
 	c.conns = nil
 }
 
-// visit writes a contact and reads it again, over connections of its own.
+// visit writes a contact and reads it again, over connections of its own. As good callers do, it comes again when there was no room,
+// or when a connection ended without an answer: a server that got no time to run may have taken it for a silent one, at most twice.
 func visit(ctx context.Context, api string) error {
 	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	key := uuid.NewString()
+	cutOff := 0
 	var ask func(method, path, body string, want int) (http.Header, string, error)
 	ask = func(method, path, body string, want int) (http.Header, string, error) {
 		r, err := http.NewRequestWithContext(ctx, method, api+path, strings.NewReader(body))
@@ -104,7 +107,14 @@ func visit(ctx context.Context, api string) error {
 		}
 		r.Header.Set("Content-Type", "application/json")
 		r.Header.Set("Prefer", "wait=30")
+		if method == http.MethodPost {
+			r.Header.Set("Idempotency-Key", key)
+		}
 		response, err := client.Do(r)
+		if (errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET)) && cutOff < 2 {
+			cutOff++
+			return ask(method, path, body, want)
+		}
 		if err != nil {
 			return nil, "", err
 		}
