@@ -237,10 +237,7 @@ func (a *app) prepareSchema(ctx context.Context) error {
 	if err := errors.Join(err, statusErr, schema.Close()); err != nil {
 		return fmt.Errorf("open database.url: %w", err)
 	}
-	switch {
-	case status.Dirty:
-		return fmt.Errorf("migration %d of the database's schema failed half-way: mend it by hand", status.Version)
-	case status.Version < status.Latest:
+	if status.Version < status.Latest {
 		return fmt.Errorf("the database's schema is at version %d, and this program needs %d: run `contacts migrate` first",
 			status.Version, status.Latest)
 	}

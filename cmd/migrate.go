@@ -70,8 +70,7 @@ func withSchema(command *cobra.Command, do func(*database.Schema, *config.Config
 	if err == nil {
 		var status database.Status
 		if status, err = schema.Status(command.Context()); err == nil {
-			fmt.Fprintf(command.OutOrStdout(), "schema version %d of %d%s\n", status.Version, status.Latest,
-				map[bool]string{true: ", which failed half-way: mend it by hand"}[status.Dirty])
+			fmt.Fprintf(command.OutOrStdout(), "schema version %d of %d\n", status.Version, status.Latest)
 		}
 	}
 	if err != nil && settings.Database.OwnerURL == "" && strings.HasPrefix(settings.Database.URL, "postgres") {

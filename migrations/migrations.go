@@ -1,4 +1,6 @@
 // Package migrations holds the schema of both engines as golang-migrate files: NNNNNN_name.up.sql and .down.sql.
+// Each is run in one transaction with the change of the version, and can have nothing that PostgreSQL does outside of one only, such
+// as CREATE INDEX CONCURRENTLY.
 package migrations
 
 import "embed"

@@ -428,19 +428,51 @@ func TestSchema_Up_NewerSchema(t *testing.T) {
 	}
 }
 
-func TestSchema_Dirty(t *testing.T) {
+// A migration that fails, or is cut off, has done nothing, neither on the way up nor down: the next one that is right is applied.
+func TestSchema_AllOrNothing(t *testing.T) {
 	t.Parallel()
-	files := fstest.MapFS{
-		"sqlite/000001_bad.up.sql":   {Data: []byte("CREATE TABLE ok (n); SELECT nonsense;")},
-		"sqlite/000001_bad.down.sql": {Data: []byte("DROP TABLE ok;")},
+	failures := map[database.Engine][]string{
+		database.SQLite:   {"SELECT nonsense"},
+		database.Postgres: {"SELECT nonsense", "SELECT pg_terminate_backend(pg_backend_pid())"},
 	}
-	schema, err := database.OpenSchema(databasetest.New(t, database.SQLite), files)
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, schema.Close()) })
-	require.Error(t, schema.Up(t.Context()))
-	status, err := schema.Status(t.Context())
-	require.NoError(t, err)
-	require.True(t, status.Dirty)
+	for engine, statements := range failures {
+		for _, failure := range statements {
+			t.Run(string(engine)+" "+failure, func(t *testing.T) {
+				t.Parallel()
+				address := databasetest.New(t, engine)
+				run := func(up, down string, step func(*database.Schema) error) (database.Status, error) {
+					schema, err := database.OpenSchema(address, fstest.MapFS{
+						string(engine) + "/000001_x.up.sql":   {Data: []byte("CREATE TABLE x (n int)")},
+						string(engine) + "/000001_x.down.sql": {Data: []byte("DROP TABLE x")},
+						string(engine) + "/000002_y.up.sql":   {Data: []byte("CREATE TABLE y (n int);" + up)},
+						string(engine) + "/000002_y.down.sql": {Data: []byte("DROP TABLE y;" + down)},
+					})
+					require.NoError(t, err)
+					stepErr := step(schema)
+					status, err := schema.Status(t.Context())
+					require.NoError(t, err)
+					_ = schema.Close() // its connection may be gone
+					return status, stepErr
+				}
+				up := func(s *database.Schema) error { return s.Up(t.Context()) }
+				down := func(s *database.Schema) error { return s.Down(t.Context(), 1) }
+
+				status, err := run(failure, "", up)
+				require.Error(t, err)
+				require.Equal(t, database.Status{Version: 1, Latest: 2}, status)
+				status, err = run("", "", up)
+				require.NoError(t, err)
+				require.Equal(t, database.Status{Version: 2, Latest: 2}, status)
+
+				status, err = run("", failure, down)
+				require.Error(t, err)
+				require.Equal(t, database.Status{Version: 2, Latest: 2}, status)
+				status, err = run("", "-- no y", down)
+				require.NoError(t, err)
+				require.Equal(t, database.Status{Version: 1, Latest: 2}, status)
+			})
+		}
+	}
 }
 
 // A writer waits in Go for the single connection, and not for long.

@@ -5,7 +5,9 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
+	"strings"
 
 	"github.com/golang-migrate/migrate/v4"
 	"github.com/golang-migrate/migrate/v4/database"
@@ -24,7 +26,7 @@ type Schema struct {
 }
 
 // OpenSchema opens the database that url names for migrations. files has a folder named after each [Engine] with
-// golang-migrate files: NNNNNN_name.up.sql and NNNNNN_name.down.sql.
+// golang-migrate files: NNNNNN_name.up.sql and NNNNNN_name.down.sql. Each is run in a transaction, and must not end it itself.
 func OpenSchema(url string, files fs.FS) (*Schema, error) {
 	engine, err := EngineOf(url)
 	if err != nil {
@@ -50,7 +52,7 @@ func OpenSchema(url string, files fs.FS) (*Schema, error) {
 // it, and its release was taken back.
 func (s *Schema) Up(ctx context.Context) error {
 	status, err := s.Status(ctx)
-	if err != nil || status.Version > status.Latest && !status.Dirty {
+	if err != nil || status.Version > status.Latest {
 		return err
 	}
 	return s.run(ctx, (*migrate.Migrate).Up)
@@ -82,7 +84,7 @@ func (s *Schema) run(ctx context.Context, step func(*migrate.Migrate) error) err
 		if err != nil {
 			return fmt.Errorf("open the schema's version: %w", err)
 		}
-		if s.migrate, err = migrate.NewWithInstance("iofs", s.files, string(s.engine), target); err != nil {
+		if s.migrate, err = migrate.NewWithInstance("iofs", s.files, string(s.engine), &atomicDriver{Driver: target}); err != nil {
 			return err
 		}
 	}
@@ -96,11 +98,36 @@ func (s *Schema) run(ctx context.Context, step func(*migrate.Migrate) error) err
 // versions is golang-migrate's table, with one row, or none before the first migration.
 const versions = "schema_migrations"
 
+// atomicDriver runs each migration in one transaction with the change of the schema's version. One that fails or is cut off has done
+// nothing, and is run again by the next who migrates: no version is ever dirty, as golang-migrate calls what has to be mended by
+// hand.
+type atomicDriver struct {
+	database.Driver
+
+	target int // the version that the migration leads to, negative for none
+}
+
+// SetVersion implements [database.Driver]. It is called before Run, with dirty, and after it.
+func (a *atomicDriver) SetVersion(version int, dirty bool) error {
+	if a.target = version; dirty {
+		return nil
+	}
+	return a.Driver.SetVersion(version, false)
+}
+
+// Run implements [database.Driver].
+func (a *atomicDriver) Run(migration io.Reader) error {
+	record := "\n;DELETE FROM " + versions
+	if a.target >= 0 {
+		record += fmt.Sprintf(";INSERT INTO %s (version, dirty) VALUES (%d, false)", versions, a.target)
+	}
+	return a.Driver.Run(io.MultiReader(migration, strings.NewReader(record)))
+}
+
 // Status is the state of a schema.
 type Status struct {
 	Version uint // the last migration applied; 0: none
 	Latest  uint // the last one there is
-	Dirty   bool // Version failed half-way: mend it by hand
 }
 
 // Status reports which migrations have been applied. It needs no right but to read the table schema_migrations.
@@ -110,10 +137,10 @@ func (s *Schema) Status(ctx context.Context) (Status, error) {
 		known = "SELECT count(to_regclass('" + versions + "'))"
 	}
 	var status Status
-	var tables, version int64
+	var tables int64
 	err := s.pool.QueryRowContext(ctx, known).Scan(&tables)
 	if err == nil && tables > 0 {
-		err = s.pool.QueryRowContext(ctx, "SELECT version, dirty FROM "+versions).Scan(&version, &status.Dirty)
+		err = s.pool.QueryRowContext(ctx, "SELECT version FROM "+versions).Scan(&status.Version)
 	}
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return Status{}, fmt.Errorf("read the schema's version: %w", err)
@@ -128,7 +155,7 @@ func (s *Schema) Status(ctx context.Context) (Status, error) {
 	if !errors.Is(err, fs.ErrNotExist) {
 		return Status{}, fmt.Errorf("read the migrations: %w", err)
 	}
-	status.Version, status.Latest = uint(max(version, 0)), latest // -1: none, when taking back the first one has failed
+	status.Latest = latest
 	return status, nil
 }
 
