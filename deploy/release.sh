@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Releases an image to the cluster that kubectl's context names: what serve and worker need and the migration first, and the two
-# only once it has completed. If one of them does not become ready, both go back to what ran before.
+# only once it has completed. If anything fails, all but the schema goes back to the last release that did not, whose manifests
+# the ConfigMap "released" keeps.
 #
 #   deploy/release.sh [--dry-run] dev|prod REPOSITORY@sha256:DIGEST
 #
@@ -25,7 +26,7 @@ fi
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-cp -R "$(dirname "$0")"/{base,load-balancer,overlays} "$work"
+cp -R "$(dirname "$0")"/{base,issuer,load-balancer,overlays} "$work"
 jq --raw-output --arg image "$image" --arg job "$job" --arg released_at "$released_at" '{
 		region, queue_url, database_host: .database.host, database_name: .database.name,
 		database_secret: .secrets.database, owner_secret: .secrets.owner, cache_secret: .secrets.cache, $image, $job, $released_at
@@ -44,6 +45,19 @@ contacts() { kubectl --namespace contacts "$@"; }
 
 apply() { kubectl apply --filename "$work/manifests.yaml" --selector "$1"; }
 
+contacts get configmap released --ignore-not-found --output 'jsonpath={.data.manifests\.yaml}' >"$work/released.yaml"
+go_back() {
+	if [[ ! -s $work/released.yaml ]]; then
+		echo 'There is no release before to go back to: see to what has failed, and release again.'
+	elif kubectl apply --filename "$work/released.yaml" --selector app.kubernetes.io/component!=migrate; then
+		echo 'All but the schema goes back to the release before, which the schema is fit for.'
+	else
+		echo 'Not everything has gone back: release an earlier tag.'
+	fi >&2
+}
+trap '(($? == 0)) || go_back; rm -rf "$work"' EXIT
+trap 'exit 1' INT TERM
+
 # Secrets above all: the pods that start from now on have to get those of today.
 apply '!app.kubernetes.io/component'
 for ((waited = 0; ; waited += 5)); do
@@ -51,7 +65,7 @@ for ((waited = 0; ; waited += 5)); do
 	[[ $times != "$released_at $released_at" ]] || break
 	if ((waited >= 120)); then
 		contacts get externalsecrets >&2
-		fail 'the secrets were not read, and nothing was rolled out: kubectl --namespace contacts describe externalsecrets'
+		fail 'the secrets were not read: kubectl --namespace contacts describe externalsecrets'
 	fi
 	sleep 5
 done
@@ -67,27 +81,17 @@ for ((waited = 0; ; waited += 5)); do
 	[[ $status != *Complete* ]] || break
 	if [[ $status = *Failed* ]] || ((waited >= 1860)); then # a minute more than its activeDeadlineSeconds
 		contacts logs "job/$job" --tail=50 >&2 || true
-		fail "$job has not completed: nothing was rolled out. Its last lines are above: mend it, and release again"
+		fail "$job has not completed, and nothing was rolled out: its last lines are above"
 	fi
 	sleep 5
 done
 
-declare -A revision
-for deployment in serve worker; do
-	revision[$deployment]=$(contacts get deployment "$deployment" --ignore-not-found \
-		--output 'jsonpath={.metadata.annotations.deployment\.kubernetes\.io/revision}')
-done
 apply 'app.kubernetes.io/component in (serve,worker)'
-late=()
 for deployment in serve worker; do
-	contacts rollout status "deployment/$deployment" --timeout=15m || late+=("$deployment")
+	contacts rollout status "deployment/$deployment" --timeout=15m || {
+		contacts get pods >&2 || true
+		fail "$deployment has not become ready"
+	}
 done
-((${#late[@]})) || exit 0
-
-contacts get pods >&2
-for deployment in serve worker; do
-	[[ -z ${revision[$deployment]} ]] || contacts rollout undo "deployment/$deployment" --to-revision="${revision[$deployment]}"
-done
-[[ ${revision[serve]} && ${revision[worker]} ]] ||
-	fail "not ready: ${late[*]}. There is no release before to go back to: look at the pods' logs, and release again"
-fail "not ready: ${late[*]}. serve and worker go back to what ran before; the schema stays, which is fit for it"
+contacts create configmap released --from-file="$work/manifests.yaml" --dry-run=client --output=yaml |
+	contacts apply --server-side --filename -

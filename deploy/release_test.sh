@@ -11,15 +11,19 @@ KUBECTL=$(command -v kubectl)
 cat >"$work/bin/kubectl" <<'STANDIN'
 #!/usr/bin/env bash
 [[ $1 != --namespace ]] || shift 2
-[[ $1 = kustomize || "$*" = *jsonpath* ]] || echo "$*" | sed 's#--filename [^ ]* ##' >>"$WORK/calls"
+[[ $1 = kustomize || "$*" = *jsonpath* || "$*" = *--dry-run=client* ]] || echo "$*" | sed 's# --f[a-z-]*[ =][^ ]*##g' >>"$WORK/calls"
 case $* in
 	kustomize*) exec "$KUBECTL" "$@" ;;
 	"config view"*) echo "arn:aws:eks:eu-west-1:111111111111:cluster/${CLUSTER:-contacts-dev}" ;;
+	"apply --server-side"*) cat >"$WORK/recorded.yaml" ;;
+	"apply --filename"*released.yaml*) cp "$3" "$WORK/gone-back.yaml"; exit "${BACK-0}" ;;
 	apply*) cp "$3" "$WORK/applied.yaml" ;;
+	"create configmap"*) cat "${4#*=}" ;;
+	"get configmap released"*) cat "$WORK/recorded.yaml" 2>/dev/null || true ;;
 	"get job"*) grep --quiet migrate$ "$WORK/calls" && echo "${JOB-Complete}" || echo "${JOB_BEFORE-}" ;;
 	"get secrets"*) echo "${SECRETS-$(sed -n 's/^ *released-at: "\(.*\)"/\1/p' "$WORK/applied.yaml" | head -2 | xargs)}" ;;
-	"get deployment"*) echo "${REVISION-7}" ;;
 	"rollout status deployment/${LATE-none}"*) exit 1 ;;
+	"rollout status deployment/${CUT-none}"*) kill "$PPID" ;;
 esac
 STANDIN
 cat >"$work/bin/aws" <<'STANDIN'
@@ -33,14 +37,14 @@ printf '#!/bin/sh\n' >"$work/bin/sleep"
 chmod +x "$work"/bin/*
 
 digest=$(printf 'a%.0s' {1..64})
-cp -R release.sh base load-balancer overlays "$work"
+cp -R release.sh base issuer load-balancer overlays "$work"
 sed -i.example s/:123456789012:/:111111111111:/ "$work/overlays/dev/kustomization.yaml"
 
 # release STATUS [VARIABLE=VALUE …]: what it calls is in calls, what it says in output.
 release() {
 	local expected=$1 status=0
 	shift
-	rm -f "$work/calls" "$work/applied.yaml"
+	rm -f "$work/calls" "$work/applied.yaml" "$work/gone-back.yaml"
 	echo "release${*:+ with $*}"
 	env PATH="$work/bin:$PATH" "$@" "$work/release.sh" dev "registry/contacts@sha256:$digest" >"$work/output" 2>&1 || status=$?
 	((status == expected)) || { cat "$work/output"; echo "exit status $status, expected $expected"; exit 1; }
@@ -51,9 +55,18 @@ says() { grep --quiet -- "$1" "$work/output" || { cat "$work/output"; echo "expe
 first='apply --selector !app.kubernetes.io/component' migrate='apply --selector app.kubernetes.io/component=migrate'
 both='apply --selector app.kubernetes.io/component in (serve,worker)'
 serve='rollout status deployment/serve --timeout=15m' worker='rollout status deployment/worker --timeout=15m'
+record='apply --server-side' back='apply --selector app.kubernetes.io/component!=migrate'
+
+# The first one leaves nothing to go back to when it fails.
+release 1 LATE=serve
+calls "$first" "$migrate" "$both" "$serve" 'get pods'
+says 'serve has not become ready'
+says 'no release before'
+[[ ! -e $work/recorded.yaml ]] || { echo "expected no record of it"; exit 1; }
 
 release 0
-calls "$first" "$migrate" "$both" "$serve" "$worker"
+calls "$first" "$migrate" "$both" "$serve" "$worker" "$record"
+cmp "$work/applied.yaml" "$work/recorded.yaml"
 for filled in 'image: registry/contacts@sha256:aaa' 'name: migrate-aaaaaaaaaaaa' \
 	'CONTACTS_QUEUE_URL: https://sqs/' 'queueURL: https://sqs/' 'awsRegion: eu-west-1' \
 	'key: arn:database' 'key: arn:rds!db' 'key: arn:cache' '@{{ "postgres"' '{{ "contacts" }}?sslmode'; do
@@ -63,27 +76,37 @@ done
 
 # Again, with a migration that has ended.
 release 0 JOB_BEFORE='SuccessCriteriaMet Complete'
-calls "$first" 'delete job migrate-aaaaaaaaaaaa' "$migrate" "$both" "$serve" "$worker"
+calls "$first" 'delete job migrate-aaaaaaaaaaaa' "$migrate" "$both" "$serve" "$worker" "$record"
 release 0 JOB_BEFORE='FailureTarget Failed'
-calls "$first" 'delete job migrate-aaaaaaaaaaaa' "$migrate" "$both" "$serve" "$worker"
+calls "$first" 'delete job migrate-aaaaaaaaaaaa' "$migrate" "$both" "$serve" "$worker" "$record"
 
-# Nothing is rolled out without the migration, or with secrets of before.
+# Whatever fails, everything goes back to what was released, and to nothing else. Nothing is rolled out without the migration, or
+# with secrets of before.
+echo 'released before' >"$work/recorded.yaml"
+goes_back() {
+	grep --quiet 'released before' "$work/gone-back.yaml"
+	grep --quiet 'released before' "$work/recorded.yaml"
+	says 'goes back to the release before'
+}
 release 1 JOB='FailureTarget Failed'
-calls "$first" "$migrate" 'logs job/migrate-aaaaaaaaaaaa --tail=50'
+calls "$first" "$migrate" 'logs job/migrate-aaaaaaaaaaaa --tail=50' "$back"
 says 'nothing was rolled out'
+goes_back
 release 1 JOB=
 says 'nothing was rolled out'
+goes_back
 release 1 SECRETS='2026-11-24T09:15:00Z 2026-11-24T09:15:00Z'
-calls "$first" 'get externalsecrets'
-
-# Both go back, or there is nothing to go back to.
+calls "$first" 'get externalsecrets' "$back"
+goes_back
 release 1 LATE=worker
-calls "$first" "$migrate" "$both" "$serve" "$worker" 'get pods' \
-	'rollout undo deployment/serve --to-revision=7' 'rollout undo deployment/worker --to-revision=7'
-says 'not ready: worker'
-release 1 LATE=serve REVISION=
-calls "$first" "$migrate" "$both" "$serve" "$worker" 'get pods'
-says 'no release before'
+calls "$first" "$migrate" "$both" "$serve" "$worker" 'get pods' "$back"
+says 'worker has not become ready'
+goes_back
+release 1 CUT=serve
+calls "$first" "$migrate" "$both" "$serve" "$back"
+goes_back
+release 1 LATE=serve BACK=1
+says 'Not everything has gone back'
 
 # Nothing is applied to another cluster, nor examples.
 release 1 CLUSTER=contacts-prod
@@ -93,3 +116,11 @@ mv "$work/overlays/dev/kustomization.yaml.example" "$work/overlays/dev/kustomiza
 release 1
 says "certificate's ARN"
 [[ ! -e $work/calls ]] || { cat "$work/calls"; exit 1; }
+
+# With what docs/runbook.md has an overlay say for bearer tokens.
+sed -n '/^    components:/,/^$/s/^    //p' ../docs/runbook.md >>"$work/overlays/dev/kustomization.yaml"
+echo 'release --dry-run, with an issuer'
+PATH="$work/bin:$PATH" "$work/release.sh" --dry-run dev "registry/contacts@sha256:$digest" >"$work/output"
+says '^  name: issuer$'
+says 'CONTACTS_AUTH_MODE: keys,oidc$'
+says 'CONTACTS_QUEUE_URL: https://sqs/'
