@@ -12,3 +12,8 @@ output "nat_addresses" {
   description = "The addresses from which the environment reaches the internet."
   value       = module.network.nat_addresses
 }
+
+output "api_client_security_group_id" {
+  description = "The security group of whoever runs kubectl within the VPC: CloudShell, and workflows' runners."
+  value       = module.eks.api_client_security_group_id
+}

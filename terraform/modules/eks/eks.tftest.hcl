@@ -55,6 +55,17 @@ run "auto_mode" {
   }
 }
 
+run "clients_of_the_api" {
+  assert {
+    condition = (
+      aws_vpc_security_group_ingress_rule.api_clients.security_group_id == aws_eks_cluster.this.vpc_config[0].cluster_security_group_id &&
+      aws_vpc_security_group_ingress_rule.api_clients.referenced_security_group_id == aws_security_group.api_clients.id &&
+      aws_vpc_security_group_ingress_rule.api_clients.from_port == 443 && aws_vpc_security_group_ingress_rule.api_clients.to_port == 443
+    )
+    error_message = "Expected them to reach the cluster's API, and nothing else of it."
+  }
+}
+
 run "private_unless_asked" {
   assert {
     condition     = aws_eks_cluster.this.vpc_config[0].endpoint_private_access && !aws_eks_cluster.this.vpc_config[0].endpoint_public_access

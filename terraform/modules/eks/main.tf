@@ -64,6 +64,35 @@ resource "aws_eks_cluster" "this" {
   depends_on = [aws_iam_role_policy_attachment.cluster, aws_iam_role_policy.cluster, aws_cloudwatch_log_group.this]
 }
 
+# Of whoever runs kubectl within the VPC: it leads to the cluster's API, but not to the database and the cache, as the nodes' own does.
+resource "aws_security_group" "api_clients" {
+  name_prefix = "${var.name}-api-clients-"
+  description = "Clients of the API of Kubernetes"
+  vpc_id      = aws_eks_cluster.this.vpc_config[0].vpc_id
+
+  tags = { Name = "${var.name}-api-clients" }
+
+  lifecycle {
+    create_before_destroy = true
+  }
+}
+
+resource "aws_vpc_security_group_egress_rule" "api_clients" {
+  security_group_id = aws_security_group.api_clients.id
+  description       = "Kubernetes, AWS, GitHub"
+  cidr_ipv4         = "0.0.0.0/0"
+  ip_protocol       = "-1"
+}
+
+resource "aws_vpc_security_group_ingress_rule" "api_clients" {
+  security_group_id            = aws_eks_cluster.this.vpc_config[0].cluster_security_group_id
+  description                  = "The API of Kubernetes"
+  referenced_security_group_id = aws_security_group.api_clients.id
+  ip_protocol                  = "tcp"
+  from_port                    = 443
+  to_port                      = 443
+}
+
 # Figures for kubectl top and for the HorizontalPodAutoscaler.
 resource "aws_eks_addon" "metrics_server" {
   cluster_name                = aws_eks_cluster.this.name

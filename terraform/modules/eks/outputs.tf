@@ -13,6 +13,11 @@ output "node_security_group_id" {
   value       = aws_eks_cluster.this.vpc_config[0].cluster_security_group_id
 }
 
+output "api_client_security_group_id" {
+  description = "The security group of whoever runs kubectl within the VPC: CloudShell, and workflows' runners."
+  value       = aws_security_group.api_clients.id
+}
+
 output "safeguards" {
   description = "What guards the cluster, for the environments' tests to hold."
   value = {
