@@ -152,6 +152,12 @@ locals {
         Resource = [local.ecr_arn]
       },
       {
+        Sid      = "NotByASideDoor"
+        Effect   = "Deny"
+        Action   = ["s3:*AccessPoint*"]
+        Resource = ["*"]
+      },
+      {
         Sid      = "NotAsAnother"
         Effect   = "Deny"
         Action   = ["sts:AssumeRole"]
@@ -193,6 +199,12 @@ resource "aws_iam_policy" "boundary" {
         Effect   = "Deny"
         Action   = ["s3:*"]
         Resource = [local.bucket_arn, "${local.bucket_arn}/*"]
+      },
+      {
+        Sid      = "NotByASideDoor"
+        Effect   = "Deny"
+        Action   = ["s3:*AccessPoint*"] # what is asked through one has another ARN
+        Resource = ["*"]
       },
       {
         Sid      = "NotTheKey"
