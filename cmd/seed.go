@@ -87,7 +87,8 @@ func (a *app) seed(command *cobra.Command, tenant contacts.Tenant, count int) er
 	if err == nil {
 		err = context.Cause(command.Context())
 	}
-	fmt.Fprintf(command.OutOrStdout(), "%d contacts created, %d more accepted and not yet applied\n", applied.Load(), pending.Load())
+	fmt.Fprintf(command.OutOrStdout(), "%d contacts created for the tenant %s, %d more accepted and not yet applied. Data: %s\n",
+		applied.Load(), tenant, pending.Load(), a.place())
 	if err != nil {
 		return fmt.Errorf("stopped after %d of %d contacts: %w", applied.Load()+pending.Load(), count, err)
 	}

@@ -44,6 +44,9 @@ func run(ctx context.Context, args []string) error {
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
+	if options.Script != "" && *mode == "" {
+		return errors.New("-script needs a -mode (make crash MODE=production): what it names runs in one of them only")
+	}
 	ctx, cancel := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer cancel()
 	if err := errors.Join(servertest.EndWithParent(), servertest.Install(ctx, os.Stderr)); err != nil {
