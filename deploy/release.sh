@@ -50,13 +50,14 @@ go_back() {
 	if [[ ! -s $work/released.yaml ]]; then
 		echo 'There is no release before to go back to: see to what has failed, and release again.'
 	elif kubectl apply --filename "$work/released.yaml" --selector app.kubernetes.io/component!=migrate; then
-		echo 'All but the schema goes back to the release before, which the schema is fit for.'
+		echo 'All but the schema goes back to the release before.'
 	else
 		echo 'Not everything has gone back: release an earlier tag.'
 	fi >&2
 }
-trap '(($? == 0)) || go_back; rm -rf "$work"' EXIT
-trap 'exit 1' INT TERM
+done=
+trap '[[ $done ]] || go_back; rm -rf "$work"' EXIT
+trap 'kill "${waiting-}" 2>/dev/null || true; exit 1' HUP INT TERM
 
 # Secrets above all: the pods that start from now on have to get those of today.
 apply '!app.kubernetes.io/component'
@@ -88,10 +89,13 @@ done
 
 apply 'app.kubernetes.io/component in (serve,worker)'
 for deployment in serve worker; do
-	contacts rollout status "deployment/$deployment" --timeout=15m || {
+	kubectl --namespace contacts rollout status "deployment/$deployment" --timeout=15m & # beside, so that a signal is not kept waiting
+	waiting=$!
+	wait "$waiting" || {
 		contacts get pods >&2 || true
 		fail "$deployment has not become ready"
 	}
 done
 contacts create configmap released --from-file="$work/manifests.yaml" --dry-run=client --output=yaml |
 	contacts apply --server-side --filename -
+done=yes

@@ -5,8 +5,8 @@ cd "$(dirname "$0")"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 mkdir "$work/bin"
-export WORK=$work KUBECTL
-KUBECTL=$(command -v kubectl)
+export WORK=$work KUBECTL SLEEP
+KUBECTL=$(command -v kubectl) SLEEP=$(command -v sleep)
 
 cat >"$work/bin/kubectl" <<'STANDIN'
 #!/usr/bin/env bash
@@ -23,7 +23,7 @@ case $* in
 	"get job"*) grep --quiet migrate$ "$WORK/calls" && echo "${JOB-Complete}" || echo "${JOB_BEFORE-}" ;;
 	"get secrets"*) echo "${SECRETS-$(sed -n 's/^ *released-at: "\(.*\)"/\1/p' "$WORK/applied.yaml" | head -2 | xargs)}" ;;
 	"rollout status deployment/${LATE-none}"*) exit 1 ;;
-	"rollout status deployment/${CUT-none}"*) kill "$PPID" ;;
+	"rollout status deployment/${CUT-none}"*) kill "-$SIGNAL" "$PPID"; exec "$SLEEP" 60 ;;
 esac
 STANDIN
 cat >"$work/bin/aws" <<'STANDIN'
@@ -102,9 +102,11 @@ release 1 LATE=worker
 calls "$first" "$migrate" "$both" "$serve" "$worker" 'get pods' "$back"
 says 'worker has not become ready'
 goes_back
-release 1 CUT=serve
-calls "$first" "$migrate" "$both" "$serve" "$back"
-goes_back
+for signal in HUP INT TERM; do
+	release 1 CUT=serve SIGNAL=$signal
+	calls "$first" "$migrate" "$both" "$serve" "$back"
+	goes_back
+done
 release 1 LATE=serve BACK=1
 says 'Not everything has gone back'
 

@@ -475,6 +475,25 @@ func TestSchema_AllOrNothing(t *testing.T) {
 	}
 }
 
+// What golang-migrate's own program leaves half-way is not taken for applied.
+func TestSchema_Status_HalfWay(t *testing.T) {
+	t.Parallel()
+	for _, engine := range []database.Engine{database.SQLite, database.Postgres} {
+		t.Run(string(engine), func(t *testing.T) {
+			t.Parallel()
+			address := databasetest.New(t, engine)
+			schema, err := database.OpenSchema(address, migrations.Files)
+			require.NoError(t, err)
+			t.Cleanup(func() { require.NoError(t, schema.Close()) })
+			require.NoError(t, schema.Up(t.Context()))
+			require.NoError(t, open(t, address).Write.Exec("UPDATE schema_migrations SET dirty = true").Error)
+			_, err = schema.Status(t.Context())
+			require.ErrorContains(t, err, "half-way")
+			require.ErrorContains(t, schema.Up(t.Context()), "half-way")
+		})
+	}
+}
+
 // A writer waits in Go for the single connection, and not for long.
 func TestOpen_SQLite_WritersQueue(t *testing.T) {
 	t.Parallel()

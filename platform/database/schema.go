@@ -137,13 +137,17 @@ func (s *Schema) Status(ctx context.Context) (Status, error) {
 		known = "SELECT count(to_regclass('" + versions + "'))"
 	}
 	var status Status
-	var tables int64
+	var tables, version int64
+	var dirty bool
 	err := s.pool.QueryRowContext(ctx, known).Scan(&tables)
 	if err == nil && tables > 0 {
-		err = s.pool.QueryRowContext(ctx, "SELECT version FROM "+versions).Scan(&status.Version)
+		err = s.pool.QueryRowContext(ctx, "SELECT version, dirty FROM "+versions).Scan(&version, &dirty)
 	}
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return Status{}, fmt.Errorf("read the schema's version: %w", err)
+	}
+	if dirty {
+		return Status{}, fmt.Errorf("another program has left migration %d half-way (%s.dirty): mend it by hand", version, versions)
 	}
 	latest, err := s.files.First()
 	for err == nil {
@@ -155,7 +159,7 @@ func (s *Schema) Status(ctx context.Context) (Status, error) {
 	if !errors.Is(err, fs.ErrNotExist) {
 		return Status{}, fmt.Errorf("read the migrations: %w", err)
 	}
-	status.Latest = latest
+	status.Version, status.Latest = uint(version), latest
 	return status, nil
 }
 
