@@ -27,7 +27,7 @@ const (
 // is collected more often; it is no limit. GOGC and GOMEMLIMIT, where they are set, win.
 const (
 	heapGrowth = 300 // percent
-	heapGoal   = 88 << 20
+	heapGoal   = 80 << 20
 )
 
 // Execute runs the command that the process was started with and returns its exit status. When ctx ends, a running
