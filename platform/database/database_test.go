@@ -7,6 +7,7 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -45,15 +46,31 @@ func open(t *testing.T, url string) *database.DB {
 	return db
 }
 
-func eachEngine(t *testing.T, test func(t *testing.T, db *database.DB)) {
+func openSchema(t *testing.T, url string, files fs.FS) *database.Schema {
+	t.Helper()
+	schema, err := database.OpenSchema(url, files)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, schema.Close()) })
+	return schema
+}
+
+// eachDatabase runs a test on a new, empty database of each engine.
+func eachDatabase(t *testing.T, test func(t *testing.T, engine database.Engine, url string)) {
 	for _, engine := range []database.Engine{database.SQLite, database.Postgres} {
 		t.Run(string(engine), func(t *testing.T) {
 			t.Parallel()
-			db := open(t, databasetest.New(t, engine))
-			require.NoError(t, db.Write.Exec("CREATE TABLE things (id INTEGER PRIMARY KEY, n INTEGER NOT NULL)").Error)
-			test(t, db)
+			test(t, engine, databasetest.New(t, engine))
 		})
 	}
+}
+
+// eachEngine is eachDatabase with the database open, and a table in it.
+func eachEngine(t *testing.T, test func(t *testing.T, db *database.DB)) {
+	eachDatabase(t, func(t *testing.T, _ database.Engine, url string) {
+		db := open(t, url)
+		require.NoError(t, db.Write.Exec("CREATE TABLE things (id INTEGER PRIMARY KEY, n INTEGER NOT NULL)").Error)
+		test(t, db)
+	})
 }
 
 func TestOpen_ReadSeesWhatWasCommitted(t *testing.T) {
@@ -364,68 +381,54 @@ func TestFaultOf_Postgres_SerializationFailure(t *testing.T) {
 
 func TestSchema(t *testing.T) {
 	t.Parallel()
-	for _, engine := range []database.Engine{database.SQLite, database.Postgres} {
-		t.Run(string(engine), func(t *testing.T) {
-			t.Parallel()
-			address := databasetest.New(t, engine)
-			schema, err := database.OpenSchema(address, migrations.Files)
+	eachDatabase(t, func(t *testing.T, _ database.Engine, address string) {
+		schema := openSchema(t, address, migrations.Files)
+		status, err := schema.Status(t.Context())
+		require.NoError(t, err)
+		require.Zero(t, status.Version)
+		require.NotZero(t, status.Latest)
+		all := int(status.Latest)
+		for range 2 { // twice: nothing is left behind by the way down
+			require.NoError(t, schema.Up(t.Context()))
+			require.NoError(t, schema.Up(t.Context()), "nothing to do is no error")
+			status, err = schema.Status(t.Context())
 			require.NoError(t, err)
-			t.Cleanup(func() { require.NoError(t, schema.Close()) })
-			status, err := schema.Status(t.Context())
+			require.Equal(t, status.Latest, status.Version)
+			require.Error(t, schema.Down(t.Context(), all+1), "more than there are: none is taken back")
+			status, err = schema.Status(t.Context())
+			require.NoError(t, err)
+			require.Equal(t, status.Latest, status.Version)
+			require.NoError(t, schema.Down(t.Context(), all))
+			status, err = schema.Status(t.Context())
 			require.NoError(t, err)
 			require.Zero(t, status.Version)
-			require.NotZero(t, status.Latest)
-			all := int(status.Latest)
-			for range 2 { // twice: nothing is left behind by the way down
-				require.NoError(t, schema.Up(t.Context()))
-				require.NoError(t, schema.Up(t.Context()), "nothing to do is no error")
-				status, err = schema.Status(t.Context())
-				require.NoError(t, err)
-				require.Equal(t, status.Latest, status.Version)
-				require.Error(t, schema.Down(t.Context(), all+1), "more than there are: none is taken back")
-				status, err = schema.Status(t.Context())
-				require.NoError(t, err)
-				require.Equal(t, status.Latest, status.Version)
-				require.NoError(t, schema.Down(t.Context(), all))
-				status, err = schema.Status(t.Context())
-				require.NoError(t, err)
-				require.Zero(t, status.Version)
-			}
-			require.Error(t, schema.Down(t.Context(), 1), "there is none to take back")
-		})
-	}
+		}
+		require.Error(t, schema.Down(t.Context(), 1), "there is none to take back")
+	})
 }
 
 // When a release is taken back, the one before meets a schema that is newer than what it knows, and leaves it as it is.
 func TestSchema_Up_NewerSchema(t *testing.T) {
 	t.Parallel()
-	for _, engine := range []database.Engine{database.SQLite, database.Postgres} {
-		t.Run(string(engine), func(t *testing.T) {
-			t.Parallel()
-			address := databasetest.New(t, engine)
-			first, second := string(engine)+"/000001_x", string(engine)+"/000002_y"
-			before := fstest.MapFS{
-				first + ".up.sql":   {Data: []byte("CREATE TABLE x (n int)")},
-				first + ".down.sql": {Data: []byte("DROP TABLE x")},
-			}
-			after := maps.Clone(before)
-			after[second+".up.sql"] = &fstest.MapFile{Data: []byte("CREATE TABLE y (n int)")}
-			after[second+".down.sql"] = &fstest.MapFile{Data: []byte("DROP TABLE y")}
-			newer, err := database.OpenSchema(address, after)
-			require.NoError(t, err)
-			t.Cleanup(func() { require.NoError(t, newer.Close()) })
-			require.NoError(t, newer.Up(t.Context()))
+	eachDatabase(t, func(t *testing.T, engine database.Engine, address string) {
+		first, second := string(engine)+"/000001_x", string(engine)+"/000002_y"
+		before := fstest.MapFS{
+			first + ".up.sql":   {Data: []byte("CREATE TABLE x (n int)")},
+			first + ".down.sql": {Data: []byte("DROP TABLE x")},
+		}
+		after := maps.Clone(before)
+		after[second+".up.sql"] = &fstest.MapFile{Data: []byte("CREATE TABLE y (n int)")}
+		after[second+".down.sql"] = &fstest.MapFile{Data: []byte("DROP TABLE y")}
+		newer := openSchema(t, address, after)
+		require.NoError(t, newer.Up(t.Context()))
 
-			older, err := database.OpenSchema(address, before)
-			require.NoError(t, err)
-			t.Cleanup(func() { require.NoError(t, older.Close()) })
-			require.NoError(t, older.Up(t.Context()))
-			require.Error(t, older.Down(t.Context(), 1), "only the newer program knows how")
-			status, err := older.Status(t.Context())
-			require.NoError(t, err)
-			require.Equal(t, database.Status{Version: 2, Latest: 1}, status)
-		})
-	}
+		older := openSchema(t, address, before)
+		require.NoError(t, older.Up(t.Context()))
+		require.Error(t, older.Down(t.Context(), 1), "only the newer program knows how")
+		status, err := older.Status(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, database.Status{Version: 2, Latest: 1}, status)
+	})
 }
 
 // A migration that fails, or is cut off, has done nothing, neither on the way up nor down: the next one that is right is applied.
@@ -478,20 +481,14 @@ func TestSchema_AllOrNothing(t *testing.T) {
 // What golang-migrate's own program leaves half-way is not taken for applied.
 func TestSchema_Status_HalfWay(t *testing.T) {
 	t.Parallel()
-	for _, engine := range []database.Engine{database.SQLite, database.Postgres} {
-		t.Run(string(engine), func(t *testing.T) {
-			t.Parallel()
-			address := databasetest.New(t, engine)
-			schema, err := database.OpenSchema(address, migrations.Files)
-			require.NoError(t, err)
-			t.Cleanup(func() { require.NoError(t, schema.Close()) })
-			require.NoError(t, schema.Up(t.Context()))
-			require.NoError(t, open(t, address).Write.Exec("UPDATE schema_migrations SET dirty = true").Error)
-			_, err = schema.Status(t.Context())
-			require.ErrorContains(t, err, "half-way")
-			require.ErrorContains(t, schema.Up(t.Context()), "half-way")
-		})
-	}
+	eachDatabase(t, func(t *testing.T, _ database.Engine, address string) {
+		schema := openSchema(t, address, migrations.Files)
+		require.NoError(t, schema.Up(t.Context()))
+		require.NoError(t, open(t, address).Write.Exec("UPDATE schema_migrations SET dirty = true").Error)
+		_, err := schema.Status(t.Context())
+		require.ErrorContains(t, err, "half-way")
+		require.ErrorContains(t, schema.Up(t.Context()), "half-way")
+	})
 }
 
 // A writer waits in Go for the single connection, and not for long.

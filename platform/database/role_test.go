@@ -73,9 +73,7 @@ func TestSchema_Admit(t *testing.T) {
 			"CREATE VIEW few_things AS SELECT * FROM things LIMIT 1; CREATE TABLE ids (id int GENERATED ALWAYS AS IDENTITY)")},
 		"postgres/000001_things.down.sql": {Data: []byte("DROP TABLE things")},
 	}
-	schema, err := database.OpenSchema(owner, files)
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, schema.Close()) })
+	schema := openSchema(t, owner, files)
 	require.NoError(t, schema.Up(t.Context()))
 	super := open(t, as(t, server.URL, "postgres", ""))
 	const role, password = `pro"gram`, `s3cret 'and" pässword\`
@@ -109,9 +107,7 @@ func TestSchema_Admit(t *testing.T) {
 	require.Error(t, login(t, as(t, owner, role, "wrong")))
 
 	files["postgres/000002_more.up.sql"] = &fstest.MapFile{Data: []byte("CREATE TABLE more (n int)")}
-	later, err := database.OpenSchema(owner, files)
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, later.Close()) })
+	later := openSchema(t, owner, files)
 	require.NoError(t, later.Up(t.Context()))
 	require.ErrorContains(t, db.Read.Exec("SELECT 1 FROM more").Error, "42501")
 	rotated := as(t, owner, role, "rotated")
@@ -136,9 +132,7 @@ func TestSchema_Admit(t *testing.T) {
 func TestSchema_Admit_Refuses(t *testing.T) {
 	t.Parallel()
 	owner := databasetest.New(t, database.Postgres)
-	schema, err := database.OpenSchema(owner, fstest.MapFS{"postgres/000001_x.up.sql": {Data: []byte("SELECT 1")}})
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, schema.Close()) })
+	schema := openSchema(t, owner, fstest.MapFS{"postgres/000001_x.up.sql": {Data: []byte("SELECT 1")}})
 	super := open(t, databasetest.Superuser(t, owner))
 	for name, made := range map[string]string{
 		"_bypass": "BYPASSRLS",
@@ -207,8 +201,7 @@ func TestDB_CheckRowSecurity(t *testing.T) {
 // Whoever may read nothing is told that nothing has been applied, and leaves nothing behind.
 func TestSchema_Status_MakesNothing(t *testing.T) {
 	t.Parallel()
-	for _, engine := range []database.Engine{database.SQLite, database.Postgres} {
-		address := databasetest.New(t, engine)
+	eachDatabase(t, func(t *testing.T, engine database.Engine, address string) {
 		schema, err := database.OpenSchema(address, fstest.MapFS{string(engine) + "/000001_x.up.sql": {Data: []byte("SELECT 1")}})
 		require.NoError(t, err)
 		status, err := schema.Status(t.Context())
@@ -219,5 +212,5 @@ func TestSchema_Status_MakesNothing(t *testing.T) {
 		err = open(t, address).Read.Raw("SELECT count(*) FROM schema_migrations").Scan(&n).Error
 		require.Error(t, err, "there is no such table")
 		require.NotErrorIs(t, err, sql.ErrNoRows)
-	}
+	})
 }

@@ -98,16 +98,16 @@ func (s *Schema) run(ctx context.Context, step func(*migrate.Migrate) error) err
 // versions is golang-migrate's table, with one row, or none before the first migration.
 const versions = "schema_migrations"
 
-// atomicDriver runs each migration in one transaction with the change of the schema's version. One that fails or is cut off has done
-// nothing, and is run again by the next who migrates: no version is ever dirty, as golang-migrate calls what has to be mended by
-// hand.
+// atomicDriver runs each migration in one transaction with the change of the schema's version. One that fails or is cut off has
+// done nothing, and is run again by the next who migrates: no version is ever dirty, as golang-migrate calls what has to be mended
+// by hand.
 type atomicDriver struct {
 	database.Driver
 
 	target int // the version that the migration leads to, negative for none
 }
 
-// SetVersion implements [database.Driver]. It is called before Run, with dirty, and after it.
+// SetVersion implements [database.Driver]. It is called before Run, with dirty, and after it: a version without a file has no Run.
 func (a *atomicDriver) SetVersion(version int, dirty bool) error {
 	if a.target = version; dirty {
 		return nil
@@ -136,7 +136,6 @@ func (s *Schema) Status(ctx context.Context) (Status, error) {
 	if s.engine == Postgres {
 		known = "SELECT count(to_regclass('" + versions + "'))"
 	}
-	var status Status
 	var tables, version int64
 	var dirty bool
 	err := s.pool.QueryRowContext(ctx, known).Scan(&tables)
@@ -159,8 +158,7 @@ func (s *Schema) Status(ctx context.Context) (Status, error) {
 	if !errors.Is(err, fs.ErrNotExist) {
 		return Status{}, fmt.Errorf("read the migrations: %w", err)
 	}
-	status.Version, status.Latest = uint(version), latest
-	return status, nil
+	return Status{Version: uint(version), Latest: latest}, nil
 }
 
 // Close closes the schema's connections.
