@@ -43,13 +43,13 @@ context=$(kubectl config view --minify --output 'jsonpath={.contexts[0].context.
 	fail "there are examples in the manifests: put the certificate's ARN into deploy/overlays/$environment/kustomization.yaml"
 contacts() { kubectl --namespace contacts "$@"; }
 
-apply() { kubectl apply --filename "$work/manifests.yaml" --selector "$1"; }
+apply() { kubectl apply --filename "$work/$1.yaml" --selector "$2"; }
 
 contacts get configmap released --ignore-not-found --output 'jsonpath={.data.manifests\.yaml}' >"$work/released.yaml"
 go_back() {
 	if [[ ! -s $work/released.yaml ]]; then
 		echo 'There is no release before to go back to: see to what has failed, and release again.'
-	elif kubectl apply --filename "$work/released.yaml" --selector app.kubernetes.io/component!=migrate; then
+	elif apply released app.kubernetes.io/component!=migrate; then
 		echo 'All but the schema goes back to the release before.'
 	else
 		echo 'Not everything has gone back: release an earlier tag.'
@@ -60,7 +60,7 @@ trap '[[ $done ]] || go_back; rm -rf "$work"' EXIT
 trap 'kill "${waiting-}" 2>/dev/null || true; exit 1' HUP INT TERM
 
 # Secrets above all: the pods that start from now on have to get those of today.
-apply '!app.kubernetes.io/component'
+apply manifests '!app.kubernetes.io/component'
 for ((waited = 0; ; waited += 5)); do
 	times=$(contacts get secrets urls owner-url --ignore-not-found --output 'jsonpath={.items[*].metadata.annotations.released-at}')
 	[[ $times != "$released_at $released_at" ]] || break
@@ -75,7 +75,7 @@ done
 ended() { contacts get job "$job" --ignore-not-found --output 'jsonpath={.status.conditions[?(@.status=="True")].type}'; }
 status=$(ended)
 [[ -z $status ]] || contacts delete job "$job"
-apply app.kubernetes.io/component=migrate
+apply manifests app.kubernetes.io/component=migrate
 echo "waiting for $job"
 for ((waited = 0; ; waited += 5)); do
 	status=$(ended)
@@ -87,9 +87,10 @@ for ((waited = 0; ; waited += 5)); do
 	sleep 5
 done
 
-apply 'app.kubernetes.io/component in (serve,worker)'
+apply manifests 'app.kubernetes.io/component in (serve,worker)'
 for deployment in serve worker; do
-	kubectl --namespace contacts rollout status "deployment/$deployment" --timeout=15m & # beside, so that a signal is not kept waiting
+	# In the background, and by itself and not by the function: so that a signal is not kept waiting, and ends it.
+	kubectl --namespace contacts rollout status "deployment/$deployment" --timeout=15m &
 	waiting=$!
 	wait "$waiting" || {
 		contacts get pods >&2 || true

@@ -92,6 +92,14 @@ locals {
     ]
   }
 
+  # What is asked through one has another ARN than the bucket.
+  no_access_points = {
+    Sid      = "NotByASideDoor"
+    Effect   = "Deny"
+    Action   = ["s3:*AccessPoint*"]
+    Resource = ["*"]
+  }
+
   # Beside PowerUserAccess, which knows no identities: roles of the environment, within the boundary, and for these services.
   apply = {
     for e in var.environments : e => [
@@ -151,12 +159,7 @@ locals {
         Action   = ["ecr:*"]
         Resource = [local.ecr_arn]
       },
-      {
-        Sid      = "NotByASideDoor"
-        Effect   = "Deny"
-        Action   = ["s3:*AccessPoint*"]
-        Resource = ["*"]
-      },
+      local.no_access_points,
       {
         Sid      = "NotAsAnother"
         Effect   = "Deny"
@@ -167,9 +170,9 @@ locals {
   }
 }
 
-# The most that a role made by Terraform can do, whatever its own policy says: it cannot make, change or become identities, passes
-# no roles but those of contacts, and leaves alone what is refused above. Without it, whoever may make roles could make one that may
-# do everything.
+# The most that a role made by Terraform can do, whatever its own policy says: it cannot make, change or become identities, passes no
+# roles but those of contacts, and leaves alone what is refused above. Without it, whoever may make roles could make one that may do
+# everything.
 resource "aws_iam_policy" "boundary" {
   name        = "contacts-boundary"
   description = "The most that the roles of an environment can do"
@@ -200,12 +203,7 @@ resource "aws_iam_policy" "boundary" {
         Action   = ["s3:*"]
         Resource = [local.bucket_arn, "${local.bucket_arn}/*"]
       },
-      {
-        Sid      = "NotByASideDoor"
-        Effect   = "Deny"
-        Action   = ["s3:*AccessPoint*"] # what is asked through one has another ARN
-        Resource = ["*"]
-      },
+      local.no_access_points,
       {
         Sid      = "NotTheKey"
         Effect   = "Deny"
