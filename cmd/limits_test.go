@@ -93,8 +93,9 @@ func (c *crowd) leave() {
 	c.conns = nil
 }
 
-// visit writes a contact and reads it again, over connections of its own. As good callers do, it comes again when there was no room,
-// or when a connection ended without an answer: a server that got no time to run may have taken it for a silent one, at most twice.
+// visit writes a contact and reads it again, over connections of its own. As good callers do, it comes again when there was no
+// room, or, at most twice, when a connection ended without an answer: a server that got no time to run may have taken it for a
+// silent one.
 func visit(ctx context.Context, api string) error {
 	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	key := uuid.NewString()

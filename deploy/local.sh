@@ -9,7 +9,9 @@ export CONTACTS_QUEUE_URL=http://sqs.us-east-1.localhost:$port/000000000000/cont
 
 CONTACTS_DATABASE_OWNER_URL=$CONTACTS_TEST_POSTGRES_URL bin/contacts migrate
 echo 'For bin/contacts seed, keys and other commands, in another terminal:'
-for name in AWS_{ENDPOINT_URL_SQS,REGION,ACCESS_KEY_ID,SECRET_ACCESS_KEY} CONTACTS_{DATABASE,CACHE,QUEUE}_URL; do printf 'export %s=%q\n' "$name" "${!name}"; done
+for name in AWS_{ENDPOINT_URL_SQS,REGION,ACCESS_KEY_ID,SECRET_ACCESS_KEY} CONTACTS_{DATABASE,CACHE,QUEUE}_URL; do
+	printf 'export %s=%q\n' "$name" "${!name}"
+done
 bin/contacts worker --create-queue --admin-addr 127.0.0.1:9091 &
 worker=$!
 bin/contacts serve --create-queue &

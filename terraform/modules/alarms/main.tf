@@ -1,4 +1,5 @@
-# What somebody has to look at, told to one topic. What an alarm means is in its description, what to do in docs/runbook.md, "An alarm of AWS".
+# What somebody has to look at, told to one topic. What an alarm means is in its description, what to do in docs/runbook.md,
+# "An alarm of AWS".
 
 locals {
   gib = 1024 * 1024 * 1024

@@ -64,7 +64,8 @@ resource "aws_eks_cluster" "this" {
   depends_on = [aws_iam_role_policy_attachment.cluster, aws_iam_role_policy.cluster, aws_cloudwatch_log_group.this]
 }
 
-# Of whoever runs kubectl within the VPC: it leads to the cluster's API, but not to the database and the cache, as the nodes' own does.
+# Of whoever runs kubectl within the VPC: it leads to the cluster's API, but not to the database and the cache, as the nodes' own
+# does.
 resource "aws_security_group" "api_clients" {
   name_prefix = "${var.name}-api-clients-"
   description = "Clients of the API of Kubernetes"
