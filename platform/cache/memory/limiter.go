@@ -14,6 +14,10 @@ var _ ratelimit.Limiter = (*Limiter)(nil)
 // DefaultMaxKeys is how many keys a limiter remembers unless told otherwise.
 const DefaultMaxKeys = 10_000
 
+// keptLonger is how long takings are remembered that last no more. A process that stands still in the middle of Take would else
+// forget so much too early, and allow again what was taken.
+const keptLonger = time.Second
+
 // Limiter implements [ratelimit.Limiter] for a single process. It never fails, and remembers only so many keys at the same time:
 // of more, some may be taken more often than their limit allows.
 type Limiter struct {
@@ -28,7 +32,7 @@ func NewLimiter(maxKeys int) *Limiter {
 	return &Limiter{until: otter.Must(&otter.Options[string, time.Time]{
 		MaximumSize: maxKeys,
 		ExpiryCalculator: otter.ExpiryWritingFunc(func(e otter.Entry[string, time.Time]) time.Duration {
-			return time.Until(e.Value)
+			return time.Until(e.Value) + keptLonger
 		}),
 	})}
 }
