@@ -138,10 +138,14 @@ func distinct(values []string) []string {
 func key(value string) string { return truncate(fold(cleanText(value)), maxKey) }
 
 func truncate(text string, limit int) string {
-	if utf8.RuneCountInString(text) <= limit {
-		return text
+	n := 0
+	for i := range text {
+		if n == limit {
+			return text[:i]
+		}
+		n++
 	}
-	return string([]rune(text)[:limit])
+	return text
 }
 
 // fold takes case and accents away (Unicode's full case folding, and compatibility decomposition without its marks).

@@ -129,9 +129,9 @@ func (h HTTP) Get(ctx context.Context, id uuid.UUID) (contacts.Document, error) 
 
 // List implements [Client].
 func (h HTTP) List(ctx context.Context, filter contacts.Filter, limit int, cursor string) (contacts.Page, error) {
-	query := url.Values{"limit": {strconv.Itoa(limit)}, "cursor": {cursor}}
+	query := url.Values{"limit": {strconv.Itoa(limit)}}
 	for name, value := range map[string]string{
-		"q": filter.Text, "email": filter.Email, "phone": filter.Phone, "label": filter.Label, "sort": string(filter.Sort),
+		"q": filter.Text, "email": filter.Email, "phone": filter.Phone, "label": filter.Label, "sort": string(filter.Sort), "cursor": cursor,
 	} {
 		if value != "" {
 			query.Set(name, value)

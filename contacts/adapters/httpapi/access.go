@@ -38,7 +38,8 @@ func (a *api) guard(op *huma.Operation, scope contacts.Scope) {
 	}
 	a.describeLimit(op)
 	op.Middlewares = append(op.Middlewares, func(ctx huma.Context, next func(huma.Context)) {
-		caller, err := a.admit(ctx.Context(), ctx.Header("Authorization"), scope)
+		request := humaecho.Unwrap(ctx).Request()
+		caller, err := a.admit(ctx.Context(), request.Header, scope)
 		r := recordOf(ctx.Context())
 		r.caller = caller
 		if err == nil || contacts.IsKind(err, contacts.KindForbidden) { // it is known who asks
@@ -48,10 +49,14 @@ func (a *api) guard(op *huma.Operation, scope contacts.Scope) {
 				r.write = op.OperationID
 			}
 		}
+		if err == nil {
+			err = unambiguous(request)
+		}
 		if err == nil && op.RequestBody != nil {
 			var giveBack func()
-			if giveBack, err = a.takeRoom(humaecho.Unwrap(ctx).Request()); err == nil {
+			if giveBack, err = a.takeRoom(request); err == nil {
 				defer giveBack()
+				err = a.readBody(humaecho.Unwrap(ctx))
 			}
 		}
 		if err != nil {
@@ -62,12 +67,15 @@ func (a *api) guard(op *huma.Operation, scope contacts.Scope) {
 	})
 }
 
-// admit returns who asks, if the value of Authorization permits it.
-func (a *api) admit(ctx context.Context, authorization string, scope contacts.Scope) (contacts.Caller, error) {
+// admit returns who asks, if the header Authorization permits it.
+func (a *api) admit(ctx context.Context, header http.Header, scope contacts.Scope) (contacts.Caller, error) {
 	if a.authenticate == nil {
 		return anyone(), nil
 	}
-	scheme, credential, _ := strings.Cut(authorization, " ")
+	if err := once(header, "Authorization"); err != nil {
+		return contacts.Caller{}, err
+	}
+	scheme, credential, _ := strings.Cut(header.Get("Authorization"), " ")
 	if credential = strings.TrimSpace(credential); !strings.EqualFold(scheme, bearer) || credential == "" {
 		return contacts.Caller{}, contacts.Unauthenticated(nil)
 	}

@@ -58,7 +58,7 @@ type changesRequest struct {
 }
 
 func (a *api) changes(ctx context.Context, in *changesRequest) (*huma.StreamResponse, error) {
-	if in.echo.Request().Method == http.MethodGet && strings.Contains(in.header().Get("Accept"), eventStream) {
+	if in.echo.Request().Method == http.MethodGet && strings.Contains(strings.Join(in.header().Values("Accept"), ","), eventStream) {
 		cursor := cmp.Or(in.header().Get("Last-Event-ID"), in.Cursor)
 		first, err := a.service.Changes(ctx, callerOf(ctx), cursor, contacts.DefaultPage, 0)
 		if err != nil {
@@ -69,7 +69,7 @@ func (a *api) changes(ctx context.Context, in *changesRequest) (*huma.StreamResp
 		}
 		return &huma.StreamResponse{Body: func(answer huma.Context) {
 			defer a.followers.Release(1)
-			a.stream(answer, first)
+			a.stream(answer, in.header(), first)
 		}}, nil
 	}
 	wait := time.Duration(in.Wait) * time.Second
@@ -78,7 +78,7 @@ func (a *api) changes(ctx context.Context, in *changesRequest) (*huma.StreamResp
 	} else {
 		wait = 0
 	}
-	page, err := a.awaitChanges(ctx, in.header().Get("Authorization"), in.Cursor, in.Limit, wait)
+	page, err := a.awaitChanges(ctx, in.header(), in.Cursor, in.Limit, wait)
 	if err != nil {
 		return nil, err
 	}
@@ -92,11 +92,11 @@ func (a *api) changes(ctx context.Context, in *changesRequest) (*huma.StreamResp
 
 // awaitChanges returns what the caller has waited for, if the credential is still valid by then.
 func (a *api) awaitChanges(
-	ctx context.Context, authorization, cursor string, limit int, wait time.Duration,
+	ctx context.Context, header http.Header, cursor string, limit int, wait time.Duration,
 ) (contacts.ChangePage, error) {
 	page, err := a.service.Changes(ctx, callerOf(ctx), cursor, limit, wait)
 	if err == nil && wait > 0 {
-		_, err = a.admit(ctx, authorization, contacts.ScopeRead)
+		_, err = a.admit(ctx, header, contacts.ScopeRead)
 	}
 	return page, err
 }
@@ -113,7 +113,7 @@ const (
 
 // stream sends changes as they come, until the caller has gone or its credential ends, or the process is about to end, or the
 // database cannot be asked: the caller then connects again, and goes on from the last event that it was sent.
-func (a *api) stream(answer huma.Context, page contacts.ChangePage) {
+func (a *api) stream(answer huma.Context, header http.Header, page contacts.ChangePage) {
 	answer.SetHeader("Content-Type", eventStream)
 	answer.SetHeader("Cache-Control", "no-store")
 	answer.SetHeader("X-Accel-Buffering", "no") // of proxies that collect answers
@@ -135,7 +135,7 @@ func (a *api) stream(answer huma.Context, page contacts.ChangePage) {
 		default:
 		}
 		var err error
-		if page, err = a.awaitChanges(untraced, answer.Header("Authorization"), page.Next, contacts.DefaultPage, heartbeat); err != nil {
+		if page, err = a.awaitChanges(untraced, header, page.Next, contacts.DefaultPage, heartbeat); err != nil {
 			if ctx.Err() != nil {
 				return // the caller has gone
 			}

@@ -135,11 +135,8 @@ func (a *api) remove(ctx context.Context, in *removeRequest) (*huma.StreamRespon
 		return nil, err
 	}
 	remove := a.service.Delete
-	switch query := in.echo.QueryParams(); {
-	case in.Erase:
+	if in.Erase {
 		remove, recordOf(ctx).write = a.service.Erase, "erase-contact"
-	case query.Has("erase") && query.Get("erase") == "": // which huma takes for nothing: a person would not be erased
-		return nil, invalid(fault{Parameter: "erase", Detail: "expected true or false"})
 	}
 	operation, err := remove(ctx, callerOf(ctx), id, write)
 	return settled(&in.request, operation, err, http.StatusNoContent)

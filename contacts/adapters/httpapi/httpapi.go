@@ -31,9 +31,6 @@ const defaultMaxBody = 1 << 20
 // asks the database five times a second.
 const DefaultFollowers = 200
 
-// bodyTimeout is how long a body may take to come.
-const bodyTimeout = 5 * time.Second
-
 // Options are the settings of the API. The zero value works.
 type Options struct {
 	// WriteWait is how long a write waits for its end when the caller does not say; 0: not at all.
@@ -131,8 +128,8 @@ func (r *request) header() http.Header { return r.echo.Request().Header }
 func register[I any](a *api, scope contacts.Scope, op huma.Operation, handle func(context.Context, *I) (*huma.StreamResponse, error)) {
 	op.RejectUnknownQueryParameters = true
 	op.SkipValidateBody = true      // see inspect
-	op.MaxBodyBytes = a.maxBody + 1 // huma refuses a body that is as long as its limit
-	op.BodyReadTimeout = bodyTimeout
+	op.MaxBodyBytes = a.maxBody + 1 // the guard has read the body, within its own limits
+	op.BodyReadTimeout = -1
 	a.guard(&op, scope)
 	answer := func(ctx context.Context, in *I) (*huma.StreamResponse, error) {
 		response, err := handle(ctx, in)

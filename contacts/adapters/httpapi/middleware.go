@@ -38,10 +38,10 @@ func canonicalPath(next echo.HandlerFunc) echo.HandlerFunc {
 // requestIDHeader carries the id by which a request is found in the logs: the caller's, or a new one.
 const requestIDHeader = "X-Request-Id"
 
-func requestID(given string) string {
+func requestID(lines []string) string {
 	const allowed = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.:+/="
-	if given != "" && len(given) <= 128 && strings.Trim(given, allowed) == "" {
-		return given
+	if len(lines) == 1 && lines[0] != "" && len(lines[0]) <= 128 && strings.Trim(lines[0], allowed) == "" {
+		return lines[0]
 	}
 	return uuid.NewString()
 }
@@ -52,7 +52,7 @@ func (a *api) observe(m *metrics) echo.MiddlewareFunc {
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(c echo.Context) error {
 			start := time.Now()
-			r := &record{id: requestID(c.Request().Header.Get(requestIDHeader))}
+			r := &record{id: requestID(c.Request().Header.Values(requestIDHeader))}
 			c.Response().Header().Set(requestIDHeader, r.id)
 			method, route := knownMethod(c.Request().Method), cmp.Or(c.Path(), "none")
 			defer m.begin(route)()

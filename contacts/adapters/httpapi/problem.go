@@ -44,6 +44,9 @@ var (
 	_ huma.ContentTypeFilter = (*problem)(nil)
 )
 
+// maxFaults is how many faults of a request are told at the most.
+const maxFaults = 20
+
 // problemContent is the media type of problems.
 const problemContent = "application/problem+json"
 
@@ -60,7 +63,7 @@ func newProblem(kind contacts.Kind, detail string, faults ...fault) *problem {
 	t := problemTypes[kind]
 	return &problem{
 		Type: problemsPath + "/" + string(kind), Title: t.title, Status: t.status,
-		Detail: detail, Errors: faults, kind: kind, header: http.Header{},
+		Detail: detail, Errors: faults[:min(len(faults), maxFaults)], kind: kind, header: http.Header{},
 	}
 }
 
@@ -75,16 +78,16 @@ func fromDomain(e *contacts.Error) *problem {
 	if _, known := problemTypes[kind]; !known {
 		kind = kindInternal
 	}
-	p := newProblem(kind, e.Detail)
-	for _, v := range e.Violations {
-		f := fault{Detail: v.Message}
+	faults := make([]fault, len(e.Violations))
+	for i, v := range e.Violations {
+		faults[i].Detail = v.Message
 		if v.Pointer == "" || strings.HasPrefix(v.Pointer, "/") {
-			f.Pointer = &v.Pointer
+			faults[i].Pointer = &v.Pointer
 		} else {
-			f.Parameter = v.Pointer
+			faults[i].Parameter = v.Pointer
 		}
-		p.Errors = append(p.Errors, f)
 	}
+	p := newProblem(kind, e.Detail, faults...)
 	switch kind {
 	case contacts.KindStaleVersion:
 		p.CurrentVersion = e.CurrentVersion
@@ -168,21 +171,14 @@ func (a *api) fromHuma(ctx huma.Context, _ string, v any) (any, error) {
 func (a *api) fromModel(model *huma.ErrorModel) *problem {
 	switch model.Status {
 	case http.StatusUnprocessableEntity:
-		p := invalid()
-		for _, e := range model.Errors {
+		faults := make([]fault, len(model.Errors))
+		for i, e := range model.Errors {
 			_, name, _ := strings.Cut(e.Location, ".") // "query.limit"; it binds no headers and no bodies
-			f := fault{Parameter: name, Detail: e.Message}
-			p.Errors = append(p.Errors, f)
+			faults[i] = fault{Parameter: contacts.Excerpt(name), Detail: e.Message}
 		}
 		// huma finds the unknown ones in the order of a map.
-		slices.SortFunc(p.Errors, func(a, b fault) int { return strings.Compare(a.Parameter, b.Parameter) })
-		return p
-	case http.StatusBadRequest:
-		return newProblem(kindMalformed, "expected a JSON object in the request's body")
-	case http.StatusRequestEntityTooLarge:
-		return newProblem(kindTooLarge, tooLarge(a.maxBody))
-	case http.StatusRequestTimeout:
-		return newProblem(kindTimeout, "the body did not arrive in time")
+		slices.SortFunc(faults, func(a, b fault) int { return strings.Compare(a.Parameter, b.Parameter) })
+		return invalid(faults...)
 	default:
 		p := newProblem(kindInternal, "the request could not be read")
 		p.Status = model.Status

@@ -86,8 +86,8 @@ var problemTypes = map[contacts.Kind]problemType{
 		"The write may have been accepted. Ask for the operation, or repeat the request with the same Idempotency-Key.",
 	},
 	kindMalformed: {
-		http.StatusBadRequest, "The body is not JSON",
-		"The body is missing, or is not JSON in UTF-8 (RFC 8259).",
+		http.StatusBadRequest, "The request is malformed",
+		"The body is missing, broke off, or is not JSON in UTF-8 (RFC 8259); or a header was repeated that a request has once.",
 	},
 	kindTooLarge: {
 		http.StatusRequestEntityTooLarge, "The body is too long",
@@ -124,7 +124,7 @@ func serveProblemTypes(e *echo.Echo) {
 	for kind, t := range problemTypes {
 		text := fmt.Sprintf("%s (%d)\n\n%s\n", t.title, t.status, t.help)
 		explain := func(c echo.Context) error { return c.String(http.StatusOK, text) }
-		e.Match([]string{http.MethodGet, http.MethodHead}, problemsPath+"/"+string(kind), explain)
+		e.Match([]string{http.MethodGet, http.MethodHead}, problemsPath+"/"+string(kind), explain, requireUnambiguous)
 	}
 }
 

@@ -28,11 +28,13 @@ func (a *api) shed(next echo.HandlerFunc) echo.HandlerFunc {
 // takeRoom takes the room for a body that is to be read, and returns what gives it back, or the problem where there is none. It
 // is asked only once it is known that the caller may send one: whoever may not would keep others from it.
 func (a *api) takeRoom(r *http.Request) (giveBack func(), err error) {
-	length := r.ContentLength // negative where it is not known
-	if length < 0 || length > a.maxBody {
+	length := r.ContentLength
+	if length < 0 { // it is not known
 		length = a.maxBody
 	}
 	switch {
+	case length > a.maxBody:
+		return nil, newProblem(kindTooLarge, tooLarge(a.maxBody))
 	case length <= smallBody:
 		return func() {}, nil
 	case !a.bodies.TryAcquire(length):

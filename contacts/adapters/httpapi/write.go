@@ -26,7 +26,7 @@ func (a *api) write(r *request) (contacts.Write, error) {
 // unconditionalWrite is write for a create: there is nothing yet that could match.
 func (a *api) unconditionalWrite(r *request) (contacts.Write, error) {
 	write, faults := a.preferred(r)
-	if r.header().Get("If-Match") != "" {
+	if len(r.header().Values("If-Match")) > 0 {
 		faults = append(faults, fault{Header: "If-Match", Detail: "expected on PUT, PATCH and DELETE only"})
 	}
 	if len(faults) > 0 {
@@ -42,7 +42,7 @@ func (a *api) preferred(r *request) (contacts.Write, []fault) {
 	if err != "" {
 		faults = append(faults, fault{Header: "Idempotency-Key", Detail: err})
 	}
-	if r.header().Get("If-None-Match") != "" {
+	if len(r.header().Values("If-None-Match")) > 0 {
 		// Doing the write regardless would break what the caller relies on.
 		faults = append(faults, fault{Header: "If-None-Match", Detail: "expected on GET and HEAD only"})
 	}
