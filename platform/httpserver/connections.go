@@ -13,6 +13,10 @@ import (
 const (
 	// stallLimit is how long a client may at least take to receive what is written of its answer.
 	stallLimit = time.Second
+	// A client that receives its answer slowly, but goes on receiving, is given longer than the time of an answer: a second more
+	// for each slowestRate bytes, looked at after each piece of the answer.
+	slowestRate = 8 << 10
+	piece       = 64 << 10
 	// mostUnread is how many bytes of answers may wait to be received before slow clients have to go.
 	mostUnread = 32 << 20
 )
@@ -46,6 +50,10 @@ type connection struct {
 	place    *list.Element
 	since    time.Time // among those
 	unread   int
+
+	pace     sync.Mutex // guards the next two
+	deadline time.Time  // for what is written; zero: none
+	received int        // bytes that were written since the deadline was set
 }
 
 // limitedListener lets connections in.
@@ -140,10 +148,39 @@ func (c *connection) CloseWrite() error {
 }
 
 // Write implements [net.Conn]. While it lasts the server waits for the client.
-func (c *connection) Write(p []byte) (int, error) {
+func (c *connection) Write(p []byte) (written int, err error) {
 	c.all.writes(c, len(p))
 	defer c.all.writes(c, 0)
-	return c.Conn.Write(p)
+	for err == nil && written < len(p) {
+		if err = c.extend(); err == nil {
+			var n int
+			n, err = c.Conn.Write(p[written:min(len(p), written+piece)])
+			written += n
+			c.pace.Lock()
+			c.received += n
+			c.pace.Unlock()
+		}
+	}
+	return written, err
+}
+
+// SetWriteDeadline implements [net.Conn]. Of a client that receives what is written, the deadline moves on.
+func (c *connection) SetWriteDeadline(t time.Time) error {
+	c.pace.Lock()
+	c.deadline, c.received = t, 0
+	c.pace.Unlock()
+	return c.Conn.SetWriteDeadline(t)
+}
+
+// extend moves the deadline on by the time that a slow client takes for what it has received.
+func (c *connection) extend() error {
+	c.pace.Lock()
+	deadline, received := c.deadline, c.received
+	c.pace.Unlock()
+	if deadline.IsZero() || received < slowestRate {
+		return nil
+	}
+	return c.Conn.SetWriteDeadline(deadline.Add(time.Duration(received/slowestRate) * time.Second))
 }
 
 // writes notes that whoever answers the connection's request waits until so many bytes are received, or, for 0, works again.

@@ -412,6 +412,25 @@ func TestServer_TimeLimits(t *testing.T) {
 	}
 }
 
+// A client that goes on receiving, however slowly, gets the whole of its answer.
+func TestServer_SlowReader(t *testing.T) {
+	t.Parallel()
+	inside(t, 4, func(t *testing.T, _ hall, visit func(string) visitor) {
+		v := visit(at("/long"))
+		response, err := http.ReadResponse(v.answers, nil)
+		require.NoError(t, err)
+		begun, got := time.Now(), 0
+		for part := make([]byte, 64<<10); ; time.Sleep(4 * time.Second) {
+			n, err := io.ReadFull(response.Body, part)
+			if got += n; err != nil {
+				break
+			}
+		}
+		require.Equal(t, 4<<20, got)
+		require.Greater(t, time.Since(begun), 4*defaultAnswerTimeout)
+	})
+}
+
 func TestServer_HeadersTooLong(t *testing.T) {
 	t.Parallel()
 	inside(t, 4, func(t *testing.T, _ hall, visit func(string) visitor) {

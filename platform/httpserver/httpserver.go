@@ -32,7 +32,8 @@ type Options struct {
 	// nothing with it but show it.
 	Handler http.Handler
 	// AnswerTimeout is how long a request may take from the end of its headers to the last byte of its answer; 0: one
-	// minute. It must be longer than all that a handler may wait for: what is written later is lost with the connection.
+	// minute. A client that goes on receiving a long answer is given a second more for each 8 KiB. It must be longer than all that a
+	// handler may wait for: what is written later is lost with the connection.
 	AnswerTimeout time.Duration
 	// Connections is how many connections may be open at the same time, at least 2; 0: [DefaultConnections]. Half as many requests
 	// may be being answered: see [Overloaded]. One more connection takes the place of the one whose client has kept the server
