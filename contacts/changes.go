@@ -32,7 +32,8 @@ type ChangePosition struct {
 // change once and misses none, however many are being committed meanwhile; those of one contact come in the order of its
 // versions. Of an erased contact only the deletion is left. Errors are as those of a [Repository].
 type ChangeLog interface {
-	// Changes returns up to limit of the tenant's changes after the position. It returns an [Error] of [KindExpired] for a
+	// Changes returns up to limit of the tenant's changes after the position, at least one if there is one. They are fewer
+	// than limit and than there are where their documents have [MaxPageBytes]. It returns an [Error] of [KindExpired] for a
 	// position that the log has not come to: that of another database, or of this one before it was restored.
 	Changes(ctx context.Context, tenant Tenant, after ChangePosition, limit int) ([]Change, error)
 
@@ -58,7 +59,8 @@ const MaxChangesWait = 50 * time.Second
 // changesPoll is how often the changes are looked for while somebody waits for one.
 const changesPoll = 200 * time.Millisecond
 
-// Changes returns the caller's changes from after the cursor on, at most limit, in the order of their commits. Where there
+// Changes returns the caller's changes from after the cursor on, at most limit, and of [MaxPageBytes], in the order of their
+// commits. Where there
 // are none it waits for one, at most for wait, or until ctx ends, or [Service.StopWaiting]. It returns an [Error] of
 // [KindInvalid], of [KindExpired] for a cursor after which changes may be gone, or of [KindUnavailable].
 func (s *Service) Changes(ctx context.Context, caller Caller, cursor string, limit int, wait time.Duration) (ChangePage, error) {
@@ -80,7 +82,7 @@ func (s *Service) Changes(ctx context.Context, caller Caller, cursor string, lim
 			return ChangePage{}, err
 		}
 		if len(items) > 0 || over {
-			return changePage(items, after, asked, len(items) < limit)
+			return changePage(items, after, asked, len(items) < limit && documentBytes(items) < MaxPageBytes)
 		}
 		select {
 		case <-poll.C:
@@ -92,6 +94,13 @@ func (s *Service) Changes(ctx context.Context, caller Caller, cursor string, lim
 			return ChangePage{}, ctx.Err()
 		}
 	}
+}
+
+func documentBytes(items []Change) (bytes int) {
+	for _, item := range items {
+		bytes += len(item.Document)
+	}
+	return bytes
 }
 
 // changePage gives the changes that were asked for, after a position, their cursors. all says that there were no others.

@@ -336,6 +336,9 @@ func (s *Service) Get(ctx context.Context, caller Caller, id uuid.UUID) (Documen
 const (
 	DefaultPage = 50
 	MaxPage     = 500
+	// MaxPageBytes is how many bytes the documents of a page have: one ends with the document that reaches it. So a process can
+	// have many readers, however large the contacts are.
+	MaxPageBytes = 256 << 10
 )
 
 // Page is a part of a list.
@@ -346,7 +349,7 @@ type Page struct {
 
 // List returns a page of the caller's live contacts, those that the filter lets through in its order: at most limit, from
 // after the cursor on, which is a Page's Next or "" to begin. Only a page without a Next is the last one, however few it has:
-// parts of one or two characters are looked for in so many contacts at a time. A contact that is there the whole time, and whose
+// it ends at [MaxPageBytes], and parts of one or two characters are looked for in so many contacts at a time. A contact that is there the whole time, and whose
 // place in the order does not change, appears once however many others come and go meanwhile. It returns an [Error] of
 // [KindInvalid] or [KindUnavailable].
 func (s *Service) List(ctx context.Context, caller Caller, filter Filter, limit int, cursor string) (Page, error) {

@@ -23,6 +23,7 @@ type ChangingStore interface {
 // each time.
 func RunChanges(t *testing.T, changes int, open func(t *testing.T) ChangingStore) {
 	t.Run("Kinds", func(t *testing.T) { testChangeKinds(t, open(t)) })
+	t.Run("Bytes", func(t *testing.T) { testChangeBytes(t, open(t)) })
 	t.Run("Erased", func(t *testing.T) { testErasedChanges(t, open(t)) })
 	t.Run("ManyWriters", func(t *testing.T) { testChangesOfManyWriters(t, changes, open(t)) })
 }
@@ -69,6 +70,37 @@ func testChangeKinds(t *testing.T, store ChangingStore) {
 	strange, err := store.Changes(t.Context(), NewTenant(), contacts.ChangePosition{}, 2)
 	require.NoError(t, err)
 	require.Empty(t, strange)
+}
+
+// A page ends where its documents have so many bytes, and the next one goes on there.
+func testChangeBytes(t *testing.T, store ChangingStore) {
+	l := &ledger{t: t, Store: store, tenant: NewTenant()}
+	var want []uuid.UUID
+	for i := range 70 {
+		fields := Jane(t)
+		if i >= 60 {
+			fields = large(t)
+		}
+		want = append(want, l.create(fields).Contact)
+	}
+	l.apply(NewCommand(t, contacts.Delete, l.tenant, want[0])) // which has no document
+	want = append(want, want[0])
+	for _, limit := range []int{1, 2, 50, 70, 71, contacts.MaxPage} {
+		var got []uuid.UUID
+		var at contacts.ChangePosition
+		require.Eventually(t, func() bool { // behind what else runs on the server
+			page, err := store.Changes(t.Context(), l.tenant, at, limit)
+			require.NoError(t, err)
+			bytes := 0
+			for _, change := range page {
+				require.Less(t, bytes, contacts.MaxPageBytes, "it would have been enough before")
+				bytes += len(change.Document)
+				got, at = append(got, change.Contact), change.At
+			}
+			return len(got) == len(want)
+		}, 30*time.Second, time.Millisecond)
+		require.Equal(t, want, got)
+	}
 }
 
 // testChangesOfManyWriters has one reader follow many writers, whose transactions are of different lengths, overlap, and

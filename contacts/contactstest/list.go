@@ -40,6 +40,7 @@ func RunLists(t *testing.T, store Store) {
 func testLists(t *testing.T, l *ledger) {
 	for name, test := range map[string]func(*testing.T, *ledger){
 		"Pages": testPages, "Orders": testListOrders, "Filters": testListFilters, "Largest": testListLargest,
+		"Bytes": testListBytes,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, &ledger{t: t, Store: l.Store, tenant: NewTenant()}) })
 	}
@@ -167,6 +168,45 @@ func testListFilters(t *testing.T, l *ledger) {
 	} {
 		c.query.Sort, c.query.Limit = contacts.SortCreated, 9
 		require.Equal(t, c.want, l.listAll(c.query), "%+v", c.query)
+	}
+}
+
+// large are fields of almost as many bytes as a contact may have.
+func large(t *testing.T) contacts.Fields {
+	fields := contacts.Fields{FirstName: "Large", CustomFields: map[string]string{}}
+	for i := range 92 {
+		fields.CustomFields[fmt.Sprint(i)] = strings.Repeat("ж", 1000)
+	}
+	return Normalize(t, fields)
+}
+
+// A page ends where its documents have so many bytes, and the next one goes on there.
+func testListBytes(t *testing.T, l *ledger) {
+	var want []uuid.UUID
+	for range 60 { // some small ones before, so that a reader cannot tell from the first ones how long the others are
+		want = append(want, l.create(Jane(t)).Contact)
+	}
+	for range 6 {
+		want = append(want, l.create(large(t)).Contact)
+	}
+	for _, sort := range []contacts.Sort{contacts.SortCreated, contacts.SortUpdated} {
+		for _, limit := range []int{1, 2, 50, 65, 66, contacts.MaxPage} {
+			query := contacts.Query{Sort: sort, Limit: limit}
+			require.Equal(t, want, l.listAll(query), "%s, %d at a time", sort, limit)
+			for more := true; more; more = query.After != nil {
+				page, err := l.List(t.Context(), l.tenant, query)
+				require.NoError(t, err)
+				bytes := 0
+				for _, item := range page.Items {
+					require.Less(t, bytes, contacts.MaxPageBytes, "it would have been enough before")
+					bytes += len(item.JSON)
+				}
+				if page.Rest != nil && bytes < contacts.MaxPageBytes {
+					require.Len(t, page.Items, limit, "there was room for more")
+				}
+				query.After = page.Rest
+			}
+		}
 	}
 }
 

@@ -101,9 +101,14 @@ func (m *Model) List(_ context.Context, tenant contacts.Tenant, query contacts.Q
 	if query.After != nil {
 		page = slices.DeleteFunc(page, func(item contacts.Listed) bool { return compare(item.At, *query.After) <= 0 })
 	}
-	listing := contacts.Listing{Items: page}
-	if len(page) > query.Limit {
-		listing.Items, listing.Rest = page[:query.Limit], &page[query.Limit-1].At
+	length, bytes := 0, 0
+	for length < min(len(page), query.Limit) && bytes < contacts.MaxPageBytes {
+		bytes += len(page[length].JSON)
+		length++
+	}
+	listing := contacts.Listing{Items: page[:length]}
+	if length < len(page) {
+		listing.Rest = &page[length-1].At
 	}
 	return listing, nil
 }
@@ -135,9 +140,11 @@ func (m *Model) Changes(
 		return nil, contacts.CursorExpired()
 	}
 	var page []contacts.Change
+	bytes := 0
 	for _, change := range m.changes {
-		if change.At.Sequence > after.Sequence && change.tenant == tenant && len(page) < limit {
+		if change.At.Sequence > after.Sequence && change.tenant == tenant && len(page) < limit && bytes < contacts.MaxPageBytes {
 			page = append(page, change.Change)
+			bytes += len(change.Document)
 		}
 	}
 	return page, nil

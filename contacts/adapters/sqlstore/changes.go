@@ -43,39 +43,66 @@ const (
 func (s *Store) Changes(
 	ctx context.Context, tenant contacts.Tenant, after contacts.ChangePosition, limit int,
 ) ([]contacts.Change, error) {
-	var rows []struct {
-		Commit      uint64
-		Seq         int64
-		ContactID   uuid.UUID
-		Version     int64
-		OperationID uuid.UUID
-		ChangedAt   time.Time
-		Document    *string
-	}
+	var changes []contacts.Change
 	err := s.read(ctx, of(tenant), func(db *gorm.DB) error {
-		query := db.Raw(sqliteChanges, string(tenant), after.Sequence, limit)
-		if s.db.Engine == database.Postgres {
-			query = db.Raw(postgresChanges, string(tenant), strconv.FormatUint(after.Commit, 10), after.Sequence, limit)
+		changes = nil
+		page := page{limit: limit}
+		for at := after; !page.full(); at = changes[len(changes)-1].At {
+			part, before := page.part(), page.items
+			err := eachRow(s.changesAfter(db, tenant, at, part), func(row followedRow) (bool, error) {
+				if page.full() {
+					return false, nil
+				}
+				change := row.change()
+				page.add(len(change.Document))
+				changes = append(changes, change)
+				return true, nil
+			})
+			switch {
+			case err != nil:
+				return err
+			case page.items == 0 && after != (contacts.ChangePosition{}):
+				return s.reached(db, after)
+			case page.items < before+part:
+				return nil
+			}
 		}
-		if err := query.Scan(&rows).Error; err != nil || len(rows) > 0 || after == (contacts.ChangePosition{}) {
-			return err
-		}
-		return s.reached(db, after)
+		return nil
 	})
 	if err != nil {
 		return nil, readError(ctx, "read changes", err)
 	}
-	changes := make([]contacts.Change, len(rows))
-	for i, row := range rows {
-		changes[i] = contacts.Change{
-			At:      contacts.ChangePosition{Commit: row.Commit, Sequence: row.Seq},
-			Contact: row.ContactID, Version: row.Version, Operation: row.OperationID, ChangedAt: row.ChangedAt.UTC(),
-		}
-		if row.Document != nil {
-			changes[i].Document = json.RawMessage(*row.Document)
-		}
-	}
 	return changes, nil
+}
+
+// changesAfter selects the changes after a position.
+func (s *Store) changesAfter(db *gorm.DB, tenant contacts.Tenant, at contacts.ChangePosition, limit int) *gorm.DB {
+	if s.db.Engine == database.Postgres {
+		return db.Raw(postgresChanges, string(tenant), strconv.FormatUint(at.Commit, 10), at.Sequence, limit)
+	}
+	return db.Raw(sqliteChanges, string(tenant), at.Sequence, limit)
+}
+
+// followedRow is a change as those who follow the changes get it.
+type followedRow struct {
+	Commit      uint64
+	Seq         int64
+	ContactID   uuid.UUID
+	Version     int64
+	OperationID uuid.UUID
+	ChangedAt   time.Time
+	Document    *string
+}
+
+func (r followedRow) change() contacts.Change {
+	change := contacts.Change{
+		At:      contacts.ChangePosition{Commit: r.Commit, Sequence: r.Seq},
+		Contact: r.ContactID, Version: r.Version, Operation: r.OperationID, ChangedAt: r.ChangedAt.UTC(),
+	}
+	if r.Document != nil {
+		change.Document = json.RawMessage(*r.Document)
+	}
+	return change
 }
 
 // reached returns an error unless the log has come to the position.

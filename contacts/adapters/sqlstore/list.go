@@ -31,36 +31,55 @@ const (
 // through, or have no index, contacts are tested in the order of the list, but no more than maxLooked for one page: the
 // next one goes on from there.
 func (s *Store) List(ctx context.Context, tenant contacts.Tenant, query contacts.Query) (contacts.Listing, error) {
-	var rows []contactRow
-	var bound *contacts.Position
+	var listing contacts.Listing
 	err := s.read(ctx, of(tenant), func(db *gorm.DB) error {
-		selection, beyond, err := s.selection(db, db, tenant, query)
-		if err != nil {
-			return err
+		listing = contacts.Listing{}
+		page := page{limit: query.Limit}
+		for query.Limit = page.part(); ; query.Limit = page.part() {
+			more, err := s.listPart(db, tenant, query, &page, &listing)
+			if err != nil || !more || page.full() {
+				return err
+			}
+			query.After = listing.Rest
 		}
-		if err := selection.Find(&rows).Error; err != nil || beyond == nil || len(rows) > query.Limit {
-			return err
-		}
-		bound, err = beyond()
-		return err
 	})
 	if err != nil {
 		return contacts.Listing{}, readError(ctx, "list contacts", err)
 	}
-	listing := contacts.Listing{Rest: bound}
-	if len(rows) > query.Limit {
-		rows = rows[:query.Limit]
-		listing.Rest = position(query.Sort, rows[query.Limit-1])
-	}
-	listing.Items = make([]contacts.Listed, len(rows))
-	for i, row := range rows {
-		document, err := documentOf(row.contact())
-		if err != nil {
-			return contacts.Listing{}, err
-		}
-		listing.Items[i] = contacts.Listed{Document: document, At: *position(query.Sort, row)}
-	}
 	return listing, nil
+}
+
+// listPart adds up to query.Limit contacts to a listing, until the page is full, and notes from after where the list goes on. It
+// reports whether it left out contacts that it has found.
+func (s *Store) listPart(
+	db *gorm.DB, tenant contacts.Tenant, query contacts.Query, page *page, listing *contacts.Listing,
+) (more bool, err error) {
+	selection, beyond, err := s.selection(db, db, tenant, query)
+	if err != nil {
+		return false, err
+	}
+	read := 0
+	err = eachRow(selection, func(row contactRow) (bool, error) {
+		if more = read == query.Limit || page.full(); more {
+			return false, nil
+		}
+		document, err := documentOf(row.contact())
+		read++
+		page.add(len(document.JSON))
+		listing.Items = append(listing.Items, contacts.Listed{Document: document, At: *position(query.Sort, row)})
+		return true, err
+	})
+	switch {
+	case err != nil:
+		return false, err
+	case more:
+		listing.Rest = &listing.Items[len(listing.Items)-1].At
+	case beyond != nil:
+		listing.Rest, err = beyond()
+	default:
+		listing.Rest = nil
+	}
+	return more, err
 }
 
 // position is a contact's place in lists of that order.
