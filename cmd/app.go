@@ -161,7 +161,7 @@ func (a *app) openDatabase(ctx context.Context) (err error) {
 	if err := a.prepareSchema(ctx); err != nil {
 		return err
 	}
-	if a.db, err = database.Open(ctx, a.settings.Database.URL); err != nil {
+	if a.db, err = database.Open(ctx, a.settings.Database.URL, database.Log(a.log)); err != nil {
 		return fmt.Errorf("open database.url: %w", err)
 	}
 	a.closers = append(a.closers, a.db.Close)
@@ -265,6 +265,11 @@ func (a *app) openCache() (cache.Bus, error) {
 func (a *app) openQueue(ctx context.Context, create bool) error {
 	if a.settings.Embedded() {
 		local := embedded.Open(a.db.Write, a.db.Read, embedded.Options{Visibility: a.visibility()})
+		if a.consumes {
+			if err := local.ReleaseClaims(ctx); err != nil {
+				return errors.Join(err, closer(local.Close)())
+			}
+		}
 		a.queue = local
 		a.metrics.watchAge(local.Age)
 		a.closers = append(a.closers, closer(local.Close))

@@ -25,6 +25,7 @@ const (
 	KindForbidden           Kind = "forbidden"       // a valid one that does not permit it
 	KindParked              Kind = "parked"          // accepted, and could not be applied: somebody has to look at it
 	KindUnavailable         Kind = "unavailable"     // nothing happened; try again
+	KindStorageLost         Kind = "storage-lost"    // nothing happened; nothing can be written until an operator has mended it
 	KindUncertain           Kind = "uncertain"       // it may have happened; try again with the same key, or ask for Operation
 )
 
@@ -113,6 +114,15 @@ func erased() *Error {
 // Unavailable is the error of an adapter that could not be asked. The cause is for logs, not for callers.
 func Unavailable(detail string, cause error) *Error {
 	return &Error{Kind: KindUnavailable, Detail: detail, cause: cause}
+}
+
+// StorageLost is the error of a queue whose file is not there any more.
+func StorageLost(cause error) *Error {
+	return &Error{
+		Kind: KindStorageLost, cause: cause,
+		Detail: "the write was not accepted, and nothing happened: the database's file was removed, renamed or replaced, and no write " +
+			"would last; the service's operators have to put it back",
+	}
 }
 
 // Uncertain is the error of a queue that did not say whether it took the operation's command.

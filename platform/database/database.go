@@ -6,6 +6,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 
 	"gorm.io/gorm"
@@ -50,6 +51,7 @@ type DB struct {
 	Write  *gorm.DB
 	Read   *gorm.DB
 	pools  []*sql.DB
+	file   *file // SQLite's
 }
 
 // Option changes how a database is opened.
@@ -57,10 +59,14 @@ type Option func(*options)
 
 type options struct {
 	maxConnections int // 0: as many as the engine's adapter likes
+	log            *slog.Logger
 }
 
 // MaxConnections bounds how many connections there are at the same time; on SQLite, how many that read.
 func MaxConnections(n int) Option { return func(o *options) { o.maxConnections = n } }
+
+// Log gets what an operator has to know of a SQLite file that was lost; slog.Default() unless told otherwise.
+func Log(log *slog.Logger) Option { return func(o *options) { o.log = log } }
 
 // Open opens the database that url names and checks that it answers. A SQLite file is created when it is not there.
 // The URL's password is in no error.
@@ -69,7 +75,7 @@ func Open(ctx context.Context, url string, choices ...Option) (*DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	var o options
+	o := options{log: slog.Default()}
 	for _, choose := range choices {
 		choose(&o)
 	}
@@ -87,12 +93,16 @@ func (db *DB) Pools() map[string]*sql.DB {
 	return map[string]*sql.DB{"write": db.pools[0], "read": db.pools[1]}
 }
 
-// Ping reports whether the database answers.
+// Ping reports whether the database answers and, on SQLite, whether it can be written to: it returns [ErrFileLost] where the
+// file is not there any more.
 func (db *DB) Ping(ctx context.Context) error {
 	for _, pool := range db.pools {
 		if err := pool.PingContext(ctx); err != nil {
 			return fmt.Errorf("ask the database: %w", err)
 		}
+	}
+	if db.file != nil {
+		return db.file.writable(ctx)
 	}
 	return nil
 }

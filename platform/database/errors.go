@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"slices"
 
 	"github.com/jackc/pgx/v5/pgconn"
 	"modernc.org/sqlite"
@@ -36,6 +37,8 @@ func FaultOf(err error) Fault {
 		netError      net.Error
 	)
 	switch {
+	case errors.Is(err, ErrFileLost):
+		return Down
 	case errors.As(err, &connectError): // whatever the server says to that: no statement has come to it
 		return Down
 	case errors.As(err, &postgresError):
@@ -51,6 +54,17 @@ func FaultOf(err error) Fault {
 		return Transient
 	}
 	return Statement
+}
+
+// Undone reports whether the transaction whose commit has failed is known to be undone on SQLite. A commit fails without a trace
+// where the file is lost, or where its last page, which makes it valid, could not be written. What fails later, as syncing does, may
+// be found committed.
+func Undone(err error) bool {
+	if errors.Is(err, ErrFileLost) {
+		return true
+	}
+	failed, ok := errors.AsType[*sqlite.Error](err)
+	return ok && slices.Contains([]int{sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE}, failed.Code())
 }
 
 // faultOfState sorts PostgreSQL's SQLSTATEs, by code or else by class (PostgreSQL manual, appendix A).

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"log/slog"
 	"strings"
 
 	"github.com/golang-migrate/migrate/v4"
@@ -40,7 +41,10 @@ func OpenSchema(url string, files fs.FS) (*Schema, error) {
 	if engine == Postgres {
 		pool, err = postgresPool(url, nil)
 	} else {
-		pool, err = sqlitePool(filePath(url), writing()...)
+		var file *file
+		if file, err = openFile(filePath(url), slog.Default()); err == nil {
+			pool, err = sqlitePool(file, writing()...)
+		}
 	}
 	if err != nil {
 		return nil, err

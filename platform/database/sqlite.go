@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"os"
-	"path/filepath"
 	"strings"
 
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
@@ -31,16 +29,21 @@ const (
 func filePath(databaseURL string) string { return strings.TrimPrefix(databaseURL, "sqlite://") }
 
 func openSQLite(ctx context.Context, path string, o options) (*DB, error) {
-	writer, err := sqlitePool(path, writing()...)
+	file, err := openFile(path, o.log)
+	if err != nil {
+		return nil, err
+	}
+	writer, err := sqlitePool(file, writing()...)
 	if err != nil {
 		return nil, err
 	}
 	writer.SetMaxOpenConns(1)
-	db := &DB{Engine: SQLite, pools: []*sql.DB{writer}}
+	file.pool = writer
+	db := &DB{Engine: SQLite, pools: []*sql.DB{writer}, file: file}
 	if err := checkSQLite(ctx, writer); err != nil {
 		return nil, errors.Join(fmt.Errorf("open %s: %w", path, err), db.Close())
 	}
-	reader, err := sqlitePool(path, "query_only(true)")
+	reader, err := sqlitePool(file, "query_only(true)")
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
@@ -51,10 +54,13 @@ func openSQLite(ctx context.Context, path string, o options) (*DB, error) {
 	}
 	db.pools = append(db.pools, reader)
 	for _, handle := range []struct {
-		pool *sql.DB
+		pool gorm.ConnPool
 		gorm **gorm.DB
-	}{{writer, &db.Write}, {reader, &db.Read}} {
-		if *handle.gorm, err = newGorm(sqlite.New(sqlite.Config{Conn: newTracedPool(handle.pool, semconv.DBSystemNameSQLite)})); err != nil {
+	}{
+		{&guardedPool{newTracedPool(writer, semconv.DBSystemNameSQLite), file}, &db.Write},
+		{newTracedPool(reader, semconv.DBSystemNameSQLite), &db.Read},
+	} {
+		if *handle.gorm, err = newGorm(sqlite.New(sqlite.Config{Conn: handle.pool})); err != nil {
 			return nil, errors.Join(fmt.Errorf("open gorm: %w", err), db.Close())
 		}
 	}
@@ -67,20 +73,10 @@ func writing() []string {
 	return []string{"journal_mode(WAL)", "synchronous(FULL)", "secure_delete(true)"}
 }
 
-// sqlitePool returns a pool on the file, which is created, with its folder, when it is not there.
-func sqlitePool(path string, pragmas ...string) (*sql.DB, error) {
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return nil, fmt.Errorf("make the database's folder: %w", err)
-	}
-	// People's data: SQLite itself would let others read it. Its log files take the mode of this one.
-	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
-	if err != nil {
-		return nil, fmt.Errorf("open the database's file: %w", err)
-	}
-	if err := file.Close(); err != nil {
-		return nil, fmt.Errorf("open the database's file: %w", err)
-	}
+// sqlitePool returns a pool on the file.
+func sqlitePool(file *file, pragmas ...string) (*sql.DB, error) {
 	query := url.Values{
+		"mode":    {"rw"}, // a file that has vanished is not made anew
 		"_pragma": append([]string{fmt.Sprintf("busy_timeout(%d)", busyTimeout), "foreign_keys(true)"}, pragmas...),
 		// A transaction that starts to write late could not get the lock; writers take it at once.
 		"_txlock": {"immediate"},
@@ -88,11 +84,12 @@ func sqlitePool(path string, pragmas ...string) (*sql.DB, error) {
 		"_time_format": {"sqlite"},
 		"_timezone":    {"UTC"},
 	}
-	pool, err := sql.Open("sqlite", "file:"+(&url.URL{Path: path}).EscapedPath()+"?"+query.Encode())
+	dsn := "file:" + (&url.URL{Path: file.path}).EscapedPath() + "?" + query.Encode()
+	known, err := sql.Open("sqlite", dsn) // for the driver, as which modernc registers itself; it connects to nothing
 	if err != nil {
-		return nil, fmt.Errorf("open %s: %w", path, err)
+		return nil, fmt.Errorf("open %s: %w", file.path, err)
 	}
-	return pool, nil
+	return sql.OpenDB(connector{known.Driver(), dsn, file}), known.Close()
 }
 
 // EmptyLog moves what is in SQLite's write-ahead log into the database's file. The log would keep the pages that were written,

@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"contacts/contacts"
+	"contacts/platform/database"
 	"contacts/platform/queue"
 	"contacts/platform/telemetry"
 )
@@ -50,6 +51,8 @@ func (s *Sender) send(ctx context.Context, command contacts.Command) error {
 	switch {
 	case errors.Is(err, queue.ErrUncertain):
 		return contacts.Uncertain(command.Operation, err)
+	case errors.Is(err, database.ErrFileLost):
+		return contacts.StorageLost(err)
 	case errors.Is(err, queue.ErrUnavailable):
 		return contacts.Unavailable("the write was not accepted, and nothing happened: try again", err)
 	case errors.Is(err, queue.ErrRejected):

@@ -81,6 +81,10 @@ var problemTypes = map[contacts.Kind]problemType{
 		http.StatusServiceUnavailable, "Not available now",
 		"Nothing has happened. Try again after Retry-After seconds.",
 	},
+	contacts.KindStorageLost: {
+		http.StatusServiceUnavailable, "The database's file is lost",
+		"Nothing has happened. The service's operators have to put the file back, or the copy of it that the log names, and start the service again.",
+	},
 	contacts.KindUncertain: {
 		http.StatusServiceUnavailable, "Not known whether it happened",
 		"The write may have been accepted. Ask for the operation, or repeat the request with the same Idempotency-Key.",

@@ -31,6 +31,7 @@ type Options struct {
 type Queue struct {
 	write, read *gorm.DB
 	visibility  time.Duration
+	opened      time.Time // the queue's clock goes on from then
 
 	operations chan *operation
 	freed      bell
@@ -55,12 +56,26 @@ func Open(write, read *gorm.DB, options Options) *Queue {
 		write:      write.Session(quiet),
 		read:       read.Session(quiet),
 		visibility: options.Visibility,
+		opened:     time.Now(),
 		operations: make(chan *operation),
 		freed:      bell{rung: make(chan struct{})},
 		closing:    make(chan struct{}),
 	}
 	q.writer.Go(q.serve)
 	return q
+}
+
+// now is the queue's time, in milliseconds since the epoch. It goes on from when the queue was opened, however the system's clock is
+// set meanwhile: no claim lasts longer than it should.
+func (q *Queue) now() int64 { return q.opened.Add(time.Since(q.opened)).UnixMilli() }
+
+// ReleaseClaims has all messages delivered again that are claimed, by an earlier process: its clock may have been ahead of this
+// one's. It is for a process that alone receives. It returns [queue.ErrUnavailable].
+func (q *Queue) ReleaseClaims(ctx context.Context) error {
+	return q.do(ctx, &operation{
+		frees: true, unsure: queue.ErrUnavailable,
+		apply: func(tx *gorm.DB, now int64) error { return tx.Exec(releaseAllSQL, now).Error },
+	})
 }
 
 // Close finishes the transaction that is running and refuses everything else from then on with [queue.ErrUnavailable].
@@ -73,7 +88,7 @@ func (q *Queue) Close() {
 // Stats implements [queue.Queue], with exact numbers. It takes time in proportion to the number of messages.
 func (q *Queue) Stats(ctx context.Context) (queue.Stats, error) {
 	var counts struct{ Total, InFlight int64 }
-	if err := q.read.WithContext(ctx).Raw(countSQL, time.Now().UnixMilli()).Scan(&counts).Error; err != nil {
+	if err := q.read.WithContext(ctx).Raw(countSQL, q.now()).Scan(&counts).Error; err != nil {
 		return queue.Stats{}, unavailable(err)
 	}
 	return queue.Stats{Waiting: counts.Total - counts.InFlight, InFlight: counts.InFlight}, nil
@@ -89,7 +104,7 @@ func (q *Queue) Age(ctx context.Context) (time.Duration, error) {
 	if len(sent) == 0 {
 		return 0, nil
 	}
-	return max(time.Since(time.UnixMilli(sent[0])), 0), nil
+	return max(time.Duration(q.now()-sent[0])*time.Millisecond, 0), nil
 }
 
 func unavailable(err error) error {

@@ -41,7 +41,7 @@ func (q *Queue) Receive(ctx context.Context, limit int, wait time.Duration) ([]q
 // claim takes the messages whose turn it is, if a look at the queue shows any.
 func (q *Queue) claim(ctx context.Context, limit int) ([]queue.Delivery, error) {
 	var found bool
-	err := q.read.WithContext(ctx).Raw(lookSQL, time.Now().UnixMilli()).Scan(&found).Error
+	err := q.read.WithContext(ctx).Raw(lookSQL, q.now()).Scan(&found).Error
 	var deliveries []queue.Delivery
 	if err == nil && found {
 		err = q.do(ctx, &operation{

@@ -73,6 +73,8 @@ const (
 
 	extendSQL = `UPDATE queue_groups SET visible_at = @until WHERE group_id IN (SELECT g.group_id` + heldSQL + `)`
 
+	releaseAllSQL = `UPDATE queue_groups SET visible_at = ?, token = NULL WHERE token IS NOT NULL`
+
 	releaseSQL = `UPDATE queue_groups SET visible_at = @now, token = NULL WHERE group_id IN (SELECT g.group_id` + heldSQL + `)`
 )
 

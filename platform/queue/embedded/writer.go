@@ -5,10 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"sync/atomic"
-	"time"
 
 	"gorm.io/gorm"
 
+	"contacts/platform/database"
 	"contacts/platform/queue"
 )
 
@@ -105,7 +105,7 @@ func (q *Queue) transact(gather func() []*operation) {
 		finish(batch, func(*operation) error { return unavailable(tx.Error) })
 		return
 	}
-	if err := applyAll(tx, batch); err != nil {
+	if err := q.applyAll(tx, batch); err != nil {
 		tx.Rollback() // Its own error says nothing more: the transaction is gone either way.
 		if len(batch) == 1 {
 			finish(batch, func(*operation) error { return unavailable(err) })
@@ -118,10 +118,14 @@ func (q *Queue) transact(gather func() []*operation) {
 	}
 	err := tx.Commit().Error
 	finish(batch, func(op *operation) error {
-		if err != nil {
+		switch {
+		case err == nil:
+			return nil
+		case database.Undone(err):
+			return unavailable(fmt.Errorf("commit: %w", err))
+		default:
 			return fmt.Errorf("%w: commit: %w", op.unsure, err)
 		}
-		return nil
 	})
 	for _, op := range batch {
 		if op.frees {
@@ -131,8 +135,8 @@ func (q *Queue) transact(gather func() []*operation) {
 	}
 }
 
-func applyAll(tx *gorm.DB, batch []*operation) error {
-	now := time.Now().UnixMilli()
+func (q *Queue) applyAll(tx *gorm.DB, batch []*operation) error {
+	now := q.now()
 	if err := tx.Exec(sweepSQL, now, maxSwept).Error; err != nil {
 		return fmt.Errorf("sweep deduplication ids: %w", err)
 	}

@@ -1,0 +1,32 @@
+package database
+
+import (
+	"errors"
+	"os"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// lockedByte is where the lock lies: far behind the bytes that SQLite locks itself, and behind all data.
+const lockedByte = 1 << 62
+
+// lockFile takes a lock that belongs to the file, whatever path leads to it, and reports false if another process has it. It is
+// one of the open file description, so that no other descriptor that this process closes ends it. Closing this one ends it, and
+// with it the locks that SQLite holds in this process: it is closed last.
+func lockFile(file *os.File) (held bool, err error) {
+	lock := unix.Flock_t{Type: unix.F_WRLCK, Start: lockedByte, Len: 1}
+	err = unix.FcntlFlock(file.Fd(), unix.F_OFD_SETLK, &lock)
+	if errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EACCES) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// links is how many names a file has.
+func links(info os.FileInfo) uint64 {
+	if stat, ok := info.Sys().(*syscall.Stat_t); ok {
+		return uint64(stat.Nlink) //nolint:unconvert // it is not an uint64 on every architecture
+	}
+	return 1
+}
