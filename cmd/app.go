@@ -21,6 +21,7 @@ import (
 	"contacts/platform/cache/memory"
 	"contacts/platform/cache/redis"
 	"contacts/platform/database"
+	"contacts/platform/fairshare"
 	"contacts/platform/health"
 	"contacts/platform/oidc"
 	"contacts/platform/queue"
@@ -109,9 +110,8 @@ func openApp(ctx context.Context, settings *config.Config, o options) (_ *app, e
 	a.notices = cachestore.NewNotices(bus, log)
 	a.service = contacts.NewService(contacts.ServiceOptions{
 		Repository: cached, Queue: commandqueue.NewSender(a.queue, a.queueNames()), Outcomes: a.notices, Pending: cached, Changes: store,
-		Region: settings.Contact.DefaultRegion, WaitingWrites: settings.Limit.WaitingWrites,
+		Region: settings.Contact.DefaultRegion, MayWait: a.mayWait(),
 	})
-	a.metrics.watchWaiting(a.service.Waiting)
 	a.keys = contacts.NewKeys(cachestore.NewKeys(store, a.metrics.keyLookup))
 	switch {
 	case settings.SharedCache():
@@ -140,6 +140,18 @@ func openApp(ctx context.Context, settings *config.Config, o options) (_ *app, e
 			Visibility: a.visibility(), Names: a.queueNames(), Log: log, Tracer: a.tracing.Tracer(), Observe: a.metrics.batch,
 		})
 	return a, nil
+}
+
+// mayWait shares the writes that wait for their ends at the same time among the callers.
+func (a *app) mayWait() func(contacts.Caller) (done func(), ok bool) {
+	waiting := fairshare.New(int64(a.settings.Limit.WaitingWrites))
+	a.metrics.watchWaiting(waiting.Used)
+	return func(caller contacts.Caller) (func(), bool) {
+		if a.settings.Open() { // callers are not told apart
+			return waiting.TryAcquire(fairshare.Holder{}, 1)
+		}
+		return waiting.TryAcquire(fairshare.Holder{Tenant: string(caller.Tenant), Caller: caller.Subject}, 1)
+	}
 }
 
 // newApp returns an app with nothing opened yet but its logs.

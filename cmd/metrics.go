@@ -124,7 +124,7 @@ func (m *metrics) watchTrust(trusted func() bool) {
 }
 
 // watchWaiting has the writes counted that wait for their ends whenever the metrics are read.
-func (m *metrics) watchWaiting(waiting func() int) {
+func (m *metrics) watchWaiting(waiting func() int64) {
 	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "contacts_waiting_writes", Help: "Writes that wait for their ends; beyond limit.waiting_writes, writes are answered 202 at once.",
 	}, func() float64 { return float64(waiting()) }))

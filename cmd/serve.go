@@ -53,7 +53,8 @@ func (a *app) serve(command *cobra.Command) error {
 	}
 	options := httpapi.Options{
 		WriteWait: a.settings.Write.Wait, MaxBodyBytes: a.settings.HTTP.MaxBodyBytes, Followers: a.settings.Limit.Followers,
-		Limiter: a.limiter, Limit: a.rateLimit(), Log: a.log, Audit: a.audit,
+		Requests: a.settings.Limit.Connections / 2,
+		Limiter:  a.limiter, Limit: a.rateLimit(), Log: a.log, Audit: a.audit,
 		Metrics: a.metrics.registry, Tracer: a.tracing.Tracer(), Version: version(),
 	}
 	if !a.settings.Open() {

@@ -225,11 +225,32 @@ type Filter struct {
 	Sort         Sort
 }
 
-// How long a filter's texts may be, in characters.
+// How long a filter's texts may be, in characters, and how many words its text may have.
 const (
 	maxQuery = 200
 	maxEmail = maxKey
+	maxWords = 16
 )
+
+// The efforts of [Filter.Effort].
+const (
+	maxEffort    = 6
+	searchEffort = 2
+)
+
+// Effort is how much work a page of the filter is at the most, from 1 to 6, where 1 is a page of the whole list. Parts of one or
+// two characters have no index: many contacts are looked at, one by one.
+func (f Filter) Effort() int64 {
+	short := func(word string) bool { return utf8.RuneCountInString(word) <= 2 }
+	switch {
+	case slices.ContainsFunc(strings.Fields(fold(f.Text)), short):
+		return maxEffort
+	case f.Text != "", f.Label != "", !f.UpdatedSince.IsZero():
+		return searchEffort
+	default:
+		return 1
+	}
+}
 
 // query turns the filter into a query without a position, or returns an [Error] of [KindInvalid].
 func (f Filter) query(region string) (Query, error) {
@@ -252,6 +273,9 @@ func (f Filter) query(region string) (Query, error) {
 		case text.empty || !searchable(text.value): // nothing is no filter: it would let through what nobody asked for
 			violations = append(violations, Violation{text.name, "expected text without control characters, or none of this parameter"})
 		}
+	}
+	if len(q.Terms) > maxWords {
+		violations = append(violations, Violation{"q", fmt.Sprintf("expected at most %d words", maxWords)})
 	}
 	if f.Phone != "" {
 		if q.Phones = phoneKeys(f.Phone, region); q.Phones[0] == "" {

@@ -1,7 +1,6 @@
 package contacts
 
 import (
-	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -25,16 +24,12 @@ type Service struct {
 	changes    ChangeLog
 	region     string
 	now        func() time.Time
-	waiting    chan struct{} // has an element for each write that waits, and room for so many
+	mayWait    func(Caller) (done func(), ok bool)
 	hurried    chan struct{} // closed when nobody is to wait any more
 	hurry      sync.Once
 }
 
-// DefaultWaitingWrites is how many writes wait at the same time unless told otherwise. Each holds some 40 KiB of memory, and asks
-// the database twice a second where notices are lost.
-const DefaultWaitingWrites = 500
-
-// ServiceOptions are what a [Service] needs. All but Region, WaitingWrites and Now are required.
+// ServiceOptions are what a [Service] needs. All but Region, MayWait and Now are required.
 type ServiceOptions struct {
 	Repository Repository
 	Queue      Queue
@@ -42,9 +37,11 @@ type ServiceOptions struct {
 	Pending    PendingOperations
 	Changes    ChangeLog
 	Region     string // how phone numbers without a country are read: ISO 3166-1 alpha-2, or "" not at all
-	// WaitingWrites is how many writes may wait for their ends at the same time; 0: [DefaultWaitingWrites]. One more does not wait.
-	WaitingWrites int
-	Now           func() time.Time // the clock; time.Now where nil
+	// MayWait reports whether one more write of the caller may wait for its end, until done is called; any number where nil. One
+	// that may not is accepted just the same. Each that waits holds some 40 KiB of memory, and asks the database twice a second
+	// where notices are lost.
+	MayWait func(Caller) (done func(), ok bool)
+	Now     func() time.Time // the clock; time.Now where nil
 }
 
 // NewService returns a service.
@@ -52,10 +49,12 @@ func NewService(o ServiceOptions) *Service {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
+	if o.MayWait == nil {
+		o.MayWait = func(Caller) (func(), bool) { return func() {}, true }
+	}
 	return &Service{
 		repository: o.Repository, queue: o.Queue, outcomes: o.Outcomes, pending: o.Pending, changes: o.Changes,
-		region: o.Region, now: o.Now,
-		waiting: make(chan struct{}, cmp.Or(o.WaitingWrites, DefaultWaitingWrites)), hurried: make(chan struct{}),
+		region: o.Region, now: o.Now, mayWait: o.MayWait, hurried: make(chan struct{}),
 	}
 }
 
@@ -65,9 +64,6 @@ func (s *Service) StopWaiting() { s.hurry.Do(func() { close(s.hurried) }) }
 
 // Stopping is closed when [Service.StopWaiting] has been called.
 func (s *Service) Stopping() <-chan struct{} { return s.hurried }
-
-// Waiting is how many writes wait for their ends now.
-func (s *Service) Waiting() int { return len(s.waiting) }
 
 // Write says how a write is to be made.
 type Write struct {
@@ -143,10 +139,9 @@ func (s *Service) submit(ctx context.Context, caller Caller, command Command, ta
 		}
 	}
 	if write.Wait > 0 {
-		select {
-		case s.waiting <- struct{}{}:
-			defer func() { <-s.waiting }()
-		default:
+		if done, ok := s.mayWait(caller); ok {
+			defer done()
+		} else {
 			write.Wait = 0
 		}
 	}

@@ -50,12 +50,16 @@ func (a *api) guard(op *huma.Operation, scope contacts.Scope) {
 			}
 		}
 		if err == nil {
-			err = unambiguous(request)
+			var release func()
+			if release, err = a.admitRequest(caller); err == nil {
+				defer release()
+				err = unambiguous(request)
+			}
 		}
 		if err == nil && op.RequestBody != nil {
-			var giveBack func()
-			if giveBack, err = a.takeRoom(request); err == nil {
-				defer giveBack()
+			var release func()
+			if release, err = a.takeRoom(caller, request); err == nil {
+				defer release()
 				err = a.readBody(humaecho.Unwrap(ctx))
 			}
 		}

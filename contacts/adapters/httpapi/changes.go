@@ -59,26 +59,9 @@ type changesRequest struct {
 
 func (a *api) changes(ctx context.Context, in *changesRequest) (*huma.StreamResponse, error) {
 	if in.echo.Request().Method == http.MethodGet && strings.Contains(strings.Join(in.header().Values("Accept"), ","), eventStream) {
-		cursor := cmp.Or(in.header().Get("Last-Event-ID"), in.Cursor)
-		first, err := a.service.Changes(ctx, callerOf(ctx), cursor, contacts.DefaultPage, 0)
-		if err != nil {
-			return nil, err
-		}
-		if !a.followers.TryAcquire(1) {
-			return nil, overloaded("too many callers follow the changes")
-		}
-		return &huma.StreamResponse{Body: func(answer huma.Context) {
-			defer a.followers.Release(1)
-			a.stream(answer, in.header(), first)
-		}}, nil
+		return a.follow(ctx, in)
 	}
-	wait := time.Duration(in.Wait) * time.Second
-	if wait > 0 && a.followers.TryAcquire(1) {
-		defer a.followers.Release(1)
-	} else {
-		wait = 0
-	}
-	page, err := a.awaitChanges(ctx, in.header(), in.Cursor, in.Limit, wait)
+	page, err := a.pageOfChanges(ctx, in)
 	if err != nil {
 		return nil, err
 	}
@@ -90,11 +73,52 @@ func (a *api) changes(ctx context.Context, in *changesRequest) (*huma.StreamResp
 	return respond(http.StatusOK, body, "Cache-Control", "no-store"), err
 }
 
-// awaitChanges returns what the caller has waited for, if the credential is still valid by then.
-func (a *api) awaitChanges(
+// pageOfChanges returns a page at once, or waits for one among the followers.
+func (a *api) pageOfChanges(ctx context.Context, in *changesRequest) (contacts.ChangePage, error) {
+	wait := time.Duration(in.Wait) * time.Second
+	if wait > 0 {
+		release, ok := a.followers.TryAcquire(a.holder(callerOf(ctx)), 1)
+		if !ok {
+			wait = 0
+		} else {
+			defer release()
+		}
+	}
+	return a.changesAfter(ctx, in.header(), in.Cursor, in.Limit, wait)
+}
+
+// follow begins a stream.
+func (a *api) follow(ctx context.Context, in *changesRequest) (*huma.StreamResponse, error) {
+	release, ok := a.followers.TryAcquire(a.holder(callerOf(ctx)), 1)
+	if !ok {
+		return nil, overloaded("too many callers follow the changes")
+	}
+	cursor := cmp.Or(in.header().Get("Last-Event-ID"), in.Cursor)
+	first, err := a.changesAfter(ctx, in.header(), cursor, contacts.DefaultPage, 0)
+	if err != nil {
+		release()
+		return nil, err
+	}
+	return &huma.StreamResponse{Body: func(answer huma.Context) {
+		defer release()
+		a.stream(answer, in.header(), first)
+	}}, nil
+}
+
+// changesAfter returns the changes after a cursor. It takes its turn with other queries, but not while it waits for a change where
+// there is none. What it has waited for, or what goes on a stream, is returned if the credential is still valid by then.
+func (a *api) changesAfter(
 	ctx context.Context, header http.Header, cursor string, limit int, wait time.Duration,
 ) (contacts.ChangePage, error) {
-	page, err := a.service.Changes(ctx, callerOf(ctx), cursor, limit, wait)
+	release, err := a.admitQuery(ctx, callerOf(ctx), 1)
+	if err != nil {
+		return contacts.ChangePage{}, err
+	}
+	page, err := a.service.Changes(ctx, callerOf(ctx), cursor, limit, 0)
+	release()
+	if err == nil && wait > 0 && len(page.Items) == 0 && cursor != contacts.FromNow {
+		page, err = a.service.Changes(ctx, callerOf(ctx), page.Next, limit, wait)
+	}
 	if err == nil && wait > 0 {
 		_, err = a.admit(ctx, header, contacts.ScopeRead)
 	}
@@ -135,7 +159,7 @@ func (a *api) stream(answer huma.Context, header http.Header, page contacts.Chan
 		default:
 		}
 		var err error
-		if page, err = a.awaitChanges(untraced, header, page.Next, contacts.DefaultPage, heartbeat); err != nil {
+		if page, err = a.changesAfter(untraced, header, page.Next, contacts.DefaultPage, heartbeat); err != nil {
 			if ctx.Err() != nil {
 				return // the caller has gone
 			}

@@ -181,7 +181,12 @@ func (a *api) list(ctx context.Context, in *listRequest) (*huma.StreamResponse, 
 	if err != nil {
 		return nil, err
 	}
+	release, err := a.admitQuery(ctx, callerOf(ctx), filter.Effort())
+	if err != nil {
+		return nil, err
+	}
 	page, err := a.service.List(ctx, callerOf(ctx), filter, in.Limit, in.Cursor)
+	release()
 	if err != nil {
 		return nil, err
 	}

@@ -15,9 +15,10 @@ import (
 	"github.com/labstack/echo/v4"
 	"github.com/prometheus/client_golang/prometheus"
 	"go.opentelemetry.io/otel/trace"
-	"golang.org/x/sync/semaphore"
 
 	"contacts/contacts"
+	"contacts/platform/fairshare"
+	"contacts/platform/httpserver"
 	"contacts/platform/ratelimit"
 )
 
@@ -37,6 +38,9 @@ type Options struct {
 	WriteWait time.Duration
 	// MaxBodyBytes is how long a request's body may be; 0: 1 MiB.
 	MaxBodyBytes int64
+	// Requests is how many requests the server answers at the same time, of which each caller has a share; 0: half of
+	// [httpserver.DefaultConnections].
+	Requests int
 	// Followers is how many callers may wait for changes, or follow them as a stream, at the same time; 0: [DefaultFollowers]. One
 	// more does not wait, or is refused the stream.
 	Followers int
@@ -74,8 +78,10 @@ func New(service *contacts.Service, o Options) http.Handler {
 	if a.audit == nil {
 		a.audit = slog.New(slog.DiscardHandler)
 	}
-	a.followers = semaphore.NewWeighted(int64(cmp.Or(o.Followers, DefaultFollowers)))
-	a.bodies = semaphore.NewWeighted(max(bodyRoom, a.maxBody))
+	a.requests = fairshare.New(int64(cmp.Or(o.Requests, httpserver.DefaultConnections/2)))
+	a.followers = fairshare.New(int64(cmp.Or(o.Followers, DefaultFollowers)))
+	a.bodies = fairshare.New(max(bodyRoom, a.maxBody))
+	a.queries = fairshare.New(queryRoom)
 	a.schemas = newSchemas()
 
 	e := echo.New()
@@ -106,8 +112,11 @@ type api struct {
 	huma         huma.API
 	writeWait    time.Duration
 	maxBody      int64
-	followers    *semaphore.Weighted // those who wait for changes, or follow them
-	bodies       *semaphore.Weighted // the bytes of long bodies that are being read
+	// What callers share: see [api.holder].
+	requests  *fairshare.Pool // that are being answered
+	followers *fairshare.Pool // requests that wait for changes, or follow them
+	bodies    *fairshare.Pool // the bytes of long bodies that are being read
+	queries   *fairshare.Pool // lists, by their effort, and changes
 }
 
 // request gives a handler the request itself, because huma binds no more than the first line of each header.

@@ -1,10 +1,14 @@
 package httpapi
 
 import (
+	"context"
 	"net/http"
+	"time"
 
 	"github.com/labstack/echo/v4"
 
+	"contacts/contacts"
+	"contacts/platform/fairshare"
 	"contacts/platform/httpserver"
 )
 
@@ -13,6 +17,11 @@ const (
 	smallBody = 16 << 10
 	// bodyRoom is how many bytes all longer bodies may have together. They take several times as much while they are decoded.
 	bodyRoom = 16 << 20
+	// queryRoom is the effort of all lists that are being read from the database together, and of pages of changes: it is less
+	// than a pool of the database has connections, so that there are some for contacts that are read one by one, and for look-ups.
+	queryRoom = 16
+	// queryWait is how long a list waits for its turn.
+	queryWait = 10 * time.Second
 )
 
 // shed turns away, before anything is done for them, the requests that the process has no room for.
@@ -25,9 +34,37 @@ func (a *api) shed(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// takeRoom takes the room for a body that is to be read, and returns what gives it back, or the problem where there is none. It
-// is asked only once it is known that the caller may send one: whoever may not would keep others from it.
-func (a *api) takeRoom(r *http.Request) (giveBack func(), err error) {
+// holder names the caller to the pools that callers share. Where nobody needs a credential, they are not told apart.
+func (a *api) holder(caller contacts.Caller) fairshare.Holder {
+	if a.authenticate == nil {
+		return fairshare.Holder{}
+	}
+	return fairshare.Holder{Tenant: string(caller.Tenant), Caller: caller.Subject}
+}
+
+// admitRequest takes a place among the requests that are being answered, or returns the problem where the caller has its share.
+func (a *api) admitRequest(caller contacts.Caller) (release func(), err error) {
+	release, ok := a.requests.TryAcquire(a.holder(caller), 1)
+	if !ok {
+		return nil, overloaded("the caller has its share of the requests that are answered at the same time")
+	}
+	return release, nil
+}
+
+// admitQuery waits for the caller's turn to have the database asked for many contacts, with so much effort.
+func (a *api) admitQuery(ctx context.Context, caller contacts.Caller, effort int64) (release func(), err error) {
+	waiting, cancel := context.WithTimeout(ctx, queryWait)
+	defer cancel()
+	release, err = a.queries.Acquire(waiting, a.holder(caller), effort)
+	if err != nil && ctx.Err() == nil {
+		return nil, overloaded("too many lists and searches are being answered")
+	}
+	return release, err
+}
+
+// takeRoom takes the room for a body that is to be read, or returns the problem where there is none. It is asked only once it is
+// known that the caller may send one, or callers that may not would keep others from it.
+func (a *api) takeRoom(caller contacts.Caller, r *http.Request) (release func(), err error) {
 	length := r.ContentLength
 	if length < 0 { // it is not known
 		length = a.maxBody
@@ -37,10 +74,12 @@ func (a *api) takeRoom(r *http.Request) (giveBack func(), err error) {
 		return nil, newProblem(kindTooLarge, tooLarge(a.maxBody))
 	case length <= smallBody:
 		return func() {}, nil
-	case !a.bodies.TryAcquire(length):
+	}
+	release, ok := a.bodies.TryAcquire(a.holder(caller), length)
+	if !ok {
 		return nil, overloaded("too many long bodies, or bodies of unknown length, are being read")
 	}
-	return func() { a.bodies.Release(length) }, nil
+	return release, nil
 }
 
 func overloaded(detail string) error {
