@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/redis/rueidis"
@@ -20,9 +21,14 @@ import (
 // Scripts are sent whole: Redis keeps them compiled either way, and after a restart or a failover there is no second
 // round trip to load them.
 
+// What is of another type than string under a key, which only others can have put there, counts as nothing, and is replaced: the
+// scripts read with pcall, since one such key would otherwise fail a whole batch.
+
 // swap stores ARGV[2] for ARGV[3] milliseconds if the key holds exactly ARGV[1], where nothing is the empty string.
 var swap = rueidis.NewLuaScriptNoSha(`
-if (redis.call('GET', KEYS[1]) or '') ~= ARGV[1] then return 0 end
+local held = redis.pcall('GET', KEYS[1])
+if type(held) ~= 'string' then held = '' end
+if held ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
 return 1`)
 
@@ -33,7 +39,9 @@ return 1`)
 var put = rueidis.NewLuaScriptNoSha(`
 for i, key in ipairs(KEYS) do
 	local version, entry, ttl = ARGV[3*i-2], ARGV[3*i-1], ARGV[3*i]
-	local held, state = string.match(redis.call('GETRANGE', key, 0, 21), '^(%d+):([LGAP]):')
+	local head = redis.pcall('GETRANGE', key, 0, 21)
+	if type(head) ~= 'string' then head = '' end
+	local held, state = string.match(head, '^(%d+):([LGAP]):')
 	local keep
 	if held == version then
 		keep = state ~= 'P' or string.find(entry, '^%d+:P:')
@@ -53,7 +61,10 @@ func (c *Client) Get(
 ) (entry cache.Entry, found bool, lease cache.Lease, err error) {
 	err = c.ask(ctx, "GET", "get "+strconv.Quote(key), func(ctx context.Context, conn rueidis.Client) error {
 		held, err := conn.Do(ctx, conn.B().Get().Key(c.prefix+key).Build()).ToString()
-		if err != nil && !rueidis.IsRedisNil(err) {
+		switch {
+		case isWrongType(err):
+			held = ""
+		case err != nil && !rueidis.IsRedisNil(err):
 			return err
 		}
 		if entry, found = decode(held); found || isLease(held) {
@@ -144,6 +155,12 @@ func (c *Client) swap(
 // milliseconds is ttl as Redis takes it, which refuses a time to live of zero.
 func milliseconds(ttl time.Duration) string {
 	return strconv.FormatInt(max(ttl.Milliseconds(), 1), 10)
+}
+
+// isWrongType reports whether Redis has refused a command because the key holds no string.
+func isWrongType(err error) bool {
+	reply, ok := rueidis.IsRedisErr(err)
+	return ok && strings.HasPrefix(reply.Error(), "WRONGTYPE")
 }
 
 func newLease() cache.Lease { return cache.Lease(leaseMark + rand.Text()) }

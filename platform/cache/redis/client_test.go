@@ -13,6 +13,7 @@ import (
 	"contacts/platform/cache"
 	"contacts/platform/cache/cachetest"
 	"contacts/platform/cache/redis"
+	"contacts/platform/ratelimit"
 )
 
 func TestClient_Cache(t *testing.T) {
@@ -150,18 +151,53 @@ func TestClient_Get_BrokenEntry(t *testing.T) {
 // Redis is there, it only refuses one call: the others must not be stopped.
 func TestClient_RefusedCall(t *testing.T) {
 	t.Parallel()
+	c := openWith(t, redis.Options{URL: startServer(t, "--maxmemory", "1").url(), Timeout: patience})
+	err := c.Put(t.Context(), cache.Item{Key: "k", Entry: cache.Entry{Version: 1, State: cache.Gone}, TTL: time.Minute})
+	require.ErrorIs(t, err, cache.ErrUnavailable)
+	require.ErrorContains(t, err, "OOM")
+	require.NoError(t, c.Ping(t.Context()))
+}
+
+// What somebody else has put under a key in another type than a string is nothing, and is replaced. It fails no other key.
+func TestClient_KeyOfAnotherType(t *testing.T) {
+	t.Parallel()
 	prefix := rand.Text() + "/"
 	c := openWith(t, redis.Options{URL: sharedURL(t), KeyPrefix: prefix, Timeout: patience})
 	admin := connect(t, sharedURL(t))
-	require.NoError(t, admin.Do(t.Context(), admin.B().Lpush().Key(prefix+"list").Element("x").Build()).Error())
-	t.Cleanup(func() {
-		_ = admin.Do(context.Background(), admin.B().Del().Key(prefix+"list").Build()).Error()
-	})
-
-	_, _, _, err := c.Get(t.Context(), "list")
-	require.ErrorIs(t, err, cache.ErrUnavailable)
-	require.ErrorContains(t, err, "WRONGTYPE")
-	require.NoError(t, c.Ping(t.Context()))
+	plant := func(key string) {
+		t.Helper()
+		require.NoError(t, admin.Do(t.Context(), admin.B().Lpush().Key(prefix+key).Element("x").Build()).Error())
+	}
+	for _, key := range []string{"put", "get", "rate", "vouched"} {
+		plant(key)
+		t.Cleanup(func() { _ = admin.Do(context.Background(), admin.B().Del().Key(prefix+key).Build()).Error() })
+	}
+	item := func(key string) cache.Item {
+		return cache.Item{Key: key, Entry: cache.Entry{Version: 1, State: cache.Live, Body: []byte("b")}, TTL: time.Minute}
+	}
+	require.NoError(t, c.Put(t.Context(), item("other"), item("put"), item("another")))
+	for _, key := range []string{"other", "put", "another"} {
+		entry, found, _, err := c.Get(t.Context(), key)
+		require.NoError(t, err)
+		require.True(t, found)
+		require.Equal(t, item(key).Entry, entry)
+	}
+	_, found, lease, err := c.Get(t.Context(), "get")
+	require.NoError(t, err)
+	require.False(t, found)
+	require.NotEmpty(t, lease)
+	stored, err := c.Fill(t.Context(), lease, item("get"))
+	require.NoError(t, err)
+	require.True(t, stored)
+	for range 2 {
+		decision, err := c.Take(t.Context(), "rate", ratelimit.PerSecond(10, 10))
+		require.NoError(t, err)
+		require.True(t, decision.Allowed)
+	}
+	require.NoError(t, c.Vouch(t.Context(), time.Now().Add(time.Minute)))
+	vouched, err := c.Vouched(t.Context())
+	require.NoError(t, err)
+	require.True(t, vouched)
 }
 
 // open returns a client with a key space of its own and a timeout that a busy machine does not reach.

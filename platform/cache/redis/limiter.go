@@ -11,12 +11,13 @@ import (
 )
 
 // take is [ratelimit.Limit.Decide] on Redis' own clock, which all processes share, in microseconds. The key holds the time
-// until which its takings last, and expires with it. Lua's numbers are exact up to 2^53, which is in the year 2255.
+// until which its takings last, and expires with it; anything else counts as nothing, and is replaced. Lua's numbers are exact up to 2^53, which is in the year 2255.
 var take = rueidis.NewLuaScriptNoSha(`
 local time = redis.call('TIME')
 local now, interval, window = time[1] * 1000000 + time[2], tonumber(ARGV[1]), tonumber(ARGV[2])
-local ahead = (tonumber(redis.call('GET', KEYS[1])) or 0) - now
-if ahead < 0 or ahead > window then ahead = 0 end
+local held = redis.pcall('GET', KEYS[1])
+local ahead = (type(held) == 'string' and tonumber(held) or 0) - now
+if not (ahead >= 0 and ahead <= window) then ahead = 0 end
 local next = ahead + interval
 if next <= window then
 	redis.call('SET', KEYS[1], now + next, 'PX', math.ceil(next / 1000))
