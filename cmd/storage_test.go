@@ -212,3 +212,41 @@ func TestEndToEnd_DiskFull(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, page.Items, 2)
 }
+
+// A start with a clock that is far ahead purges no more than a share of what is kept. An operator purges the rest.
+func TestEndToEnd_ClockAhead(t *testing.T) {
+	t.Parallel()
+	s := embedded(t)
+	s.start(t)
+	for range 30 {
+		_, err := s.client().Create(t.Context(), contactstest.Jane(t), waiting())
+		require.NoError(t, err)
+	}
+	require.Zero(t, s.processes[0].terminate(t))
+	count := func() (n int) {
+		s.behindItsBack(t, func(db *sql.DB) {
+			require.NoError(t, db.QueryRowContext(t.Context(), "SELECT count(*) FROM operations").Scan(&n))
+		})
+		return n
+	}
+	s.behindItsBack(t, func(db *sql.DB) {
+		// All is as old as it would seem with a clock 100 days ahead.
+		for _, statement := range []string{
+			"UPDATE operations SET ended_at = datetime('now', '-100 days')", "UPDATE contact_changes SET changed_at = datetime('now', '-100 days')",
+		} {
+			_, err := db.ExecContext(t.Context(), statement)
+			require.NoError(t, err)
+		}
+	})
+	s.start(t)
+	require.Eventually(t, func() bool { return strings.Contains(s.processes[0].log(), "old changes purged") }, time.Minute, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return strings.Contains(s.processes[0].log(), "old operations purged") }, time.Minute, 10*time.Millisecond)
+	require.Zero(t, s.processes[0].terminate(t))
+	require.Equal(t, 29, count())
+	shown := run(t, s.folder, s.env, "worker", "purge")
+	require.Zero(t, shown.status, shown.stderr)
+	require.Regexp(t, `operations +\S+ +29\n`, shown.stdout)
+	require.Equal(t, 29, count())
+	require.Zero(t, run(t, s.folder, s.env, "worker", "purge", "--confirm").status)
+	require.Zero(t, count())
+}

@@ -35,7 +35,7 @@ func newWorker() *cobra.Command {
 		},
 	}
 	addCreateQueue(worker, &createQueue)
-	worker.AddCommand(newParked(), newRedrive())
+	worker.AddCommand(newParked(), newPurge(), newRedrive())
 	return worker
 }
 

@@ -15,12 +15,32 @@ const (
 	TombstonesKept = 90 * 24 * time.Hour
 )
 
-// Housekeeping is what a store needs to have done now and then. Each method does a part, and returns how many rows that were
-// of; 0 means that there is nothing left to do. Purge and Reindex do limit rows of a kind at the most.
+// Past is a kind of rows that are kept for a time.
+type Past string
+
+// The kinds of rows that are purged, of which each has a time: an operation's end, a change's, a contact's deletion, an erasure's.
+const (
+	PastOperations Past = "operations"
+	PastChanges    Past = "changes"
+	PastTombstones Past = "tombstones"
+	PastErasures   Past = "erasures"
+)
+
+// Pasts returns all kinds, and for how long each is kept.
+func Pasts() map[Past]time.Duration {
+	return map[Past]time.Duration{
+		PastOperations: OperationsKept, PastChanges: ChangesKept, PastTombstones: TombstonesKept, PastErasures: TombstonesKept,
+	}
+}
+
+// Housekeeping is what a store needs to have done now and then. Purge, Reindex and Scrub do a part each, of limit rows at the most,
+// and return how many rows that were; 0 means that there is nothing left to do.
 type Housekeeping interface {
-	// Purge removes operations that ended more than [OperationsKept] before now, changes older than [ChangesKept], and
-	// tombstones, and marks of erasures, older than [TombstonesKept].
-	Purge(ctx context.Context, now time.Time, limit int) (done int64, err error)
+	// Overdue counts the rows of a kind that are older than before, and all rows of the kind.
+	Overdue(ctx context.Context, kind Past, before time.Time) (due, all int64, err error)
+
+	// Purge removes the oldest rows of a kind that are older than before.
+	Purge(ctx context.Context, kind Past, before time.Time, limit int) (done int64, err error)
 
 	// Reindex has live contacts found by what [Contact.Index] gives now, where they were indexed by an older [IndexVersion].
 	// It changes nothing that readers of a contact see.
@@ -34,6 +54,9 @@ type Housekeeping interface {
 const (
 	cleanEvery  = time.Hour
 	cleanAtOnce = 500 // so that no transaction is long
+	// purgedShare is which part of a kind's rows is purged at a time, one in so many, unless an operator confirms more. A clock that
+	// is wrong once costs no more than that; hour by hour it is several times as much as falls due.
+	purgedShare = 100
 )
 
 // Housekeeper looks after a store. Every worker may run one.
@@ -56,9 +79,7 @@ func (h *Housekeeper) Run(ctx context.Context) {
 	ticker := time.NewTicker(cleanEvery)
 	defer ticker.Stop()
 	for ctx.Err() == nil {
-		h.do(ctx, "old operations, changes and tombstones purged", func() (int64, error) {
-			return h.store.Purge(ctx, h.now(), cleanAtOnce)
-		})
+		h.purgeShares(ctx)
 		h.do(ctx, "contacts of an older version indexed anew", func() (int64, error) {
 			return h.store.Reindex(ctx, cleanAtOnce)
 		})
@@ -68,6 +89,60 @@ func (h *Housekeeper) Run(ctx context.Context) {
 		case <-ctx.Done():
 		}
 	}
+}
+
+// purgeShares purges what is due, but of each kind no more than its share.
+func (h *Housekeeper) purgeShares(ctx context.Context) {
+	for kind, kept := range Pasts() {
+		before := h.now().Add(-kept)
+		due, all, err := h.store.Overdue(ctx, kind, before)
+		if err != nil {
+			if ctx.Err() == nil {
+				h.log.WarnContext(ctx, "housekeeping failed; it is tried again in an hour", "chore", "count old "+string(kind), "error", err)
+			}
+			continue
+		}
+		left := min(due, (all+purgedShare-1)/purgedShare)
+		if left < due {
+			h.log.WarnContext(ctx, "more is due to be purged than may be at a time; if the clock is right, `contacts worker purge` removes the rest",
+				"kind", kind, "due", due, "all", all, "removed", left, "before", before)
+		}
+		h.do(ctx, "old "+string(kind)+" purged", func() (int64, error) {
+			if left == 0 {
+				return 0, nil
+			}
+			done, err := h.store.Purge(ctx, kind, before, int(min(left, cleanAtOnce)))
+			left -= done
+			return done, err
+		})
+	}
+}
+
+// Overdue counts what is due to be purged by now. It returns an error of the store's.
+func (h *Housekeeper) Overdue(ctx context.Context) (map[Past]int64, error) {
+	overdue := map[Past]int64{}
+	for kind, kept := range Pasts() {
+		due, _, err := h.store.Overdue(ctx, kind, h.now().Add(-kept))
+		if err != nil {
+			return nil, err
+		}
+		overdue[kind] = due
+	}
+	return overdue, nil
+}
+
+// PurgeAll purges all that is due by now, as an operator has confirmed. It returns an error of the store's.
+func (h *Housekeeper) PurgeAll(ctx context.Context) error {
+	for kind, kept := range Pasts() {
+		before := h.now().Add(-kept)
+		for done := int64(1); done > 0; {
+			var err error
+			if done, err = h.store.Purge(ctx, kind, before, cleanAtOnce); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // do has a chore done, a part at a time, until nothing of it is left.

@@ -15,7 +15,13 @@ const (
 	Pending   Status = "pending"
 	Succeeded Status = "succeeded"
 	Failed    Status = "failed"
+	// Expired is the status of an operation that is still pending when no queue has its command any more: see [CommandsKept].
+	// It ends only if an operator has the command sent again, from a dead-letter queue say.
+	Expired Status = "expired"
 )
+
+// CommandsKept is how long a queue keeps a command. SQS allows no more.
+const CommandsKept = 14 * 24 * time.Hour
 
 // Operation is one accepted write, and its end. Every command has one; a retry under the same idempotency key has the
 // same one.

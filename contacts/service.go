@@ -310,6 +310,8 @@ func (s *Service) Operation(ctx context.Context, caller Caller, id uuid.UUID) (O
 		return Operation{}, err
 	case !found:
 		return Operation{}, notFound("operation")
+	case operation.Status == Pending && s.now().Sub(operation.AcceptedAt) > CommandsKept:
+		operation.Status = Expired
 	}
 	operation.Document = nil
 	return operation, nil

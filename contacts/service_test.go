@@ -401,6 +401,27 @@ func TestService_DatabaseHangs_StopWaiting(t *testing.T) {
 	})
 }
 
+// An accepted write that no queue has any more is not pending for ever: its command was lost, or set aside.
+func TestService_Operation_Expired(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := contactstest.NewDesk()
+		d.OnSend = func(contacts.Command) error { return nil }
+		service := contacts.NewService(d.Options())
+		accepted, err := service.Create(t.Context(), jane, contactstest.Jane(t), contacts.Write{})
+		require.NoError(t, err)
+		for _, want := range []contacts.Status{contacts.Pending, contacts.Expired} {
+			operation, err := service.Operation(t.Context(), jane, accepted.ID)
+			require.NoError(t, err)
+			require.Equal(t, want, operation.Status)
+			time.Sleep(contacts.CommandsKept + time.Second)
+		}
+		d.ApplyCommand(d.Sent()[0], false)
+		operation, err := service.Operation(t.Context(), jane, accepted.ID)
+		require.NoError(t, err)
+		require.Equal(t, contacts.Succeeded, operation.Status, "it was sent again")
+	})
+}
+
 func TestService_Operation_Unknown(t *testing.T) {
 	d, service := newDesk()
 	_, err := service.Operation(t.Context(), jane, uuid.New())

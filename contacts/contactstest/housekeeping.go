@@ -20,10 +20,17 @@ type HousekeepingStore interface {
 func RunHousekeeping(t *testing.T, open func(t *testing.T) HousekeepingStore) {
 	store := open(t)
 	l := &ledger{t: t, Store: store, tenant: NewTenant()}
-	purge := func(now time.Time, limit int) int64 {
+	purge := func(now time.Time, limit int) (removed int64) {
 		t.Helper()
-		removed, err := store.Purge(t.Context(), now, limit)
-		require.NoError(t, err)
+		for kind, kept := range contacts.Pasts() {
+			due, all, err := store.Overdue(t.Context(), kind, now.Add(-kept))
+			require.NoError(t, err)
+			require.LessOrEqual(t, due, max(all, 0))
+			done, err := store.Purge(t.Context(), kind, now.Add(-kept), limit)
+			require.NoError(t, err)
+			require.Equal(t, min(due, int64(limit)), done)
+			removed += done
+		}
 		return removed
 	}
 	began := time.Now()

@@ -21,7 +21,8 @@ const (
 	liveTTL    = 10 * time.Minute // less up to a quarter, so that what was filled together does not end together
 	goneTTL    = 10 * time.Minute
 	absentTTL  = 5 * time.Second
-	pendingTTL = 14 * 24 * time.Hour // of a noted operation: as long as a queue keeps its command
+	claimTTL   = contacts.CommandsKept
+	pendingTTL = 2 * contacts.CommandsKept // of a noted operation: it is told for as long again that it has expired
 
 	// announcedTTL is longer than PostgreSQL lets a session stand idle within a transaction, so that a commit cannot come
 	// after the mark has ended.
@@ -199,7 +200,7 @@ const (
 func (s *Store) Claim(ctx context.Context, tenant contacts.Tenant, operation uuid.UUID, fingerprint string) (string, error) {
 	key := claimKey(tenant, operation)
 	err := s.cache.Put(ctx, cache.Item{
-		Key: key, Entry: cache.Entry{Version: claimVersion, State: cache.Live, Body: []byte(fingerprint)}, TTL: pendingTTL,
+		Key: key, Entry: cache.Entry{Version: claimVersion, State: cache.Live, Body: []byte(fingerprint)}, TTL: claimTTL,
 	})
 	entry, found := cache.Entry{}, false
 	if err == nil {
@@ -222,7 +223,7 @@ func (s *Store) Note(ctx context.Context, operation contacts.Operation) error {
 	}
 	err = s.cache.Put(ctx, cache.Item{
 		Key:   operationKey(operation.Tenant, operation.ID),
-		Entry: cache.Entry{Version: 1, State: cache.Live, Body: body},
+		Entry: cache.Entry{Version: operation.AcceptedAt.Unix(), State: cache.Live, Body: body}, // the latest of those under one key
 		TTL:   pendingTTL,
 	})
 	if err != nil {

@@ -18,7 +18,7 @@ const retryOperation = "1"
 type operation struct {
 	ID         uuid.UUID            `json:"id" format:"uuid" doc:"Names the operation."`
 	Kind       contacts.CommandKind `json:"kind" enum:"create,replace,merge,delete,erase" doc:"What was asked for."`
-	Status     contacts.Status      `json:"status" enum:"pending,succeeded,failed" doc:"How far it has come; succeeded and failed are final."`
+	Status     contacts.Status      `json:"status" enum:"pending,succeeded,failed,expired" doc:"How far it has come; succeeded and failed are final. expired: it was not done within the 14 days that a queue keeps it, and will not be unless an operator has it sent again."`
 	ContactID  *uuid.UUID           `json:"contact_id,omitempty" format:"uuid" doc:"The contact. A create has it once it has succeeded."`
 	Version    int64                `json:"version,omitempty" minimum:"1" doc:"The version of the contact that the operation made, once it has succeeded."`
 	AcceptedAt time.Time            `json:"accepted_at" doc:"When the write was accepted."`

@@ -12,30 +12,43 @@ import (
 
 var _ contacts.Housekeeping = (*Store)(nil)
 
+// past is where the rows of a kind are, and by what they are aged. It is never changed.
+var past = map[contacts.Past]struct{ table, key, column string }{
+	contacts.PastOperations: {"operations", "tenant_id, id", "ended_at"},
+	contacts.PastChanges:    {"contact_changes", "seq", "changed_at"},
+	contacts.PastTombstones: {"contacts", "tenant_id, id", "deleted_at"},
+	contacts.PastErasures:   {"erasures", "message_group", "erased_at"},
+}
+
+// Overdue implements [contacts.Housekeeping]. All rows are counted only where some are due.
+func (s *Store) Overdue(ctx context.Context, kind contacts.Past, before time.Time) (due, all int64, err error) {
+	of := past[kind]
+	err = s.read(ctx, acrossTenants(), func(db *gorm.DB) error {
+		if err := db.Table(of.table).Where(of.column+" < ?", before.UTC()).Count(&due).Error; err != nil || due == 0 {
+			return err
+		}
+		return db.Table(of.table).Where(of.column + " IS NOT NULL").Count(&all).Error
+	})
+	if err != nil {
+		return 0, 0, applyError(fmt.Errorf("count old %s: %w", kind, err))
+	}
+	return due, all, nil
+}
+
 // Purge implements [contacts.Housekeeping].
-func (s *Store) Purge(ctx context.Context, now time.Time, limit int) (int64, error) {
+func (s *Store) Purge(ctx context.Context, kind contacts.Past, before time.Time, limit int) (removed int64, err error) {
 	ctx, cancel := context.WithTimeout(ctx, writeLimit)
 	defer cancel()
-	var removed int64
-	for _, old := range []struct {
-		table, key, column string
-		kept               time.Duration
-	}{
-		{"operations", "tenant_id, id", "ended_at", contacts.OperationsKept},
-		{"contact_changes", "seq", "changed_at", contacts.ChangesKept},
-		{"contacts", "tenant_id, id", "deleted_at", contacts.TombstonesKept},
-		{"erasures", "message_group", "erased_at", contacts.TombstonesKept},
-	} {
-		err := s.write(ctx, acrossTenants(), func(tx *gorm.DB) error {
-			deleted := tx.Exec(fmt.Sprintf(
-				"DELETE FROM %[1]s WHERE (%[2]s) IN (SELECT %[2]s FROM %[1]s WHERE %[3]s < ? ORDER BY %[3]s LIMIT ?)",
-				old.table, old.key, old.column), now.UTC().Add(-old.kept), limit)
-			removed += deleted.RowsAffected
-			return deleted.Error
-		})
-		if err != nil {
-			return removed, applyError(fmt.Errorf("purge %s: %w", old.table, err))
-		}
+	of := past[kind]
+	err = s.write(ctx, acrossTenants(), func(tx *gorm.DB) error {
+		deleted := tx.Exec(fmt.Sprintf(
+			"DELETE FROM %[1]s WHERE (%[2]s) IN (SELECT %[2]s FROM %[1]s WHERE %[3]s < ? ORDER BY %[3]s LIMIT ?)",
+			of.table, of.key, of.column), before.UTC(), limit)
+		removed = deleted.RowsAffected
+		return deleted.Error
+	})
+	if err != nil {
+		return 0, applyError(fmt.Errorf("purge %s: %w", kind, err))
 	}
 	return removed, nil
 }
