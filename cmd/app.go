@@ -23,6 +23,7 @@ import (
 	"contacts/platform/database"
 	"contacts/platform/fairshare"
 	"contacts/platform/health"
+	"contacts/platform/httpserver"
 	"contacts/platform/oidc"
 	"contacts/platform/queue"
 	"contacts/platform/queue/embedded"
@@ -208,6 +209,7 @@ func loadSettings(command *cobra.Command, more ...func(context.Context, *config.
 		check("auth.oidc_issuer", oidc.CheckIssuer(settings.Auth.OIDCIssuer))
 		check("auth.oidc_algorithms", oidc.CheckAlgorithms(settings.Auth.OIDCAlgorithms))
 	}
+	check("http.tls_cert", keyPair(settings).Check())
 	check("contact.default_region", contacts.CheckRegion(settings.Contact.DefaultRegion))
 	for _, find := range more {
 		if err := find(command.Context(), settings); err != nil {
@@ -218,6 +220,11 @@ func loadSettings(command *cobra.Command, more ...func(context.Context, *config.
 		return nil, config.NewError(problems...)
 	}
 	return settings, nil
+}
+
+// keyPair is what the API speaks TLS with.
+func keyPair(settings *config.Config) httpserver.KeyPair {
+	return httpserver.KeyPair{CertFile: settings.HTTP.TLSCert, KeyFile: settings.HTTP.TLSKey}
 }
 
 // claim makes this process the one that works the embedded queue and caches what is in its database, if no other is.

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"sync"
 	"time"
 
@@ -60,7 +59,9 @@ func (a *app) serve(command *cobra.Command) error {
 	if !a.settings.Open() {
 		options.Authenticate = door.authenticate
 	}
-	api, err := a.listen(command.Context(), "http.addr", a.settings.HTTP.Addr, httpapi.New(a.service, options), a.settings.Limit.Connections)
+	api, err := a.listen(command.Context(), "http.addr", httpserver.Options{
+		Addr: a.settings.HTTP.Addr, Handler: httpapi.New(a.service, options), Connections: a.settings.Limit.Connections, TLS: keyPair(a.settings),
+	})
 	if err != nil {
 		return err
 	}
@@ -78,11 +79,12 @@ func (a *app) serve(command *cobra.Command) error {
 	group.Go(func() error { return api.Serve(ctx) })
 	group.Go(func() error { return admin.Serve(ctx) })
 	group.Go(func() error { door.run(ctx); return nil })
+	url := a.scheme() + api.Addr()
 	if a.settings.Open() {
 		// At every start, whatever the level of the log.
-		a.audit.WarnContext(ctx, "anybody who reaches the port may do everything: auth.mode is none", "api", "http://"+api.Addr())
+		a.audit.WarnContext(ctx, "anybody who reaches the port may do everything: auth.mode is none", "api", url)
 	}
-	a.greet(command, "http://"+api.Addr(), "http://"+admin.Addr())
+	a.greet(command, url, "http://"+admin.Addr())
 	return group.Wait()
 }
 
@@ -104,17 +106,16 @@ func (a *app) listenAdmin(ctx context.Context) (*httpserver.Server, error) {
 	if a.settings.Admin.Pprof {
 		handler = health.WithProfiles(handler)
 	}
-	return a.listen(ctx, "admin.addr", a.settings.Admin.Addr, handler, adminConnections)
+	return a.listen(ctx, "admin.addr", httpserver.Options{Addr: a.settings.Admin.Addr, Handler: handler, Connections: adminConnections})
 }
 
 // adminConnections are for few. They are none of those of the API, so that the process can be looked at whatever goes on there.
 const adminConnections = 64
 
-// listen opens the port that a setting names, for so many connections.
-func (a *app) listen(ctx context.Context, key, address string, handler http.Handler, connections int) (*httpserver.Server, error) {
-	server, err := httpserver.Listen(ctx, httpserver.Options{
-		Addr: address, Handler: handler, Connections: connections, Log: a.log,
-	})
+// listen opens the port that a setting names.
+func (a *app) listen(ctx context.Context, key string, o httpserver.Options) (*httpserver.Server, error) {
+	o.Log = a.log
+	server, err := httpserver.Listen(ctx, o)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", key, err)
 	}
@@ -139,6 +140,14 @@ func (a *app) runBackground(ctx context.Context, consume bool) (stop func()) {
 		running.Go(func() { a.housekeeper.Run(ctx) })
 	}
 	return func() { cancel(); running.Wait() }
+}
+
+// scheme begins the API's URL.
+func (a *app) scheme() string {
+	if a.settings.HTTP.TLSCert != "" {
+		return "https://"
+	}
+	return "http://"
 }
 
 // place says where the data are, without a password.

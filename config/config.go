@@ -29,6 +29,8 @@ type Config struct {
 	HTTP struct {
 		Addr         string
 		MaxBodyBytes int64
+		TLSCert      string
+		TLSKey       string
 	}
 	Admin struct {
 		Addr  string
@@ -201,6 +203,9 @@ func (c *Config) Contradictions() []error {
 	}
 	if c.HTTP.Addr == c.Admin.Addr && !strings.HasSuffix(c.HTTP.Addr, ":0") {
 		problems = append(problems, errors.New("admin.addr: expected another address than http.addr"))
+	}
+	if (c.HTTP.TLSCert == "") != (c.HTTP.TLSKey == "") {
+		problems = append(problems, errors.New("http.tls_cert, http.tls_key: expected both, or neither"))
 	}
 	if c.Limit.Connections/2 <= c.Limit.WaitingWrites+c.Limit.Followers {
 		problems = append(problems, errors.New("limit.connections: expected more than twice limit.waiting_writes and limit.followers together: "+

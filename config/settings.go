@@ -52,6 +52,8 @@ func settings(c *Config) []setting {
 		{"queue.poll_wait", "5s", "how long one receive waits for messages, up to 9s", false, duration(&c.Queue.PollWait, 0, MaxPollWait)},
 		{"http.addr", "127.0.0.1:8000", "address of the API", false, address(&c.HTTP.Addr)},
 		{"http.max_body_bytes", "1048576", "largest accepted request body, in bytes", false, number(&c.HTTP.MaxBodyBytes, 1024, 16<<20)},
+		{"http.tls_cert", "", "file of a certificate and its chain, PEM: the API speaks TLS; none: plain HTTP, for behind a load balancer", false, anything(&c.HTTP.TLSCert)},
+		{"http.tls_key", "", "file of the certificate's private key, PEM; both files are read again when they change", false, anything(&c.HTTP.TLSKey)},
 		{"admin.addr", "127.0.0.1:9090", "address of /livez, /readyz and /metrics", false, address(&c.Admin.Addr)},
 		{"admin.pprof", "false", "serve profiles of the process under /debug/pprof/ of admin.addr", false, boolean(&c.Admin.Pprof)},
 		{

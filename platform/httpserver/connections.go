@@ -3,6 +3,7 @@ package httpserver
 import (
 	"container/list"
 	"context"
+	"crypto/tls"
 	"io"
 	"net"
 	"net/http"
@@ -238,6 +239,9 @@ func (s *connections) end(c *connection) {
 type connectionKey struct{}
 
 func withConnection(ctx context.Context, c net.Conn) context.Context {
+	if secure, ok := c.(*tls.Conn); ok {
+		c = secure.NetConn()
+	}
 	return context.WithValue(ctx, connectionKey{}, c)
 }
 

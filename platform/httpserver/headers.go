@@ -28,14 +28,14 @@ func withHeaders(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		header := w.Header()
 		maps.Copy(header, usual)
-		if forwardedOverTLS(r) {
+		if r.TLS != nil || forwardedOverTLS(r) {
 			header["Strict-Transport-Security"] = strictTransport
 		}
 		next.ServeHTTP(w, r)
 	})
 }
 
-// forwardedOverTLS tells whether a proxy got the request over TLS: this server speaks plain HTTP. Callers who make that up gain
+// forwardedOverTLS tells whether a proxy got the request over TLS. Callers who make that up gain
 // nothing, as browsers ignore the header on plain HTTP (RFC 6797, 8.1).
 func forwardedOverTLS(r *http.Request) bool {
 	scheme, _, _ := strings.Cut(r.Header.Get("X-Forwarded-Proto"), ",") // the caller's comes first, a chain's proxies after it

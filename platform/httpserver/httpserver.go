@@ -31,6 +31,8 @@ type Options struct {
 	// Handler answers the requests. Headers that it does not set are the usual ones: no cache keeps an answer, and browsers do
 	// nothing with it but show it.
 	Handler http.Handler
+	// TLS is what the server speaks TLS with; it speaks plain HTTP where it is zero. The files are read again when they change.
+	TLS KeyPair
 	// AnswerTimeout is how long a request may take from the end of its headers to the last byte of its answer; 0: one
 	// minute. A client that goes on receiving a long answer is given a second more for each 8 KiB. It must be longer than all that a
 	// handler may wait for: what is written later is lost with the connection.
@@ -50,17 +52,22 @@ type Server struct {
 	listener net.Listener
 	server   *http.Server
 	grace    time.Duration
+	log      *slog.Logger
 }
 
 // Listen opens the address, so that clients can connect, but serves nothing yet. The caller calls Serve, or Close. Its
-// error says that the address cannot be had, for instance because another process has it.
+// error says that the address cannot be had, for instance because another process has it, or that the certificate cannot be read.
 func Listen(ctx context.Context, o Options) (*Server, error) {
 	var config net.ListenConfig
 	listener, err := config.Listen(ctx, "tcp", o.Addr)
 	if err != nil {
 		return nil, fmt.Errorf("listen for HTTP on %s: %w", o.Addr, err)
 	}
-	return newServer(listener, o), nil
+	server := newServer(listener, o)
+	if err := server.useTLS(o.TLS, server.log); err != nil {
+		return nil, err
+	}
+	return server, nil
 }
 
 func newServer(listener net.Listener, o Options) *Server {
@@ -73,6 +80,7 @@ func newServer(listener net.Listener, o Options) *Server {
 	return &Server{
 		listener: limitedListener{listener, open},
 		grace:    cmp.Or(o.Grace, defaultGrace),
+		log:      log,
 		server: &http.Server{
 			Handler:           open.count(withHeaders(o.Handler)),
 			ConnContext:       withConnection,
@@ -100,7 +108,11 @@ func (s *Server) Close() error {
 // did within the grace period, else an error after cutting them off. It may be called once.
 func (s *Server) Serve(ctx context.Context) error {
 	failed := make(chan error, 1)
-	go func() { failed <- s.server.Serve(s.listener) }()
+	serve := s.server.Serve
+	if s.server.TLSConfig != nil {
+		serve = func(listener net.Listener) error { return s.server.ServeTLS(listener, "", "") }
+	}
+	go func() { failed <- serve(s.listener) }()
 	select {
 	case err := <-failed:
 		return fmt.Errorf("serve HTTP on %s: %w", s.Addr(), err)
