@@ -1,7 +1,9 @@
 package cmd_test
 
 import (
+	"bufio"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -349,4 +351,137 @@ func TestEndToEnd_RateLimit(t *testing.T) {
 	require.GreaterOrEqual(t, alone.allowed.Load(), int64(2*burst))
 	require.LessOrEqual(t, alone.allowed.Load(), int64(2*(burst+rate*took.Seconds()))+2)
 	require.NoError(t, server.Thaw())
+}
+
+// Bodies that cost more than their length have short answers, and take no more memory than there is.
+func TestEndToEnd_HostileBodies(t *testing.T) {
+	t.Parallel()
+	s := embedded(t)
+	s.start(t)
+	name := strings.Repeat("n", 95)
+	for what, body := range map[string]string{
+		"nested":                       strings.Repeat(`{"`+name+`":`, 7492) + "1" + strings.Repeat("}", 7492),
+		"nested in a member":           `{"notes":` + strings.Repeat(`{"`+name+`":`, 7492) + "1" + strings.Repeat("}", 7493),
+		"a long name above equal ones": `{"` + strings.Repeat("n", 90_000) + `":{` + strings.Repeat(`"a":1,`, 6000) + `"a":1}}`,
+		"a long name of a field":       `{"custom_fields":{"` + strings.Repeat("n", 90_000) + `":{` + strings.Repeat(`"a":1,`, 6000) + `"a":1}}}`,
+	} {
+		var sending errgroup.Group
+		for range 8 {
+			sending.Go(func() error {
+				response, err := http.Post(s.url+"/v1/contacts", "application/json", strings.NewReader(body))
+				if err != nil {
+					return err
+				}
+				defer response.Body.Close()
+				answer, err := io.ReadAll(response.Body)
+				if err == nil && (response.StatusCode < 400 || response.StatusCode == http.StatusInternalServerError || len(answer) > 16<<10) {
+					err = fmt.Errorf("%s: answered %d with %d bytes", what, response.StatusCode, len(answer))
+				}
+				return err
+			})
+		}
+		require.NoError(t, sending.Wait())
+		now, most := memory(t, s.processes[0])
+		t.Logf("%s: %d bytes, memory %d MiB, at the most %d MiB", what, len(body), now>>20, most>>20)
+		require.Less(t, most, mostMemory)
+	}
+}
+
+// Readers of large contacts, however many and however slow, take no more memory than there is, and get whole pages.
+func TestEndToEnd_LargePages(t *testing.T) {
+	t.Parallel()
+	inBothModes(t, func(t *testing.T, s *system) {
+		const large, each, readers = 100, 20, 8
+		s.start(t)
+		var fields []string
+		for i := range 92 {
+			fields = append(fields, fmt.Sprintf(`"%d":"%s"`, i, strings.Repeat("ж", 1000)))
+		}
+		body := `{"first_name":"Large","custom_fields":{` + strings.Join(fields, ",") + "}}"
+		var writing errgroup.Group
+		writing.SetLimit(4)
+		for range large {
+			writing.Go(func() error {
+				response, err := http.Post(s.url+"/v1/contacts", "application/json", strings.NewReader(body))
+				if err == nil {
+					err = response.Body.Close()
+				}
+				if err == nil && response.StatusCode != http.StatusCreated {
+					err = errors.New("answered " + response.Status)
+				}
+				return err
+			})
+		}
+		require.NoError(t, writing.Wait())
+		var reading errgroup.Group
+		for range readers {
+			reading.Go(func() error { return readAll(t.Context(), s.url+"/v1/contacts?limit=500", each) })
+			reading.Go(func() error { return readAll(t.Context(), s.url+"/v1/changes?limit=500", each) })
+			reading.Go(func() error { return followAll(t.Context(), s.url, each) })
+		}
+		require.NoError(t, reading.Wait())
+		now, most := memory(t, s.processes[0])
+		t.Logf("memory %d MiB, at the most %d MiB", now>>20, most>>20)
+		require.Less(t, most, mostMemory)
+	})
+}
+
+// slowly reads a part at a time, with pauses.
+type slowly struct{ io.Reader }
+
+func (s slowly) Read(p []byte) (int, error) {
+	time.Sleep(10 * time.Millisecond)
+	return s.Reader.Read(p[:min(len(p), 64<<10)])
+}
+
+// readAll reads page by page, slowly, until it has so many items.
+func readAll(ctx context.Context, url string, want int) error {
+	cursor := ""
+	for got := 0; got < want; {
+		r, err := http.NewRequestWithContext(ctx, http.MethodGet, url+cursor, nil)
+		if err != nil {
+			return err
+		}
+		response, err := http.DefaultClient.Do(r)
+		if err != nil {
+			return err
+		}
+		var page struct {
+			Items []json.RawMessage `json:"items"`
+			Next  string            `json:"next_cursor"`
+		}
+		err = json.NewDecoder(slowly{response.Body}).Decode(&page)
+		_ = response.Body.Close()
+		if err != nil || len(page.Items) == 0 {
+			return fmt.Errorf("%d of %d items, then %w", got, want, err)
+		}
+		got += len(page.Items)
+		cursor = "&cursor=" + page.Next
+	}
+	return nil
+}
+
+// followAll reads a stream, slowly, until it has so many changes.
+func followAll(ctx context.Context, api string, want int) error {
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, api+"/v1/changes", nil)
+	if err != nil {
+		return err
+	}
+	r.Header.Set("Accept", "text/event-stream")
+	response, err := http.DefaultClient.Do(r)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	lines := bufio.NewScanner(slowly{response.Body})
+	lines.Buffer(nil, 1<<20)
+	for got := 0; got < want; {
+		if !lines.Scan() {
+			return fmt.Errorf("%d of %d changes, then %w", got, want, lines.Err())
+		}
+		if strings.HasPrefix(lines.Text(), "data: ") {
+			got++
+		}
+	}
+	return nil
 }
