@@ -107,8 +107,11 @@ func (db *DB) Ping(ctx context.Context) error {
 	return nil
 }
 
-// Close closes the database; running statements end first.
+// Close closes the database; running statements end first, and so does the copy of a lost file.
 func (db *DB) Close() error {
+	if db.file != nil {
+		db.file.saves.Wait()
+	}
 	var errs []error
 	for _, pool := range db.pools {
 		errs = append(errs, pool.Close())

@@ -27,6 +27,7 @@ type file struct {
 	pool   *sql.DB // the one that writes
 	log    *slog.Logger
 
+	saves  sync.WaitGroup
 	mu     sync.Mutex
 	wal    os.FileInfo // the write-ahead log; nil until it is there
 	saving bool        // a copy is being made, or was
@@ -70,13 +71,14 @@ func (c connector) Driver() driver.Driver { return c.driver }
 
 // check returns [ErrFileLost] if the path does not lead to the open file. It takes two calls of the operating system. The
 // first time, it begins to save what is open.
-func (f *file) check() error {
+func (f *file) check(ctx context.Context) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	err := f.compare()
 	if err != nil && !f.saving {
 		f.saving = true
-		go f.save()
+		ctx = context.WithoutCancel(ctx)
+		f.saves.Go(func() { f.save(ctx) })
 	}
 	return err
 }
@@ -108,8 +110,8 @@ const saveLimit = 10 * time.Minute
 
 // save copies what is open, committed messages of the queue included, to a new file beside the lost one or, if there is no place
 // for it, in another folder, and logs where.
-func (f *file) save() {
-	ctx, cancel := context.WithTimeout(context.Background(), saveLimit)
+func (f *file) save(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, saveLimit)
 	defer cancel()
 	name := filepath.Base(f.path) + ".saved-" + time.Now().UTC().Format("20060102T150405Z")
 	folder := filepath.Dir(f.path)
@@ -155,11 +157,11 @@ func (f *file) writable(ctx context.Context) error {
 	err := f.failed
 	f.mu.Unlock()
 	if err == nil || FaultOf(err) != Down {
-		return f.check()
+		return f.check(ctx)
 	}
 	err = f.rewrite(ctx)
 	f.committed(err)
-	return errors.Join(f.check(), err)
+	return errors.Join(f.check(ctx), err)
 }
 
 // rewrite writes a number into the file's header that is there already.
@@ -200,6 +202,7 @@ type guardedPool struct {
 type guardedTx struct {
 	gorm.ConnPool
 
+	ctx       context.Context // of the transaction
 	committer gorm.TxCommitter
 	file      *file
 }
@@ -215,12 +218,12 @@ func (p *guardedPool) BeginTx(ctx context.Context, options *sql.TxOptions) (gorm
 	if err != nil {
 		return nil, err
 	}
-	return &guardedTx{tx, tx.(gorm.TxCommitter), p.file}, nil
+	return &guardedTx{tx, ctx, tx.(gorm.TxCommitter), p.file}, nil
 }
 
 // Commit implements [gorm.TxCommitter].
 func (t *guardedTx) Commit() error {
-	if err := t.file.check(); err != nil {
+	if err := t.file.check(t.ctx); err != nil {
 		return errors.Join(err, t.committer.Rollback())
 	}
 	err := t.committer.Commit()

@@ -1,7 +1,6 @@
 package httpserver
 
 import (
-	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -54,7 +53,7 @@ func newCertificate(files KeyPair, log *slog.Logger) (*certificate, error) {
 
 // get returns the key pair for one more connection. It reads the files again when they have changed; while they cannot be read, as
 // between the two of them being replaced, the pair that was read before goes on being used.
-func (c *certificate) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+func (c *certificate) get(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	changed, now := c.changed()
@@ -64,10 +63,10 @@ func (c *certificate) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	c.seen = now
 	pair, err := c.files.load()
 	if err != nil {
-		c.log.WarnContext(context.Background(), "certificate not read again; the one before is still used", "error", err)
+		c.log.WarnContext(hello.Context(), "certificate not read again; the one before is still used", "error", err)
 		return c.pair, nil
 	}
-	c.log.InfoContext(context.Background(), "certificate read again", "file", c.files.CertFile)
+	c.log.InfoContext(hello.Context(), "certificate read again", "file", c.files.CertFile)
 	c.pair = pair
 	return pair, nil
 }
