@@ -16,8 +16,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// flood asks for all that a caller shares with others, at once, until ctx ends: it sends slow bodies, searches for what has no
-// index, and follows the changes.
+// flood asks for all that a caller shares with others, at once, until ctx ends: it sends slow
+// bodies, searches for what has no index, and follows the changes.
 func flood(ctx context.Context, api, credential string) *sync.WaitGroup {
 	var running sync.WaitGroup
 	repeat := func(n int, do func()) {
@@ -81,7 +81,8 @@ func (t times) String() string {
 	return strings.Join(lines, "; ")
 }
 
-// behave does each thing that the flood does so many times, as a caller that is no flood, and returns how long it took.
+// behave does each thing that the flood does so many times, as a caller that is no flood, and
+// returns how long it took.
 func behave(t *testing.T, api, credential string, n int) times {
 	t.Helper()
 	took := times{}
@@ -117,7 +118,8 @@ func behave(t *testing.T, api, credential string, n int) times {
 	return took
 }
 
-// A tenant that floods the service in every way that callers share leaves another tenant its share of all of them.
+// A tenant that floods the service in every way that callers share leaves another tenant its share
+// of all of them.
 func TestEndToEnd_Fairness(t *testing.T) {
 	inBothModes(t, func(t *testing.T, s *system) {
 		withKeys(s)

@@ -353,7 +353,8 @@ func TestEndToEnd_RateLimit(t *testing.T) {
 	require.NoError(t, server.Thaw())
 }
 
-// Bodies that cost more than their length have short answers, and take no more memory than there is.
+// Bodies that cost more than their length have short answers, and take no more memory than there
+// is.
 func TestEndToEnd_HostileBodies(t *testing.T) {
 	t.Parallel()
 	s := embedded(t)
@@ -387,7 +388,8 @@ func TestEndToEnd_HostileBodies(t *testing.T) {
 	}
 }
 
-// Readers of large contacts, however many and however slow, take no more memory than there is, and get whole pages.
+// Readers of large contacts, however many and however slow, take no more memory than there is, and
+// get whole pages.
 func TestEndToEnd_LargePages(t *testing.T) {
 	t.Parallel()
 	inBothModes(t, func(t *testing.T, s *system) {

@@ -33,8 +33,8 @@ func requireReady(t *testing.T, s *system, status int) {
 	require.Equal(t, status, response.StatusCode, body)
 }
 
-// When the database's file is not there any more, no write is accepted that would be gone with the process, and what the process
-// still has is saved.
+// When the database's file is not there any more, no write is accepted that would be gone with the
+// process, and what the process still has is saved.
 func TestEndToEnd_LostFile(t *testing.T) {
 	t.Parallel()
 	for name, lose := range map[string]func(path string) error{
@@ -164,7 +164,8 @@ func (s *system) behindItsBack(t *testing.T, do func(db *sql.DB)) {
 	require.NoError(t, db.Close())
 }
 
-// What a process that was killed had claimed is delivered at the next start, also when its clock was an hour ahead.
+// What a process that was killed had claimed is delivered at the next start, also when its clock
+// was an hour ahead.
 func TestEndToEnd_ClockSetBack(t *testing.T) {
 	t.Parallel()
 	s := embedded(t)
@@ -186,7 +187,8 @@ func TestEndToEnd_ClockSetBack(t *testing.T) {
 		"it is delivered")
 }
 
-// A write that the disk has no room for is refused, and known not to have happened. The process is ready again when there is room.
+// A write that the disk has no room for is refused, and known not to have happened. The process is
+// ready again when there is room.
 func TestEndToEnd_DiskFull(t *testing.T) {
 	t.Parallel()
 	s := embedded(t)
@@ -213,7 +215,8 @@ func TestEndToEnd_DiskFull(t *testing.T) {
 	require.Len(t, page.Items, 2)
 }
 
-// A start with a clock that is far ahead purges no more than a share of what is kept. An operator purges the rest.
+// A start with a clock that is far ahead purges no more than a share of what is kept. An operator
+// purges the rest.
 func TestEndToEnd_ClockAhead(t *testing.T) {
 	t.Parallel()
 	s := embedded(t)

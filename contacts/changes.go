@@ -32,9 +32,10 @@ type ChangePosition struct {
 // change once and misses none, however many are being committed meanwhile; those of one contact come in the order of its
 // versions. Of an erased contact only the deletion is left. Errors are as those of a [Repository].
 type ChangeLog interface {
-	// Changes returns up to limit of the tenant's changes after the position, at least one if there is one. They are fewer
-	// than limit and than there are where their documents have [MaxPageBytes]. It returns an [Error] of [KindExpired] for a
-	// position that the log has not come to: that of another database, or of this one before it was restored.
+	// Changes returns up to limit of the tenant's changes after the position, at least one if there
+	// is one. They are fewer than limit and than there are where their documents have
+	// [MaxPageBytes]. It returns an [Error] of [KindExpired] for a position that the log has not
+	// come to: that of another database, or of this one before it was restored.
 	Changes(ctx context.Context, tenant Tenant, after ChangePosition, limit int) ([]Change, error)
 
 	// LatestChange returns a position after which come all changes that are committed from now on, and few others.
@@ -59,10 +60,10 @@ const MaxChangesWait = 50 * time.Second
 // changesPoll is how often the changes are looked for while somebody waits for one.
 const changesPoll = 200 * time.Millisecond
 
-// Changes returns the caller's changes from after the cursor on, at most limit, and of [MaxPageBytes], in the order of their
-// commits. Where there
-// are none it waits for one, at most for wait, or until ctx ends, or [Service.StopWaiting]. It returns an [Error] of
-// [KindInvalid], of [KindExpired] for a cursor after which changes may be gone, or of [KindUnavailable].
+// Changes returns the caller's changes from after the cursor on, at most limit, and of
+// [MaxPageBytes], in the order of their commits. Where there are none it waits for one, at most for
+// wait, or until ctx ends, or [Service.StopWaiting]. It returns an [Error] of [KindInvalid], of
+// [KindExpired] for a cursor after which changes may be gone, or of [KindUnavailable].
 func (s *Service) Changes(ctx context.Context, caller Caller, cursor string, limit int, wait time.Duration) (ChangePage, error) {
 	if limit < 1 || limit > MaxPage {
 		return ChangePage{}, invalid(Violation{Pointer: "limit", Message: fmt.Sprintf("expected 1 to %d", MaxPage)})

@@ -18,7 +18,8 @@ const (
 // Past is a kind of rows that are kept for a time.
 type Past string
 
-// The kinds of rows that are purged, of which each has a time: an operation's end, a change's, a contact's deletion, an erasure's.
+// The kinds of rows that are purged, of which each has a time: an operation's end, a change's, a
+// contact's deletion, an erasure's.
 const (
 	PastOperations Past = "operations"
 	PastChanges    Past = "changes"
@@ -33,8 +34,9 @@ func Pasts() map[Past]time.Duration {
 	}
 }
 
-// Housekeeping is what a store needs to have done now and then. Purge, Reindex and Scrub do a part each, of limit rows at the most,
-// and return how many rows that were; 0 means that there is nothing left to do.
+// Housekeeping is what a store needs to have done now and then. Purge, Reindex and Scrub do a part
+// each, of limit rows at the most, and return how many rows that were; 0 means that there is
+// nothing left to do.
 type Housekeeping interface {
 	// Overdue counts the rows of a kind that are older than before, and all rows of the kind.
 	Overdue(ctx context.Context, kind Past, before time.Time) (due, all int64, err error)
@@ -54,8 +56,9 @@ type Housekeeping interface {
 const (
 	cleanEvery  = time.Hour
 	cleanAtOnce = 500 // so that no transaction is long
-	// purgedShare is which part of a kind's rows is purged at a time, one in so many, unless an operator confirms more. A clock that
-	// is wrong once costs no more than that; hour by hour it is several times as much as falls due.
+	// purgedShare is which part of a kind's rows is purged at a time, one in so many, unless an
+	// operator confirms more. A clock that is wrong once costs no more than that; hour by hour it
+	// is several times as much as falls due.
 	purgedShare = 100
 )
 
@@ -131,7 +134,8 @@ func (h *Housekeeper) Overdue(ctx context.Context) (map[Past]int64, error) {
 	return overdue, nil
 }
 
-// PurgeAll purges all that is due by now, as an operator has confirmed. It returns an error of the store's.
+// PurgeAll purges all that is due by now, as an operator has confirmed. It returns an error of the
+// store's.
 func (h *Housekeeper) PurgeAll(ctx context.Context) error {
 	for kind, kept := range Pasts() {
 		before := h.now().Add(-kept)

@@ -104,7 +104,8 @@ func TestHousekeeper(t *testing.T) {
 	})
 }
 
-// With a clock that is far ahead nearly everything is due. Only a share of it goes, hour by hour, until an operator confirms.
+// With a clock that is far ahead nearly everything is due. Only a share of it goes, hour by hour,
+// until an operator confirms.
 func TestHousekeeper_ClockAhead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		old := &house{due: 9950, all: 10_000}

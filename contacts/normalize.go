@@ -315,8 +315,8 @@ func (n *normalizer) birthday(value string) string {
 	return value
 }
 
-// EscapePointer writes a name as a token of a JSON pointer (RFC 6901, section 3). Of a name that is longer than any may be it
-// writes the beginning, so that errors stay short.
+// EscapePointer writes a name as a token of a JSON pointer (RFC 6901, section 3). Of a name that is
+// longer than any may be it writes the beginning, so that errors stay short.
 func EscapePointer(name string) string { return escapes.Replace(Excerpt(name)) }
 
 // Excerpt returns a name from outside as errors show it: the first [maxCustomFieldName] characters.

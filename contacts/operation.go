@@ -15,8 +15,9 @@ const (
 	Pending   Status = "pending"
 	Succeeded Status = "succeeded"
 	Failed    Status = "failed"
-	// Expired is the status of an operation that is still pending when no queue has its command any more: see [CommandsKept].
-	// It ends only if an operator has the command sent again, from a dead-letter queue say.
+	// Expired is the status of an operation that is still pending when no queue has its command any
+	// more: see [CommandsKept]. It ends only if an operator has the command sent again, from a
+	// dead-letter queue say.
 	Expired Status = "expired"
 )
 

@@ -14,9 +14,9 @@ type Repository interface {
 	// Document returns one contact. One that is not there, or deleted, is no error but a state.
 	Document(ctx context.Context, tenant Tenant, id uuid.UUID) (Document, error)
 
-	// List returns up to query.Limit live contacts in the query's order, each once, from after query.After on. They may be
-	// fewer, or none, although the list goes on: then finding more would have taken too long at a time, or the documents have
-	// [MaxPageBytes].
+	// List returns up to query.Limit live contacts in the query's order, each once, from after
+	// query.After on. They may be fewer, or none, although the list goes on: then finding more
+	// would have taken too long at a time, or the documents have [MaxPageBytes].
 	List(ctx context.Context, tenant Tenant, query Query) (Listing, error)
 
 	// Operation returns an ended operation, with its Document, or as [Operation.Erased] where its contact was erased; found is

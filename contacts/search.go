@@ -238,8 +238,9 @@ const (
 	searchEffort = 2
 )
 
-// Effort is how much work a page of the filter is at the most, from 1 to 6, where 1 is a page of the whole list. Parts of one or
-// two characters have no index: many contacts are looked at, one by one.
+// Effort is how much work a page of the filter is at the most, from 1 to 6, where 1 is a page of
+// the whole list. Parts of one or two characters have no index: many contacts are looked at, one by
+// one.
 func (f Filter) Effort() int64 {
 	short := func(word string) bool { return utf8.RuneCountInString(word) <= 2 }
 	switch {

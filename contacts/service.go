@@ -37,9 +37,9 @@ type ServiceOptions struct {
 	Pending    PendingOperations
 	Changes    ChangeLog
 	Region     string // how phone numbers without a country are read: ISO 3166-1 alpha-2, or "" not at all
-	// MayWait reports whether one more write of the caller may wait for its end, until done is called; any number where nil. One
-	// that may not is accepted just the same. Each that waits holds some 40 KiB of memory, and asks the database twice a second
-	// where notices are lost.
+	// MayWait reports whether one more write of the caller may wait for its end, until done is
+	// called; any number where nil. One that may not is accepted just the same. Each that waits
+	// holds some 40 KiB of memory, and asks the database twice a second where notices are lost.
 	MayWait func(Caller) (done func(), ok bool)
 	Now     func() time.Time // the clock; time.Now where nil
 }
@@ -333,8 +333,8 @@ func (s *Service) Get(ctx context.Context, caller Caller, id uuid.UUID) (Documen
 const (
 	DefaultPage = 50
 	MaxPage     = 500
-	// MaxPageBytes is how many bytes the documents of a page have: one ends with the document that reaches it. So a process can
-	// have many readers, however large the contacts are.
+	// MaxPageBytes is how many bytes the documents of a page have: one ends with the document that
+	// reaches it. So a process can have many readers, however large the contacts are.
 	MaxPageBytes = 256 << 10
 )
 
@@ -344,11 +344,12 @@ type Page struct {
 	Next  string // the cursor of the next page; "" on the last one
 }
 
-// List returns a page of the caller's live contacts, those that the filter lets through in its order: at most limit, from
-// after the cursor on, which is a Page's Next or "" to begin. Only a page without a Next is the last one, however few it has:
-// it ends at [MaxPageBytes], and parts of one or two characters are looked for in so many contacts at a time. A contact that is there the whole time, and whose
-// place in the order does not change, appears once however many others come and go meanwhile. It returns an [Error] of
-// [KindInvalid] or [KindUnavailable].
+// List returns a page of the caller's live contacts, those that the filter lets through in its
+// order: at most limit, from after the cursor on, which is a Page's Next or "" to begin. Only a
+// page without a Next is the last one, however few it has: it ends at [MaxPageBytes], and parts of
+// one or two characters are looked for in so many contacts at a time. A contact that is there the
+// whole time, and whose place in the order does not change, appears once however many others come
+// and go meanwhile. It returns an [Error] of [KindInvalid] or [KindUnavailable].
 func (s *Service) List(ctx context.Context, caller Caller, filter Filter, limit int, cursor string) (Page, error) {
 	if limit < 1 || limit > MaxPage {
 		return Page{}, invalid(Violation{Pointer: "limit", Message: fmt.Sprintf("expected 1 to %d", MaxPage)})

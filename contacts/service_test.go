@@ -401,7 +401,8 @@ func TestService_DatabaseHangs_StopWaiting(t *testing.T) {
 	})
 }
 
-// An accepted write that no queue has any more is not pending for ever: its command was lost, or set aside.
+// An accepted write that no queue has any more is not pending for ever: its command was lost, or
+// set aside.
 func TestService_Operation_Expired(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := contactstest.NewDesk()

@@ -65,7 +65,8 @@ type options struct {
 // MaxConnections bounds how many connections there are at the same time; on SQLite, how many that read.
 func MaxConnections(n int) Option { return func(o *options) { o.maxConnections = n } }
 
-// Log gets what an operator has to know of a SQLite file that was lost; slog.Default() unless told otherwise.
+// Log gets what an operator has to know of a SQLite file that was lost; slog.Default() unless told
+// otherwise.
 func Log(log *slog.Logger) Option { return func(o *options) { o.log = log } }
 
 // Open opens the database that url names and checks that it answers. A SQLite file is created when it is not there.
@@ -93,8 +94,8 @@ func (db *DB) Pools() map[string]*sql.DB {
 	return map[string]*sql.DB{"write": db.pools[0], "read": db.pools[1]}
 }
 
-// Ping reports whether the database answers and, on SQLite, whether it can be written to: it returns [ErrFileLost] where the
-// file is not there any more.
+// Ping reports whether the database answers and, on SQLite, whether it can be written to: it
+// returns [ErrFileLost] where the file is not there any more.
 func (db *DB) Ping(ctx context.Context) error {
 	for _, pool := range db.pools {
 		if err := pool.PingContext(ctx); err != nil {

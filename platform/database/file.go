@@ -15,12 +15,13 @@ import (
 	"gorm.io/gorm"
 )
 
-// ErrFileLost says that the path of a SQLite database no longer leads to the file that is open: it was removed, renamed or
-// replaced, or so was its write-ahead log, its folder or its volume. What would be committed now would be gone with the
-// process, so nothing is.
+// ErrFileLost says that the path of a SQLite database no longer leads to the file that is open: it
+// was removed, renamed or replaced, or so was its write-ahead log, its folder or its volume. What
+// would be committed now would be gone with the process, so nothing is.
 var ErrFileLost = errors.New("the database's file was removed, renamed or replaced while it was open")
 
-// file is the file of an open SQLite database. It makes sure, before each commit, that what is committed stays.
+// file is the file of an open SQLite database. It makes sure, before each commit, that what is
+// committed stays.
 type file struct {
 	path   string // without links
 	opened os.FileInfo
@@ -69,8 +70,8 @@ func (c connector) Connect(context.Context) (driver.Conn, error) {
 // Driver implements [driver.Connector].
 func (c connector) Driver() driver.Driver { return c.driver }
 
-// check returns [ErrFileLost] if the path does not lead to the open file. It takes two calls of the operating system. The
-// first time, it begins to save what is open.
+// check returns [ErrFileLost] if the path does not lead to the open file. It takes two calls of the
+// operating system. The first time, it begins to save what is open.
 func (f *file) check(ctx context.Context) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -108,8 +109,8 @@ func (f *file) compare() error {
 // saveLimit is how long making a copy may take.
 const saveLimit = 10 * time.Minute
 
-// save copies what is open, committed messages of the queue included, to a new file beside the lost one or, if there is no place
-// for it, in another folder, and logs where.
+// save copies what is open, committed messages of the queue included, to a new file beside the lost
+// one or, if there is no place for it, in another folder, and logs where.
 func (f *file) save(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, saveLimit)
 	defer cancel()
@@ -133,8 +134,8 @@ func (f *file) save(ctx context.Context) {
 		"file", f.path, "error", errors.Join(errs...))
 }
 
-// createFile makes an empty file that only this user can read. SQLite itself would let others read it. Its log files take its
-// mode.
+// createFile makes an empty file that only this user can read. SQLite itself would let others read
+// it. Its log files take its mode.
 func createFile(path string) error {
 	file, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
 	if err != nil {
@@ -150,8 +151,8 @@ func (f *file) committed(err error) {
 	f.failed = err
 }
 
-// writable reports why nothing can be written. After a commit that failed it tries to write, so that it is known when there is
-// room again.
+// writable reports why nothing can be written. After a commit that failed it tries to write, so
+// that it is known when there is room again.
 func (f *file) writable(ctx context.Context) error {
 	f.mu.Lock()
 	err := f.failed

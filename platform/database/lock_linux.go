@@ -8,12 +8,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// lockedByte is where the lock lies: far behind the bytes that SQLite locks itself, and behind all data.
+// lockedByte is where the lock lies: far behind the bytes that SQLite locks itself, and behind all
+// data.
 const lockedByte = 1 << 62
 
-// lockFile takes a lock that belongs to the file, whatever path leads to it, and reports false if another process has it. It is
-// one of the open file description, so that no other descriptor that this process closes ends it. Closing this one ends it, and
-// with it the locks that SQLite holds in this process: it is closed last.
+// lockFile takes a lock that belongs to the file, whatever path leads to it, and reports false if
+// another process has it. It is one of the open file description, so that no other descriptor that
+// this process closes ends it. Closing this one ends it, and with it the locks that SQLite holds in
+// this process: it is closed last.
 func lockFile(file *os.File) (held bool, err error) {
 	lock := unix.Flock_t{Type: unix.F_WRLCK, Start: lockedByte, Len: 1}
 	err = unix.FcntlFlock(file.Fd(), unix.F_OFD_SETLK, &lock)

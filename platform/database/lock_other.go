@@ -8,8 +8,9 @@ import (
 	"github.com/gofrs/flock"
 )
 
-// lockFile takes a lock beside the file, since one on the file itself would get in the way of SQLite's own. It does not keep out
-// a process after the lock's file was removed. It is held until the process ends.
+// lockFile takes a lock beside the file, since one on the file itself would get in the way of
+// SQLite's own. It does not keep out a process after the lock's file was removed. It is held until
+// the process ends.
 func lockFile(file *os.File) (held bool, err error) {
 	return flock.New(file.Name()+".lock", flock.SetPermissions(0o600)).TryLock()
 }

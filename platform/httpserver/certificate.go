@@ -10,7 +10,8 @@ import (
 	"sync"
 )
 
-// KeyPair names the files of a certificate, with its chain, and of its private key, both PEM. The zero KeyPair is none.
+// KeyPair names the files of a certificate, with its chain, and of its private key, both PEM. The
+// zero KeyPair is none.
 type KeyPair struct{ CertFile, KeyFile string }
 
 // Check reports why the key pair, if there is one, cannot be used.
@@ -51,8 +52,9 @@ func newCertificate(files KeyPair, log *slog.Logger) (*certificate, error) {
 	return c, nil
 }
 
-// get returns the key pair for one more connection. It reads the files again when they have changed; while they cannot be read, as
-// between the two of them being replaced, the pair that was read before goes on being used.
+// get returns the key pair for one more connection. It reads the files again when they have
+// changed; while they cannot be read, as between the two of them being replaced, the pair that was
+// read before goes on being used.
 func (c *certificate) get(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -85,8 +87,8 @@ func (c *certificate) changed() (changed bool, now [2]os.FileInfo) {
 	return changed, now
 }
 
-// useTLS has the server speak TLS. It speaks HTTP/1.1 within, whose connections are counted: those of HTTP/2 would hold many requests
-// each.
+// useTLS has the server speak TLS. It speaks HTTP/1.1 within, whose connections are counted: those
+// of HTTP/2 would hold many requests each.
 func (s *Server) useTLS(files KeyPair, log *slog.Logger) error {
 	if files == (KeyPair{}) {
 		return nil

@@ -61,7 +61,8 @@ func TestServer_TLS(t *testing.T) {
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "hello") }),
 	})
 	url = strings.Replace(url, "http://", "https://", 1)
-	// visit asks over a connection of its own, and returns the serial number of the server's certificate.
+	// visit asks over a connection of its own, and returns the serial number of the server's
+	// certificate.
 	visit := func(trusted *x509.Certificate) int64 {
 		t.Helper()
 		roots := x509.NewCertPool()

@@ -14,8 +14,9 @@ import (
 const (
 	// stallLimit is how long a client may at least take to receive what is written of its answer.
 	stallLimit = time.Second
-	// A client that receives its answer slowly, but goes on receiving, is given longer than the time of an answer: a second more
-	// for each slowestRate bytes, looked at after each piece of the answer.
+	// A client that receives its answer slowly, but goes on receiving, is given longer than the
+	// time of an answer: a second more for each slowestRate bytes, looked at after each piece of
+	// the answer.
 	slowestRate = 8 << 10
 	piece       = 64 << 10
 	// mostUnread is how many bytes of answers may wait to be received before slow clients have to go.
@@ -165,7 +166,8 @@ func (c *connection) Write(p []byte) (written int, err error) {
 	return written, err
 }
 
-// SetWriteDeadline implements [net.Conn]. Of a client that receives what is written, the deadline moves on.
+// SetWriteDeadline implements [net.Conn]. Of a client that receives what is written, the deadline
+// moves on.
 func (c *connection) SetWriteDeadline(t time.Time) error {
 	c.pace.Lock()
 	c.deadline, c.received = t, 0

@@ -31,11 +31,13 @@ type Options struct {
 	// Handler answers the requests. Headers that it does not set are the usual ones: no cache keeps an answer, and browsers do
 	// nothing with it but show it.
 	Handler http.Handler
-	// TLS is what the server speaks TLS with; it speaks plain HTTP where it is zero. The files are read again when they change.
+	// TLS is what the server speaks TLS with; it speaks plain HTTP where it is zero. The files are
+	// read again when they change.
 	TLS KeyPair
-	// AnswerTimeout is how long a request may take from the end of its headers to the last byte of its answer; 0: one
-	// minute. A client that goes on receiving a long answer is given a second more for each 8 KiB. It must be longer than all that a
-	// handler may wait for: what is written later is lost with the connection.
+	// AnswerTimeout is how long a request may take from the end of its headers to the last byte of
+	// its answer; 0: one minute. A client that goes on receiving a long answer is given a second
+	// more for each 8 KiB. It must be longer than all that a handler may wait for: what is written
+	// later is lost with the connection.
 	AnswerTimeout time.Duration
 	// Connections is how many connections may be open at the same time, at least 2; 0: [DefaultConnections]. Half as many requests
 	// may be being answered: see [Overloaded]. One more connection takes the place of the one whose client has kept the server
@@ -55,8 +57,9 @@ type Server struct {
 	log      *slog.Logger
 }
 
-// Listen opens the address, so that clients can connect, but serves nothing yet. The caller calls Serve, or Close. Its
-// error says that the address cannot be had, for instance because another process has it, or that the certificate cannot be read.
+// Listen opens the address, so that clients can connect, but serves nothing yet. The caller calls
+// Serve, or Close. Its error says that the address cannot be had, for instance because another
+// process has it, or that the certificate cannot be read.
 func Listen(ctx context.Context, o Options) (*Server, error) {
 	var config net.ListenConfig
 	listener, err := config.Listen(ctx, "tcp", o.Addr)

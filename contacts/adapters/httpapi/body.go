@@ -33,8 +33,8 @@ const (
 // bodyTimeout is how long a body may take to come.
 const bodyTimeout = 5 * time.Second
 
-// readBody reads a request's body, of which huma then finds the bytes in its place. What huma makes of a body that breaks off
-// would be the server's failure.
+// readBody reads a request's body, of which huma then finds the bytes in its place. What huma makes
+// of a body that breaks off would be the server's failure.
 func (a *api) readBody(c echo.Context) error {
 	controller := http.NewResponseController(c.Response())
 	_ = controller.SetReadDeadline(time.Now().Add(bodyTimeout)) // where it cannot be set, the server's counts
@@ -57,9 +57,9 @@ func (a *api) readBody(c echo.Context) error {
 	return nil
 }
 
-// inspect holds a body to its media type, to JSON, and to the names and types in the schema, and returns a problem with
-// the faults. Texts' lengths and contents are the domain's to judge. huma's own validation does not tell "Email" from
-// "email", and loses its way at names that have a dot.
+// inspect holds a body to its media type, to JSON, and to the names and types in the schema, and
+// returns a problem with the faults. Texts' lengths and contents are the domain's to judge. huma's
+// own validation does not tell "Email" from "email", and loses its way at names that have a dot.
 //
 // A missing Content-Type is refused as a wrong one is: a browser sends such a body from any site without asking first.
 func (a *api) inspect(header http.Header, body []byte, schema *huma.Schema, types ...string) error {
@@ -104,14 +104,16 @@ func notJSON(body []byte, err error) *problem {
 	return newProblem(kindMalformed, fmt.Sprintf("not JSON at line %d, byte %d of the line", line, column))
 }
 
-// inspected are the options of an inspector's decoder: the inspector itself looks for what they allow.
+// inspected are the options of an inspector's decoder: the inspector itself looks for what they
+// allow.
 var inspected = []jsontext.Options{jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true)}
 
 // errEnoughFaults ends an inspection at [maxFaults].
 var errEnoughFaults = errors.New("enough faults")
 
-// inspector walks along a JSON text and its schema, once. It goes no deeper than the schema, skips the inside of refused
-// values, and ends at [maxFaults]: its time and memory grow with the text's length only.
+// inspector walks along a JSON text and its schema, once. It goes no deeper than the schema, skips
+// the inside of refused values, and ends at [maxFaults]: its time and memory grow with the text's
+// length only.
 type inspector struct {
 	schemas huma.Registry
 	decoder *jsontext.Decoder
@@ -279,8 +281,8 @@ func fits(s *huma.Schema, value jsontext.Value) bool {
 
 const noSurrogates = `expected text without lone surrogates: \uD800 to \uDFFF stand for characters in pairs only`
 
-// hasLoneSurrogate reports whether a value, which may be a string, holds half of a pair of surrogates (RFC 8259, 8.2).
-// Decoders would put U+FFFD in its place.
+// hasLoneSurrogate reports whether a value, which may be a string, holds half of a pair of
+// surrogates (RFC 8259, 8.2). Decoders would put U+FFFD in its place.
 func hasLoneSurrogate(value jsontext.Value) bool {
 	return bytes.Contains(value, []byte(`\u`)) && !value.IsValid()
 }

@@ -105,8 +105,9 @@ func (a *api) follow(ctx context.Context, in *changesRequest) (*huma.StreamRespo
 	}}, nil
 }
 
-// changesAfter returns the changes after a cursor. It takes its turn with other queries, but not while it waits for a change where
-// there is none. What it has waited for, or what goes on a stream, is returned if the credential is still valid by then.
+// changesAfter returns the changes after a cursor. It takes its turn with other queries, but not
+// while it waits for a change where there is none. What it has waited for, or what goes on a
+// stream, is returned if the credential is still valid by then.
 func (a *api) changesAfter(
 	ctx context.Context, header http.Header, cursor string, limit int, wait time.Duration,
 ) (contacts.ChangePage, error) {

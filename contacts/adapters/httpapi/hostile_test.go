@@ -40,7 +40,8 @@ func serveMeasured(h http.Handler, r *http.Request) (*httptest.ResponseRecorder,
 	return w, after.TotalAlloc - before.TotalAlloc
 }
 
-// requireBounded holds an answer to a success or a short problem document, and its cost to the request's length.
+// requireBounded holds an answer to a success or a short problem document, and its cost to the
+// request's length.
 func requireBounded(t *testing.T, w *httptest.ResponseRecorder, allocated uint64, length int) {
 	t.Helper()
 	if w.Code >= http.StatusBadRequest {
@@ -209,7 +210,8 @@ func FuzzAPI_Header(f *testing.F) {
 	})
 }
 
-// Half of a pair of surrogates stands for no character. It is refused wherever text is, names included.
+// Half of a pair of surrogates stands for no character. It is refused wherever text is, names
+// included.
 func TestAPI_LoneSurrogates(t *testing.T) {
 	t.Parallel()
 	c := newClient(t)

@@ -38,8 +38,8 @@ type Options struct {
 	WriteWait time.Duration
 	// MaxBodyBytes is how long a request's body may be; 0: 1 MiB.
 	MaxBodyBytes int64
-	// Requests is how many requests the server answers at the same time, of which each caller has a share; 0: half of
-	// [httpserver.DefaultConnections].
+	// Requests is how many requests the server answers at the same time, of which each caller has a
+	// share; 0: half of [httpserver.DefaultConnections].
 	Requests int
 	// Followers is how many callers may wait for changes, or follow them as a stream, at the same time; 0: [DefaultFollowers]. One
 	// more does not wait, or is refused the stream.

@@ -17,8 +17,9 @@ const (
 	smallBody = 16 << 10
 	// bodyRoom is how many bytes all longer bodies may have together. They take several times as much while they are decoded.
 	bodyRoom = 16 << 20
-	// queryRoom is the effort of all lists that are being read from the database together, and of pages of changes: it is less
-	// than a pool of the database has connections, so that there are some for contacts that are read one by one, and for look-ups.
+	// queryRoom is the effort of all lists that are being read from the database together, and of
+	// pages of changes: it is less than a pool of the database has connections, so that there are
+	// some for contacts that are read one by one, and for look-ups.
 	queryRoom = 16
 	// queryWait is how long a list waits for its turn.
 	queryWait = 10 * time.Second
@@ -34,7 +35,8 @@ func (a *api) shed(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// holder names the caller to the pools that callers share. Where nobody needs a credential, they are not told apart.
+// holder names the caller to the pools that callers share. Where nobody needs a credential, they
+// are not told apart.
 func (a *api) holder(caller contacts.Caller) fairshare.Holder {
 	if a.authenticate == nil {
 		return fairshare.Holder{}
@@ -42,7 +44,8 @@ func (a *api) holder(caller contacts.Caller) fairshare.Holder {
 	return fairshare.Holder{Tenant: string(caller.Tenant), Caller: caller.Subject}
 }
 
-// admitRequest takes a place among the requests that are being answered, or returns the problem where the caller has its share.
+// admitRequest takes a place among the requests that are being answered, or returns the problem
+// where the caller has its share.
 func (a *api) admitRequest(caller contacts.Caller) (release func(), err error) {
 	release, ok := a.requests.TryAcquire(a.holder(caller), 1)
 	if !ok {
@@ -51,7 +54,8 @@ func (a *api) admitRequest(caller contacts.Caller) (release func(), err error) {
 	return release, nil
 }
 
-// admitQuery waits for the caller's turn to have the database asked for many contacts, with so much effort.
+// admitQuery waits for the caller's turn to have the database asked for many contacts, with so much
+// effort.
 func (a *api) admitQuery(ctx context.Context, caller contacts.Caller, effort int64) (release func(), err error) {
 	waiting, cancel := context.WithTimeout(ctx, queryWait)
 	defer cancel()
@@ -62,8 +66,9 @@ func (a *api) admitQuery(ctx context.Context, caller contacts.Caller, effort int
 	return release, err
 }
 
-// takeRoom takes the room for a body that is to be read, or returns the problem where there is none. It is asked only once it is
-// known that the caller may send one, or callers that may not would keep others from it.
+// takeRoom takes the room for a body that is to be read, or returns the problem where there is
+// none. It is asked only once it is known that the caller may send one, or callers that may not
+// would keep others from it.
 func (a *api) takeRoom(caller contacts.Caller, r *http.Request) (release func(), err error) {
 	length := r.ContentLength
 	if length < 0 { // it is not known

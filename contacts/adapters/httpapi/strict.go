@@ -11,12 +11,12 @@ import (
 	"contacts/contacts"
 )
 
-// singleHeaders are the headers that a request may send once, of those that are read. With two of them it is not known which
-// one is meant.
+// singleHeaders are the headers that a request may send once, of those that are read. With two of
+// them it is not known which one is meant.
 var singleHeaders = []string{"Authorization", "Content-Type", "Content-Encoding", "Last-Event-ID"}
 
-// unambiguous returns a problem with the parts of a request that readers would drop or choose from in silence: query
-// parameters that are malformed, empty or repeated, and repeated headers.
+// unambiguous returns a problem with the parts of a request that readers would drop or choose from
+// in silence: query parameters that are malformed, empty or repeated, and repeated headers.
 func unambiguous(r *http.Request) error {
 	if faults := queryFaults(r.URL.RawQuery); len(faults) > 0 {
 		return invalid(faults...)
@@ -34,7 +34,8 @@ func once(header http.Header, names ...string) error {
 	return nil
 }
 
-// queryFaults holds a query to "name=value" with one & between two of them, percent-encoded, each name once.
+// queryFaults holds a query to "name=value" with one & between two of them, percent-encoded, each
+// name once.
 func queryFaults(raw string) []fault {
 	if raw == "" {
 		return nil

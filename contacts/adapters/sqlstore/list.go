@@ -49,8 +49,8 @@ func (s *Store) List(ctx context.Context, tenant contacts.Tenant, query contacts
 	return listing, nil
 }
 
-// listPart adds up to query.Limit contacts to a listing, until the page is full, and notes from after where the list goes on. It
-// reports whether it left out contacts that it has found.
+// listPart adds up to query.Limit contacts to a listing, until the page is full, and notes from
+// after where the list goes on. It reports whether it left out contacts that it has found.
 func (s *Store) listPart(
 	db *gorm.DB, tenant contacts.Tenant, query contacts.Query, page *page, listing *contacts.Listing,
 ) (more bool, err error) {

@@ -21,8 +21,9 @@ import (
 // Scripts are sent whole: Redis keeps them compiled either way, and after a restart or a failover there is no second
 // round trip to load them.
 
-// What is of another type than string under a key, which only others can have put there, counts as nothing, and is replaced: the
-// scripts read with pcall, since one such key would otherwise fail a whole batch.
+// What is of another type than string under a key, which only others can have put there, counts as
+// nothing, and is replaced: the scripts read with pcall, since one such key would otherwise fail a
+// whole batch.
 
 // swap stores ARGV[2] for ARGV[3] milliseconds if the key holds exactly ARGV[1], where nothing is the empty string.
 var swap = rueidis.NewLuaScriptNoSha(`

@@ -65,12 +65,13 @@ func Open(write, read *gorm.DB, options Options) *Queue {
 	return q
 }
 
-// now is the queue's time, in milliseconds since the epoch. It goes on from when the queue was opened, however the system's clock is
-// set meanwhile: no claim lasts longer than it should.
+// now is the queue's time, in milliseconds since the epoch. It goes on from when the queue was
+// opened, however the system's clock is set meanwhile: no claim lasts longer than it should.
 func (q *Queue) now() int64 { return q.opened.Add(time.Since(q.opened)).UnixMilli() }
 
-// ReleaseClaims has all messages delivered again that are claimed, by an earlier process: its clock may have been ahead of this
-// one's. It is for a process that alone receives. It returns [queue.ErrUnavailable].
+// ReleaseClaims has all messages delivered again that are claimed, by an earlier process: its clock
+// may have been ahead of this one's. It is for a process that alone receives. It returns
+// [queue.ErrUnavailable].
 func (q *Queue) ReleaseClaims(ctx context.Context) error {
 	return q.do(ctx, &operation{
 		frees: true, unsure: queue.ErrUnavailable,
