@@ -116,7 +116,7 @@ func TestEndToEnd_FileComesBack(t *testing.T) {
 	requireReady(t, s, http.StatusOK)
 }
 
-// Two processes never work on one file, whatever path each has.
+// Two processes never work on one file, also by different paths.
 func TestCommand_OneFileManyPaths(t *testing.T) {
 	t.Parallel()
 	s := embedded(t)
@@ -175,7 +175,7 @@ func TestEndToEnd_ClockSetBack(t *testing.T) {
 	s.processes[0].kill()
 	group := contacts.MessageGroup(contacts.DefaultTenant, made.Contact)
 	s.behindItsBack(t, func(db *sql.DB) {
-		// The command comes again, claimed by a process whose clock was ahead.
+		// The command comes again, claimed by a process with a clock that was ahead.
 		ahead := time.Now().Add(time.Hour).UnixMilli()
 		_, err := db.ExecContext(t.Context(), "INSERT INTO queue_messages (group_id, body, sent_at) VALUES (?, ?, ?)", group, "unreadable", ahead)
 		require.NoError(t, err)

@@ -116,7 +116,7 @@ func Unavailable(detail string, cause error) *Error {
 	return &Error{Kind: KindUnavailable, Detail: detail, cause: cause}
 }
 
-// StorageLost is the error of a queue whose file is not there any more.
+// StorageLost is the error of a queue that has lost its file.
 func StorageLost(cause error) *Error {
 	return &Error{
 		Kind: KindStorageLost, cause: cause,

@@ -56,7 +56,7 @@ func FaultOf(err error) Fault {
 	return Statement
 }
 
-// Undone reports whether the transaction whose commit has failed is known to be undone on SQLite. A
+// Undone reports whether a failed commit is known to have been rolled back on SQLite. A
 // commit fails without a trace where the file is lost, or where its last page, which makes it
 // valid, could not be written. What fails later, as syncing does, may be found committed.
 func Undone(err error) bool {

@@ -8,9 +8,9 @@ import (
 
 // Lock takes the SQLite file that url names for this process, which is to be the only one that
 // works on its queue and caches what is in it; the file is created when it is not there. It reports
-// false where another process has it, by whatever path. The lock ends with release, which is to be
-// called after the database was closed, or with the process, however that ends. Other processes can
-// read and write the file all the same.
+// false where another process has it, by this or another path. The lock ends with release, which is
+// to be called after the database was closed, or with the process, however that ends. Other
+// processes can read and write the file all the same.
 func Lock(url string) (held bool, release func() error, err error) {
 	path, err := prepareFile(filePath(url))
 	if err != nil {

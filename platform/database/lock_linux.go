@@ -12,7 +12,7 @@ import (
 // data.
 const lockedByte = 1 << 62
 
-// lockFile takes a lock that belongs to the file, whatever path leads to it, and reports false if
+// lockFile takes a lock that belongs to the file and not to a path, and reports false if
 // another process has it. It is one of the open file description, so that no other descriptor that
 // this process closes ends it. Closing this one ends it, and with it the locks that SQLite holds in
 // this process: it is closed last.

@@ -15,7 +15,7 @@ import (
 	"sync"
 )
 
-// Holder is one of those who share: a caller of a tenant. The zero Holder stands for callers that
+// Holder is a caller of a tenant. The zero Holder stands for callers that
 // are not told apart; it may hold the whole capacity.
 type Holder struct{ Tenant, Caller string }
 

@@ -89,7 +89,7 @@ func TestPool_Acquire(t *testing.T) {
 	})
 }
 
-// Whatever is taken and released, the capacity is kept, and a holder that has nothing gets
+// After any takes and releases the capacity is kept, and a holder that has nothing gets
 // something once another one has had all that it may.
 func TestPool_Properties(t *testing.T) {
 	t.Parallel()

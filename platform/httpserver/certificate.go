@@ -87,8 +87,8 @@ func (c *certificate) changed() (changed bool, now [2]os.FileInfo) {
 	return changed, now
 }
 
-// useTLS has the server speak TLS. It speaks HTTP/1.1 within, whose connections are counted: those
-// of HTTP/2 would hold many requests each.
+// useTLS has the server speak TLS. It speaks HTTP/1.1 within: its connections are counted, and
+// those of HTTP/2 would hold many requests each.
 func (s *Server) useTLS(files KeyPair, log *slog.Logger) error {
 	if files == (KeyPair{}) {
 		return nil

@@ -71,7 +71,7 @@ func (a *api) guard(op *huma.Operation, scope contacts.Scope) {
 	})
 }
 
-// admit returns who asks, if the header Authorization permits it.
+// admit authenticates the caller by the header Authorization, and checks its scope.
 func (a *api) admit(ctx context.Context, header http.Header, scope contacts.Scope) (contacts.Caller, error) {
 	if a.authenticate == nil {
 		return anyone(), nil

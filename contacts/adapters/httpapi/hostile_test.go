@@ -18,7 +18,7 @@ import (
 	"contacts/contacts/adapters/httpapi"
 )
 
-// What an answer to a refused request may be, and what it may cost, whatever was sent.
+// Bounds of the answer to a refused request and of its cost, for any request.
 const (
 	maxProblem      = 16 << 10 // bytes
 	allocatedFor    = 64       // bytes of memory for each byte of the request

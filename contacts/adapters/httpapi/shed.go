@@ -35,7 +35,7 @@ func (a *api) shed(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// holder names the caller to the pools that callers share. Where nobody needs a credential, they
+// holder names the caller to the pools that callers share. Without authentication they
 // are not told apart.
 func (a *api) holder(caller contacts.Caller) fairshare.Holder {
 	if a.authenticate == nil {

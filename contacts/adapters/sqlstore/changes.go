@@ -83,7 +83,7 @@ func (s *Store) changesAfter(db *gorm.DB, tenant contacts.Tenant, at contacts.Ch
 	return db.Raw(sqliteChanges, string(tenant), at.Sequence, limit)
 }
 
-// followedRow is a change as those who follow the changes get it.
+// followedRow is a change with its place in the order of commits.
 type followedRow struct {
 	Commit      uint64
 	Seq         int64

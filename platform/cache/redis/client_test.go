@@ -158,7 +158,7 @@ func TestClient_RefusedCall(t *testing.T) {
 	require.NoError(t, c.Ping(t.Context()))
 }
 
-// What somebody else has put under a key in another type than a string is nothing, and is replaced.
+// A key of another type than string, set by another program, counts as missing and is replaced.
 // It fails no other key.
 func TestClient_KeyOfAnotherType(t *testing.T) {
 	t.Parallel()
