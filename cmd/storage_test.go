@@ -46,7 +46,8 @@ func TestEndToEnd_LostFile(t *testing.T) {
 			}
 			return os.WriteFile(path, nil, 0o600)
 		},
-		"log removed": func(path string) error { return os.Remove(path + "-wal") },
+		"log removed":              func(path string) error { return os.Remove(path + "-wal") },
+		"index of the log removed": func(path string) error { return os.Remove(path + "-shm") },
 		"folder renamed": func(path string) error {
 			folder := filepath.Dir(path)
 			return os.Rename(folder, folder+".old")

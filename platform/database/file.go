@@ -30,9 +30,9 @@ type file struct {
 
 	saves  sync.WaitGroup
 	mu     sync.Mutex
-	wal    os.FileInfo // the write-ahead log; nil until it is there
-	saving bool        // a copy is being made, or was
-	failed error       // why the last commit failed; nil if it did not
+	beside map[string]os.FileInfo // the write-ahead log and its index, by their suffix, once they are there
+	saving bool                   // a copy is being made, or was
+	failed error                  // why the last commit failed; nil if it did not
 }
 
 // openFile returns the file at a path, which is created when it is not there.
@@ -45,10 +45,11 @@ func openFile(path string, log *slog.Logger) (*file, error) {
 	if err != nil {
 		return nil, fmt.Errorf("look at the database's file: %w", err)
 	}
-	return &file{path: path, log: log, opened: opened}, nil
+	return &file{path: path, log: log, opened: opened, beside: map[string]os.FileInfo{}}, nil
 }
 
-// connector connects to the file, and to no other that has come in its place.
+// connector connects to the file, and to no other that has come in its place. It does not try to once
+// the file is lost: a connection would begin a new write-ahead log beside the one that others use.
 type connector struct {
 	driver driver.Driver
 	dsn    string
@@ -56,12 +57,15 @@ type connector struct {
 }
 
 // Connect implements [driver.Connector].
-func (c connector) Connect(context.Context) (driver.Conn, error) {
+func (c connector) Connect(ctx context.Context) (driver.Conn, error) {
+	if err := c.file.check(ctx); err != nil {
+		return nil, err
+	}
 	conn, err := c.driver.Open(c.dsn)
 	if err != nil {
 		return nil, err
 	}
-	if err := c.file.isThere(); err != nil {
+	if err := c.file.check(ctx); err != nil {
 		return nil, errors.Join(err, conn.Close())
 	}
 	return conn, nil
@@ -70,7 +74,7 @@ func (c connector) Connect(context.Context) (driver.Conn, error) {
 // Driver implements [driver.Connector].
 func (c connector) Driver() driver.Driver { return c.driver }
 
-// check returns [ErrFileLost] if the path does not lead to the open file. It takes two calls of the
+// check returns [ErrFileLost] if the path does not lead to the open file. It takes three calls of the
 // operating system. The first time, it begins to save what is open.
 func (f *file) check(ctx context.Context) error {
 	f.mu.Lock()
@@ -84,24 +88,19 @@ func (f *file) check(ctx context.Context) error {
 	return err
 }
 
-// isThere compares the path's file with the one that was opened.
-func (f *file) isThere() error {
+// compare compares what is at the path, and beside it, with what was opened.
+func (f *file) compare() error {
 	if now, err := os.Stat(f.path); err != nil || !os.SameFile(now, f.opened) {
 		return fmt.Errorf("%w: %s", ErrFileLost, f.path)
 	}
-	return nil
-}
-
-func (f *file) compare() error {
-	if err := f.isThere(); err != nil {
-		return err
-	}
-	wal, err := os.Stat(f.path + "-wal")
-	switch {
-	case f.wal == nil && err == nil:
-		f.wal = wal
-	case f.wal != nil && (err != nil || !os.SameFile(wal, f.wal)):
-		return fmt.Errorf("%w: %s-wal", ErrFileLost, f.path)
+	for _, suffix := range []string{"-wal", "-shm"} {
+		now, err := os.Stat(f.path + suffix)
+		switch first := f.beside[suffix]; {
+		case first == nil && err == nil:
+			f.beside[suffix] = now
+		case first != nil && (err != nil || !os.SameFile(now, first)):
+			return fmt.Errorf("%w: %s%s", ErrFileLost, f.path, suffix)
+		}
 	}
 	return nil
 }

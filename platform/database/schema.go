@@ -44,6 +44,7 @@ func OpenSchema(url string, files fs.FS) (*Schema, error) {
 		var file *file
 		if file, err = openFile(filePath(url), slog.Default()); err == nil {
 			pool, err = sqlitePool(file, writing()...)
+			file.pool = pool
 		}
 	}
 	if err != nil {
