@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"path"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -122,8 +123,8 @@ func openApp(ctx context.Context, settings *config.Config, o options) (_ *app, e
 			return nil, fmt.Errorf("open database.url: %w", err)
 		}
 		a.closers = append(a.closers, own.Close)
-		for _, pool := range own.Pools() {
-			a.metrics.watchPool("keeper", pool)
+		for name, pool := range own.Pools() {
+			a.metrics.watchPool(strings.TrimSuffix("keeper-"+name, "-main"), pool)
 		}
 		a.metrics.watchTrust(cached.Trusted)
 		source := sqlstore.New(own)
@@ -209,7 +210,6 @@ func loadSettings(command *cobra.Command, more ...func(context.Context, *config.
 		check("auth.oidc_issuer", oidc.CheckIssuer(settings.Auth.OIDCIssuer))
 		check("auth.oidc_algorithms", oidc.CheckAlgorithms(settings.Auth.OIDCAlgorithms))
 	}
-	check("http.tls_cert", keyPair(settings).Check())
 	check("contact.default_region", contacts.CheckRegion(settings.Contact.DefaultRegion))
 	for _, find := range more {
 		if err := find(command.Context(), settings); err != nil {

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"math/rand/v2"
 	"net"
@@ -617,6 +618,19 @@ func TestCommand_BesideServe(t *testing.T) {
 	}
 	require.Zero(t, s.processes[0].terminate(t))
 	s.start(t)
+}
+
+// Any mix of the parts works but for the embedded queue on another database.
+func TestEndToEnd_SQLiteWithRedis(t *testing.T) {
+	t.Parallel()
+	s := embedded(t)
+	s.env = append(s.env, fmt.Sprintf("CONTACTS_CACHE_URL=%s/%d", server(t, "CONTACTS_TEST_REDIS_URL"), cacheDatabases.Add(1)))
+	s.start(t)
+	made, err := s.client().Create(t.Context(), contactstest.Jane(t), waiting())
+	require.NoError(t, err)
+	read, err := s.client().Get(t.Context(), made.Contact)
+	require.NoError(t, err)
+	require.Equal(t, made.Document, read.JSON)
 }
 
 // With a cache of its own each process has to ask the database: it does not hear of what others write.

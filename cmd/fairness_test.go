@@ -71,6 +71,10 @@ func flood(ctx context.Context, api, credential string) *sync.WaitGroup {
 // times are how long each kind of request of one caller took.
 type times map[string][]time.Duration
 
+func (t times) median(kind string) time.Duration {
+	return slices.Sorted(slices.Values(t[kind]))[len(t[kind])/2]
+}
+
 func (t times) String() string {
 	var lines []string
 	for _, kind := range []string{"POST", "GET", "list", "stream"} {
@@ -129,15 +133,20 @@ func TestEndToEnd_Fairness(t *testing.T) {
 		require.Zero(t, seeded.status, seeded.stderr)
 		n := 40
 		behave(t, s.url, other, 3)
-		t.Logf("before: %v", behave(t, s.url, other, n))
+		before := behave(t, s.url, other, n)
+		t.Logf("before: %v", before)
 		ctx, cancel := context.WithCancel(t.Context())
 		flooding := flood(ctx, s.url, flooder)
 		time.Sleep(3 * time.Second)
-		t.Logf("during: %v", behave(t, s.url, other, n))
+		during := behave(t, s.url, other, n)
+		t.Logf("during: %v", during)
 		now, most := memory(t, s.processes[0])
 		cancel()
 		flooding.Wait()
 		time.Sleep(time.Second)
+		for kind := range before { // here they share two cores, and the clients', with the flood
+			require.Less(t, during.median(kind), 5*before.median(kind), kind)
+		}
 		t.Logf("after: %v; memory of serve %d MiB, at the most %d MiB", behave(t, s.url, other, n), now>>20, most>>20)
 	})
 }

@@ -32,7 +32,7 @@ func newPurge() *cobra.Command {
 				table := tabwriter.NewWriter(command.OutOrStdout(), 0, 0, 2, ' ', 0)
 				fmt.Fprintln(table, "KIND\tOLDER THAN\tDUE")
 				for _, kind := range slices.Sorted(maps.Keys(overdue)) {
-					fmt.Fprintf(table, "%s\t%s\t%d\n", kind, now.Add(-contacts.Pasts()[kind]).Format(time.DateOnly), overdue[kind])
+					fmt.Fprintf(table, "%s\t%s\t%d\n", kind, now.Add(-contacts.Pasts()[kind]).Format(time.RFC3339), overdue[kind])
 				}
 				if err := table.Flush(); err != nil {
 					return err
@@ -41,7 +41,10 @@ func newPurge() *cobra.Command {
 					fmt.Fprintln(command.OutOrStdout(), "\nIf the time is right, repeat the command with --confirm to remove them.")
 					return nil
 				}
-				return a.housekeeper.PurgeAll(ctx)
+				removed, err := a.housekeeper.PurgeAll(ctx)
+				operated("purge", err).Log(ctx, a.audit)
+				fmt.Fprintf(command.OutOrStdout(), "\n%d rows removed.\n", removed)
+				return err
 			})
 		},
 	}

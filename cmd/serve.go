@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
+	"contacts/config"
 	"contacts/contacts/adapters/httpapi"
 	"contacts/platform/health"
 	"contacts/platform/httpserver"
@@ -24,7 +25,7 @@ func newServe() *cobra.Command {
 		Short: "Serve the HTTP API; with the embedded queue also apply its writes",
 		Args:  usage(cobra.NoArgs),
 		RunE: func(command *cobra.Command, _ []string) error {
-			settings, err := loadSettings(command, checkDoor)
+			settings, err := loadSettings(command, checkDoor, checkKeyPair)
 			if err != nil {
 				return err
 			}
@@ -52,8 +53,8 @@ func (a *app) serve(command *cobra.Command) error {
 	}
 	options := httpapi.Options{
 		WriteWait: a.settings.Write.Wait, MaxBodyBytes: a.settings.HTTP.MaxBodyBytes, Followers: a.settings.Limit.Followers,
-		Requests: a.settings.Limit.Connections / 2,
-		Limiter:  a.limiter, Limit: a.rateLimit(), Log: a.log, Audit: a.audit,
+		Requests: a.settings.Limit.Connections / 2, Queries: a.db.Readers() * 3 / 4,
+		Limiter: a.limiter, Limit: a.rateLimit(), Log: a.log, Audit: a.audit,
 		Metrics: a.metrics.registry, Tracer: a.tracing.Tracer(), Version: version(),
 	}
 	if !a.settings.Open() {
@@ -140,6 +141,14 @@ func (a *app) runBackground(ctx context.Context, consume bool) (stop func()) {
 		running.Go(func() { a.housekeeper.Run(ctx) })
 	}
 	return func() { cancel(); running.Wait() }
+}
+
+// checkKeyPair finds out why the API cannot speak TLS as it is told to.
+func checkKeyPair(_ context.Context, settings *config.Config) error {
+	if err := keyPair(settings).Check(); err != nil {
+		return fmt.Errorf("http.tls_cert, http.tls_key: %w", err)
+	}
+	return nil
 }
 
 // scheme begins the API's URL.

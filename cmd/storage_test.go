@@ -90,7 +90,11 @@ func TestEndToEnd_LostFile(t *testing.T) {
 			require.NoError(t, err)
 			require.Equal(t, os.FileMode(0o600), info.Mode().Perm())
 			again := embedded(t)
-			require.NoError(t, os.Mkdir(filepath.Dir(again.databaseFile()), 0o700))
+			if name == "removed" { // in the lost file's place, where nothing is left that SQLite would take for the copy's
+				again.folder = s.folder
+			} else {
+				require.NoError(t, os.Mkdir(filepath.Dir(again.databaseFile()), 0o700))
+			}
 			require.NoError(t, os.Rename(copied, again.databaseFile()))
 			again.start(t)
 			read, err = again.client().Get(t.Context(), made.Contact)
@@ -101,6 +105,55 @@ func TestEndToEnd_LostFile(t *testing.T) {
 			require.Len(t, page.Items, 1, "and nothing that was refused")
 		})
 	}
+}
+
+// What is left of a file that was cut to nothing takes no more writes.
+func TestEndToEnd_FileCutOff(t *testing.T) {
+	t.Parallel()
+	s := embedded(t)
+	s.start(t)
+	require.NoError(t, os.Truncate(s.databaseFile(), 0))
+	status, body := post(t, s)
+	require.Equal(t, http.StatusServiceUnavailable, status, body)
+	require.Contains(t, body, `"type":"/problems/storage-lost"`)
+	requireReady(t, s, http.StatusServiceUnavailable)
+}
+
+// A file that is lost again after it was put back is saved again, also when nothing is written.
+func TestEndToEnd_LostTwice(t *testing.T) {
+	t.Parallel()
+	s := embedded(t)
+	s.start(t)
+	saved := func(times int) {
+		t.Helper()
+		require.Eventually(t, func() bool { return strings.Count(s.processes[0].log(), `"saved":`) == times }, time.Minute, 10*time.Millisecond)
+	}
+	away := s.databaseFile() + ".away"
+	require.NoError(t, os.Rename(s.databaseFile(), away))
+	saved(1)
+	require.NoError(t, os.Rename(away, s.databaseFile()))
+	status, body := post(t, s)
+	require.Equal(t, http.StatusCreated, status, body)
+	require.NoError(t, os.Remove(s.databaseFile()))
+	require.Zero(t, s.processes[0].terminate(t))
+	saved(2)
+}
+
+// The path that the settings name is compared, and not only the one that it led to.
+func TestEndToEnd_LinkToAnotherFolder(t *testing.T) {
+	t.Parallel()
+	s := embedded(t)
+	for _, name := range []string{"v1", "v2"} {
+		require.NoError(t, os.Mkdir(filepath.Join(s.folder, name), 0o700))
+	}
+	require.NoError(t, os.Symlink("v1", filepath.Join(s.folder, "data")))
+	s.start(t)
+	status, body := post(t, s)
+	require.Equal(t, http.StatusCreated, status, body)
+	require.NoError(t, os.Remove(filepath.Join(s.folder, "data")))
+	require.NoError(t, os.Symlink("v2", filepath.Join(s.folder, "data")))
+	status, body = post(t, s)
+	require.Equal(t, http.StatusServiceUnavailable, status, body)
 }
 
 // A file that is put back is used again.
@@ -171,10 +224,8 @@ func TestEndToEnd_ClockSetBack(t *testing.T) {
 	t.Parallel()
 	s := embedded(t)
 	s.start(t)
-	made, err := s.client().Create(t.Context(), contactstest.Jane(t), waiting())
-	require.NoError(t, err)
 	s.processes[0].kill()
-	group := contacts.MessageGroup(contacts.DefaultTenant, made.Contact)
+	group := contacts.MessageGroup(contacts.DefaultTenant, contactstest.NewID(t))
 	s.behindItsBack(t, func(db *sql.DB) {
 		// The command comes again, claimed by a process with a clock that was ahead.
 		ahead := time.Now().Add(time.Hour).UnixMilli()

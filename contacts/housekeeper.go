@@ -60,6 +60,9 @@ const (
 	// operator confirms more. A clock that is wrong once costs no more than that; hour by hour it
 	// is several times as much as falls due.
 	purgedShare = 100
+	// suspectShare is which part of a kind's rows is worth a warning when it is due at once, one in
+	// so many.
+	suspectShare = 10
 )
 
 // Housekeeper looks after a store. Every worker may run one.
@@ -106,8 +109,8 @@ func (h *Housekeeper) purgeShares(ctx context.Context) {
 			continue
 		}
 		left := min(due, (all+purgedShare-1)/purgedShare)
-		if left < due {
-			h.log.WarnContext(ctx, "more is due to be purged than may be at a time; if the clock is right, `contacts worker purge` removes the rest",
+		if left < due && due > all/suspectShare { // a few rows of a small store may wait
+			h.log.WarnContext(ctx, "more is due to be purged than may be at a time; if the clock is right, `contacts worker purge --confirm` removes the rest",
 				"kind", kind, "due", due, "all", all, "removed", left, "before", before)
 		}
 		h.do(ctx, "old "+string(kind)+" purged", func() (int64, error) {
@@ -134,19 +137,18 @@ func (h *Housekeeper) Overdue(ctx context.Context) (map[Past]int64, error) {
 	return overdue, nil
 }
 
-// PurgeAll purges all that is due by now, as an operator has confirmed. It returns an error of the
-// store's.
-func (h *Housekeeper) PurgeAll(ctx context.Context) error {
+// PurgeAll purges all that is due by now, as an operator has confirmed, and returns how many rows
+// that were. It returns an error of the store's.
+func (h *Housekeeper) PurgeAll(ctx context.Context) (removed int64, err error) {
 	for kind, kept := range Pasts() {
 		before := h.now().Add(-kept)
-		for done := int64(1); done > 0; {
-			var err error
+		for done := int64(1); done > 0; removed += done {
 			if done, err = h.store.Purge(ctx, kind, before, cleanAtOnce); err != nil {
-				return err
+				return removed, err
 			}
 		}
 	}
-	return nil
+	return removed, nil
 }
 
 // do has a chore done, a part at a time, until nothing of it is left.

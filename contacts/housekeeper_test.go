@@ -131,7 +131,9 @@ func TestHousekeeper_ClockAhead(t *testing.T) {
 		require.Equal(t, map[contacts.Past]int64{
 			contacts.PastOperations: 9751, contacts.PastChanges: 0, contacts.PastTombstones: 0, contacts.PastErasures: 0,
 		}, overdue)
-		require.NoError(t, keeper.PurgeAll(t.Context()))
+		removed, err := keeper.PurgeAll(t.Context())
+		require.NoError(t, err)
+		require.EqualValues(t, 9751, removed)
 		require.EqualValues(t, 50, old.all)
 	})
 }

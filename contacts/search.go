@@ -234,11 +234,11 @@ const (
 
 // The efforts of [Filter.Effort].
 const (
-	maxEffort    = 6
+	maxEffort    = 4
 	searchEffort = 2
 )
 
-// Effort is how much work a page of the filter is at the most, from 1 to 6, where 1 is a page of
+// Effort is how much work a page of the filter is at the most, from 1 to 4, where 1 is a page of
 // the whole list. Parts of one or two characters have no index: many contacts are looked at, one by
 // one.
 func (f Filter) Effort() int64 {

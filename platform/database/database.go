@@ -94,9 +94,17 @@ func (db *DB) Pools() map[string]*sql.DB {
 	return map[string]*sql.DB{"write": db.pools[0], "read": db.pools[1]}
 }
 
+// Readers is how many connections can read at the same time.
+func (db *DB) Readers() int { return db.pools[len(db.pools)-1].Stats().MaxOpenConnections }
+
 // Ping reports whether the database answers and, on SQLite, whether it can be written to: it
 // returns [ErrFileLost] where the file is not there any more.
 func (db *DB) Ping(ctx context.Context) error {
+	if db.file != nil {
+		if err := db.file.check(ctx); err != nil {
+			return err
+		}
+	}
 	for _, pool := range db.pools {
 		if err := pool.PingContext(ctx); err != nil {
 			return fmt.Errorf("ask the database: %w", err)
@@ -111,11 +119,14 @@ func (db *DB) Ping(ctx context.Context) error {
 // Close closes the database; running statements end first, and so does the copy of a lost file.
 func (db *DB) Close() error {
 	if db.file != nil {
-		db.file.saves.Wait()
+		db.file.close()
 	}
 	var errs []error
 	for _, pool := range db.pools {
 		errs = append(errs, pool.Close())
+	}
+	if db.file != nil {
+		errs = append(errs, db.file.putAway())
 	}
 	return errors.Join(errs...)
 }

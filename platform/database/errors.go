@@ -60,7 +60,7 @@ func FaultOf(err error) Fault {
 // commit fails without a trace where the file is lost, or where its last page, which makes it
 // valid, could not be written. What fails later, as syncing does, may be found committed.
 func Undone(err error) bool {
-	if errors.Is(err, ErrFileLost) {
+	if errors.Is(err, errUncommitted) {
 		return true
 	}
 	failed, ok := errors.AsType[*sqlite.Error](err)

@@ -20,24 +20,30 @@ import (
 // would be committed now would be gone with the process, so nothing is.
 var ErrFileLost = errors.New("the database's file was removed, renamed or replaced while it was open")
 
+// errUncommitted says, with [ErrFileLost], that the transaction was rolled back.
+var errUncommitted = errors.New("nothing was committed")
+
 // file is the file of an open SQLite database. It makes sure, before each commit, that what is
 // committed stays.
 type file struct {
+	given  string // as the database's URL says
 	path   string // without links
 	opened os.FileInfo
 	pool   *sql.DB // the one that writes
 	log    *slog.Logger
 
-	saves  sync.WaitGroup
-	mu     sync.Mutex
-	beside map[string]os.FileInfo // the write-ahead log and its index, by their suffix, once they are there
-	saving bool                   // a copy is being made, or was
-	failed error                  // why the last commit failed; nil if it did not
+	done     chan struct{} // closed with the file
+	mu       sync.Mutex
+	beside   map[string]os.FileInfo // the write-ahead log and its index, by their suffix, once they are there
+	saving   sync.WaitGroup         // a copy is being made
+	nextSave time.Time              // no copy is made before; zero: at once, when the file is lost
+	closed   bool
+	failed   error // why the last commit, or a statement before one, failed; nil if it did not
 }
 
 // openFile returns the file at a path, which is created when it is not there.
-func openFile(path string, log *slog.Logger) (*file, error) {
-	path, err := prepareFile(path)
+func openFile(given string, log *slog.Logger) (*file, error) {
+	path, err := prepareFile(given)
 	if err != nil {
 		return nil, err
 	}
@@ -45,11 +51,32 @@ func openFile(path string, log *slog.Logger) (*file, error) {
 	if err != nil {
 		return nil, fmt.Errorf("look at the database's file: %w", err)
 	}
-	return &file{path: path, log: log, opened: opened, beside: map[string]os.FileInfo{}}, nil
+	return &file{
+		given: given, path: path, log: log, opened: opened, beside: map[string]os.FileInfo{}, done: make(chan struct{}),
+	}, nil
 }
 
-// connector connects to the file, and to no other that has come in its place. It does not try to once
-// the file is lost: a connection would begin a new write-ahead log beside the one that others use.
+// watchEvery is how often the file is looked at beside commits and probes, so that one that is lost
+// while nothing is written is saved as long as it is open.
+const watchEvery = 2 * time.Second
+
+// watch looks at the file until it is closed.
+func (f *file) watch(ctx context.Context) {
+	ticker := time.NewTicker(watchEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ticker.C:
+			_ = f.check(ctx) // which saves it
+		case <-f.done:
+			return
+		}
+	}
+}
+
+// connector connects to the file, and to no other that has come in its place. It does not try to
+// once the file is lost: a connection would begin a new write-ahead log beside the one that others
+// use.
 type connector struct {
 	driver driver.Driver
 	dsn    string
@@ -74,24 +101,33 @@ func (c connector) Connect(ctx context.Context) (driver.Conn, error) {
 // Driver implements [driver.Connector].
 func (c connector) Driver() driver.Driver { return c.driver }
 
-// check returns [ErrFileLost] if the path does not lead to the open file. It takes three calls of the
-// operating system. The first time, it begins to save what is open.
+// check returns [ErrFileLost] if the path does not lead to the open file. It takes a few calls of
+// the operating system. The first time, it begins to save what is open.
 func (f *file) check(ctx context.Context) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	err := f.compare()
-	if err != nil && !f.saving {
-		f.saving = true
+	switch {
+	case err == nil:
+		f.nextSave = time.Time{}
+	case !f.closed && time.Now().After(f.nextSave):
+		f.nextSave = time.Now().Add(saveLimit + saveAgain)
 		ctx = context.WithoutCancel(ctx)
-		f.saves.Go(func() { f.save(ctx) })
+		f.saving.Go(func() { f.save(ctx) })
 	}
 	return err
 }
 
 // compare compares what is at the path, and beside it, with what was opened.
 func (f *file) compare() error {
-	if now, err := os.Stat(f.path); err != nil || !os.SameFile(now, f.opened) {
-		return fmt.Errorf("%w: %s", ErrFileLost, f.path)
+	for _, path := range []string{f.path, f.given} {
+		now, err := os.Stat(path)
+		if err != nil || !os.SameFile(now, f.opened) || now.Size() == 0 && f.opened.Size() > 0 {
+			return fmt.Errorf("%w: %s", ErrFileLost, path)
+		}
+		if f.given == f.path {
+			break
+		}
 	}
 	for _, suffix := range []string{"-wal", "-shm"} {
 		now, err := os.Stat(f.path + suffix)
@@ -105,46 +141,115 @@ func (f *file) compare() error {
 	return nil
 }
 
-// saveLimit is how long making a copy may take.
-const saveLimit = 10 * time.Minute
+const (
+	// saveLimit is how long making a copy may take.
+	saveLimit = 10 * time.Minute
+	// saveAgain is how long after a copy that failed another one is tried.
+	saveAgain = time.Minute
+)
 
 // save copies what is open, committed messages of the queue included, to a new file beside the lost
 // one or, if there is no place for it, in another folder, and logs where.
 func (f *file) save(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, saveLimit)
 	defer cancel()
-	name := filepath.Base(f.path) + ".saved-" + time.Now().UTC().Format("20060102T150405Z")
+	name := filepath.Base(f.path) + ".saved-" + time.Now().UTC().Format(timestamp)
 	folder := filepath.Dir(f.path)
 	var errs []error
 	for _, folder := range []string{folder, filepath.Dir(folder), os.TempDir()} {
 		path := filepath.Join(folder, name)
-		err := createFile(path)
+		err := f.copyTo(ctx, path)
 		if err == nil {
-			_, err = f.pool.ExecContext(ctx, "VACUUM INTO ?", path)
-		}
-		if err == nil {
-			f.log.ErrorContext(ctx, "the database's file is lost; no write is accepted any more; end this process, put the saved copy "+
-				"in the file's place, and start again", "file", f.path, "saved", path)
+			f.log.ErrorContext(ctx, "the database's file is lost; no write is accepted any more; end this process, move what is left at the "+
+				"file's path away, its -wal and -shm too, put the saved copy there, and start again", "file", f.path, "saved", path)
 			return
 		}
 		errs = append(errs, err)
 	}
-	f.log.ErrorContext(ctx, "the database's file is lost, and could not be saved; no write is accepted any more; put the file back",
+	f.log.ErrorContext(ctx, "the database's file is lost, and could not be saved yet; no write is accepted any more; put the file back",
 		"file", f.path, "error", errors.Join(errs...))
+	f.mu.Lock()
+	f.nextSave = time.Now().Add(saveAgain)
+	f.mu.Unlock()
 }
+
+// copyTo copies the open database to a path, durably, or leaves nothing there.
+func (f *file) copyTo(ctx context.Context, path string) (err error) {
+	partial := path + ".partial"
+	if err := createFile(partial); err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			_ = os.Remove(partial)
+		}
+	}()
+	if _, err := f.pool.ExecContext(ctx, "VACUUM INTO ?", partial); err != nil {
+		return fmt.Errorf("copy the database to %s: %w", partial, err)
+	}
+	if err := syncPath(partial); err != nil {
+		return err
+	}
+	if err := os.Rename(partial, path); err != nil {
+		return fmt.Errorf("name the copy of the database: %w", err)
+	}
+	return syncPath(filepath.Dir(path))
+}
+
+// syncPath has the operating system write a file, or a folder's names, to the disk.
+func syncPath(path string) error {
+	file, err := os.Open(path)
+	if err != nil {
+		return fmt.Errorf("sync %s: %w", path, err)
+	}
+	return errors.Join(file.Sync(), file.Close())
+}
+
+// close looks at the file for the last time, and waits for a copy that is being made.
+func (f *file) close() {
+	close(f.done)
+	_ = f.check(context.Background()) //nolint:forbidigo // closing has no context
+	f.mu.Lock()
+	f.closed = true
+	f.mu.Unlock()
+	f.saving.Wait()
+}
+
+// putAway renames the lost file's log and its index, if they are left beside another file or none:
+// SQLite would take them for those of the next file at the path, and damage that. It is for the
+// end, when nothing has them open.
+func (f *file) putAway() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	now, err := os.Stat(f.path)
+	if err == nil && os.SameFile(now, f.opened) {
+		return nil
+	}
+	var errs []error
+	for suffix, first := range f.beside {
+		path := f.path + suffix
+		if left, err := os.Stat(path); err == nil && os.SameFile(left, first) {
+			errs = append(errs, os.Rename(path, path+".lost-"+time.Now().UTC().Format(timestamp)))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// timestamp is how names of files tell the time.
+const timestamp = "20060102T150405Z"
 
 // createFile makes an empty file that only this user can read. SQLite itself would let others read
 // it. Its log files take its mode.
 func createFile(path string) error {
 	file, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
 	if err != nil {
-		return fmt.Errorf("make the database's file: %w", err)
+		return fmt.Errorf("make %s: %w", path, err)
 	}
 	return file.Close()
 }
 
-// committed notes what became of a commit.
-func (f *file) committed(err error) {
+// note remembers the outcome of a commit, or why a statement before it failed.
+func (f *file) note(err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.failed = err
@@ -160,7 +265,7 @@ func (f *file) writable(ctx context.Context) error {
 		return f.check(ctx)
 	}
 	err = f.rewrite(ctx)
-	f.committed(err)
+	f.note(err)
 	return errors.Join(f.check(ctx), err)
 }
 
@@ -214,6 +319,9 @@ var (
 
 // BeginTx implements [gorm.ConnPoolBeginner].
 func (p *guardedPool) BeginTx(ctx context.Context, options *sql.TxOptions) (gorm.ConnPool, error) {
+	if err := p.file.check(ctx); err != nil { // the connection may be busy with a copy
+		return nil, err
+	}
 	tx, err := p.tracedPool.BeginTx(ctx, options)
 	if err != nil {
 		return nil, err
@@ -221,13 +329,27 @@ func (p *guardedPool) BeginTx(ctx context.Context, options *sql.TxOptions) (gorm
 	return &guardedTx{tx, ctx, tx.(gorm.TxCommitter), p.file}, nil
 }
 
-// Commit implements [gorm.TxCommitter].
+// ExecContext implements [gorm.ConnPool]. A statement that changes much writes to the disk before
+// the commit.
+func (t *guardedTx) ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error) {
+	result, err := t.ConnPool.ExecContext(ctx, query, args...)
+	if err != nil {
+		t.file.note(err)
+	}
+	return result, err
+}
+
+// Commit implements [gorm.TxCommitter]. A file that was lost during the commit leaves it uncertain:
+// the copy that is made has what was committed.
 func (t *guardedTx) Commit() error {
 	if err := t.file.check(t.ctx); err != nil {
-		return errors.Join(err, t.committer.Rollback())
+		return errors.Join(err, errUncommitted, t.committer.Rollback())
 	}
 	err := t.committer.Commit()
-	t.file.committed(err)
+	t.file.note(err)
+	if err == nil {
+		err = t.file.check(t.ctx)
+	}
 	return err
 }
 

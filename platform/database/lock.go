@@ -16,19 +16,16 @@ func Lock(url string) (held bool, release func() error, err error) {
 	if err != nil {
 		return false, nil, err
 	}
-	file, err := os.OpenFile(path, os.O_RDWR, 0)
+	held, release, err = lockFile(path)
 	if err != nil {
-		return false, nil, fmt.Errorf("open the database's file: %w", err)
+		return false, nil, fmt.Errorf("lock %s: %w", path, err)
 	}
-	held, err = lockFile(file)
-	if err != nil || !held {
-		_ = file.Close() // nothing in this process has opened the database yet, so that no lock of SQLite's ends
-		if err != nil {
-			err = fmt.Errorf("lock %s: %w", path, err)
+	if !held {
+		if _, err := os.Stat(path + "-wal"); err != nil {
+			return false, nil, fmt.Errorf("another process works on %s by another path, and has its write-ahead log there: use the same path", path)
 		}
-		return false, nil, err
 	}
-	return true, file.Close, nil
+	return held, release, nil
 }
 
 // prepareFile creates a SQLite database's file, with its folder, when it is not there, and returns

@@ -12,17 +12,25 @@ import (
 // data.
 const lockedByte = 1 << 62
 
-// lockFile takes a lock that belongs to the file and not to a path, and reports false if
-// another process has it. It is one of the open file description, so that no other descriptor that
-// this process closes ends it. Closing this one ends it, and with it the locks that SQLite holds in
-// this process: it is closed last.
-func lockFile(file *os.File) (held bool, err error) {
+// lockFile takes a lock that belongs to the file and not to a path, and reports false if another
+// process has it. It is one of the open file description, so that no other descriptor that this
+// process closes ends it. Releasing it closes a descriptor of the file, and ends with that the
+// locks that SQLite holds in this process: it is released last.
+func lockFile(path string) (held bool, release func() error, err error) {
+	file, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		return false, nil, err
+	}
 	lock := unix.Flock_t{Type: unix.F_WRLCK, Start: lockedByte, Len: 1}
 	err = unix.FcntlFlock(file.Fd(), unix.F_OFD_SETLK, &lock)
-	if errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EACCES) {
-		return false, nil
+	if err == nil {
+		return true, file.Close, nil
 	}
-	return err == nil, err
+	_ = file.Close() // nothing in this process has opened the database yet
+	if errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EACCES) {
+		return false, nil, nil
+	}
+	return false, nil, err
 }
 
 // links is how many names a file has.

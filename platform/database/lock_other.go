@@ -9,10 +9,11 @@ import (
 )
 
 // lockFile takes a lock beside the file, since one on the file itself would get in the way of
-// SQLite's own. It does not keep out a process after the lock's file was removed. It is held until
-// the process ends.
-func lockFile(file *os.File) (held bool, err error) {
-	return flock.New(file.Name()+".lock", flock.SetPermissions(0o600)).TryLock()
+// SQLite's own. It does not keep out a process after the lock's file was removed.
+func lockFile(path string) (held bool, release func() error, err error) {
+	lock := flock.New(path+".lock", flock.SetPermissions(0o600))
+	held, err = lock.TryLock()
+	return held, lock.Unlock, err
 }
 
 // links is how many names a file has, as far as it is known.

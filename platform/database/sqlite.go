@@ -39,6 +39,7 @@ func openSQLite(ctx context.Context, path string, o options) (*DB, error) {
 	}
 	writer.SetMaxOpenConns(1)
 	file.pool = writer
+	go file.watch(context.WithoutCancel(ctx))
 	db := &DB{Engine: SQLite, pools: []*sql.DB{writer}, file: file}
 	if err := checkSQLite(ctx, writer); err != nil {
 		return nil, errors.Join(fmt.Errorf("open %s: %w", path, err), db.Close())

@@ -5,8 +5,8 @@
 // queue length thresholds for shared-memory packet switches", 1998), applied to callers and their
 // tenants: what a caller and its tenant hold already, and what the caller asks for, may together be
 // no more than what is free. So a tenant gets at most half of the capacity, and a caller at most a
-// third; the more tenants there are, the less each; and some is free for the next one always. What
-// a caller holds is never taken from it.
+// third. The more tenants there are, the less each gets, and a small part stays free for the next
+// one. What a caller holds is never taken from it.
 package fairshare
 
 import (

@@ -36,19 +36,21 @@ type certificate struct {
 	files KeyPair
 	log   *slog.Logger
 
-	mu   sync.Mutex
-	seen [2]os.FileInfo // of the files that were read last
-	pair *tls.Certificate
+	mu     sync.Mutex
+	read   [2]os.FileInfo // the files that were read last
+	failed [2]os.FileInfo // those that could not be read, and were logged
+	pair   *tls.Certificate
 }
 
 // newCertificate reads a key pair.
 func newCertificate(files KeyPair, log *slog.Logger) (*certificate, error) {
+	c := &certificate{files: files, log: log}
+	now := c.stat()
 	pair, err := files.load()
 	if err != nil {
 		return nil, err
 	}
-	c := &certificate{files: files, log: log, pair: pair}
-	_, c.seen = c.changed()
+	c.pair, c.read = pair, now
 	return c, nil
 }
 
@@ -58,33 +60,47 @@ func newCertificate(files KeyPair, log *slog.Logger) (*certificate, error) {
 func (c *certificate) get(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	changed, now := c.changed()
-	if !changed {
+	now := c.stat()
+	if same(now, c.read) {
 		return c.pair, nil
 	}
-	c.seen = now
 	pair, err := c.files.load()
-	if err != nil {
-		c.log.WarnContext(hello.Context(), "certificate not read again; the one before is still used", "error", err)
-		return c.pair, nil
+	switch {
+	case err == nil:
+		c.log.InfoContext(hello.Context(), "certificate read again", "file", c.files.CertFile)
+		c.pair, c.read, c.failed = pair, now, [2]os.FileInfo{}
+	case !same(now, c.failed):
+		c.log.WarnContext(hello.Context(), "certificate cannot be read again; the one before is still used", "error", err)
+		c.failed = now
 	}
-	c.log.InfoContext(hello.Context(), "certificate read again", "file", c.files.CertFile)
-	c.pair = pair
-	return pair, nil
+	return c.pair, nil
 }
 
-// changed reports whether the files are others than those that were read.
-func (c *certificate) changed() (changed bool, now [2]os.FileInfo) {
+// stat looks at the files. What is not there is nil.
+func (c *certificate) stat() (now [2]os.FileInfo) {
 	for i, path := range []string{c.files.CertFile, c.files.KeyFile} {
-		info, err := os.Stat(path)
-		if err != nil {
-			return false, now // it is about to come
+		if info, err := os.Stat(path); err == nil {
+			now[i] = info
 		}
-		old := c.seen[i]
-		changed = changed || old == nil || !os.SameFile(info, old) || info.Size() != old.Size() || !info.ModTime().Equal(old.ModTime())
-		now[i] = info
 	}
-	return changed, now
+	return now
+}
+
+// same reports whether files are the same as before, and unchanged.
+func same(now, before [2]os.FileInfo) bool {
+	for i := range now {
+		a, b := now[i], before[i]
+		if a == nil || b == nil {
+			if a != b {
+				return false
+			}
+			continue
+		}
+		if !os.SameFile(a, b) || a.Size() != b.Size() || !a.ModTime().Equal(b.ModTime()) {
+			return false
+		}
+	}
+	return true
 }
 
 // useTLS has the server speak TLS. It speaks HTTP/1.1 within: its connections are counted, and

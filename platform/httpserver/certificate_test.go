@@ -94,7 +94,7 @@ func TestServer_TLS(t *testing.T) {
 	third := writePair(t, files, 3)
 	require.EqualValues(t, 3, visit(third))
 	require.NoError(t, stop())
-	require.Contains(t, log.String(), "certificate not read again")
+	require.Contains(t, log.String(), "certificate cannot be read again")
 }
 
 // Connections that begin no TLS are as limited as those that send no request.

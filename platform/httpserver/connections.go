@@ -149,10 +149,26 @@ func (c *connection) CloseWrite() error {
 	return nil
 }
 
-// Write implements [net.Conn]. While it lasts the server waits for the client.
+// answer is a response of which a connection's requests are counted. While it is written the server
+// waits for the client. It is counted here, since below TLS it comes in small records.
+type answer struct {
+	http.ResponseWriter
+
+	connection *connection
+}
+
+// Write implements [io.Writer].
+func (a *answer) Write(p []byte) (int, error) {
+	a.connection.all.writes(a.connection, len(p))
+	defer a.connection.all.writes(a.connection, 0)
+	return a.ResponseWriter.Write(p)
+}
+
+// Unwrap lets an [http.ResponseController] find what the answer is written to.
+func (a *answer) Unwrap() http.ResponseWriter { return a.ResponseWriter }
+
+// Write implements [net.Conn].
 func (c *connection) Write(p []byte) (written int, err error) {
-	c.all.writes(c, len(p))
-	defer c.all.writes(c, 0)
 	for err == nil && written < len(p) {
 		if err = c.extend(); err == nil {
 			var n int
@@ -199,8 +215,7 @@ func (s *connections) writes(c *connection, bytes int) {
 		return
 	}
 	s.move(c, &s.receiving)
-	if s.unread > mostUnread {
-		s.evict(&s.receiving)
+	for s.unread > mostUnread && s.evict(&s.receiving) { // until it is enough, or none may go
 	}
 }
 
@@ -262,13 +277,19 @@ func (s *connections) count(handler http.Handler) http.Handler {
 			r = r.WithContext(context.WithValue(r.Context(), overloadedKey{}, true))
 		}
 		defer s.end(c)
-		if r.Body == http.NoBody || !hasMeaning(r.Method) {
+		switch {
+		case r.Body == http.NoBody:
 			s.begin(c)
-		} else {
+		case !hasMeaning(r.Method):
+			// Or net/http would wait for the body before it answers, for as long as a request may
+			// take.
+			w.Header().Set("Connection", "close")
+			s.begin(c)
+		default:
 			r = r.WithContext(r.Context()) // a copy: the server looks at its own
 			r.Body = body{r.Body, c}
 		}
-		handler.ServeHTTP(w, r)
+		handler.ServeHTTP(&answer{w, c}, r)
 	})
 }
 

@@ -274,6 +274,23 @@ func TestConnections_OverloadedWithBodies(t *testing.T) {
 	})
 }
 
+// A body that means nothing, and does not come, keeps no request waiting, and no place taken.
+func TestConnections_BodiesThatDoNotCome(t *testing.T) {
+	t.Parallel()
+	inside(t, 6, func(t *testing.T, _ hall, visit func(string) visitor) {
+		for _, method := range []string{"GET", "HEAD", "DELETE"} {
+			for range 6 {
+				v := visit(method + " /refuse HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\n")
+				line, err := v.answers.ReadString('\n')
+				require.NoError(t, err)
+				require.Equal(t, "HTTP/1.1 403 Forbidden\r\n", line)
+				require.NoError(t, v.Close())
+			}
+		}
+		visit(get).requireAnswer(200, "ok")
+	})
+}
+
 // Requests whose bodies do not come are not being answered, and their connections are no better than silent ones.
 func TestConnections_SlowBodies(t *testing.T) {
 	t.Parallel()

@@ -59,8 +59,12 @@ func (a *api) guard(op *huma.Operation, scope contacts.Scope) {
 		if err == nil && op.RequestBody != nil {
 			var release func()
 			if release, err = a.takeRoom(caller, request); err == nil {
-				defer release()
-				err = a.readBody(humaecho.Unwrap(ctx))
+				var length int
+				if length, err = a.readBody(humaecho.Unwrap(ctx)); length <= smallBody {
+					release()
+				} else {
+					defer release()
+				}
 			}
 		}
 		if err != nil {

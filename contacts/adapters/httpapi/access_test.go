@@ -116,3 +116,19 @@ func TestAPI_Access_EndsWhileWaiting(t *testing.T) {
 	require.Nil(t, next(), "the stream has ended")
 	require.Equal(t, http.StatusUnauthorized, (<-waited).StatusCode)
 }
+
+// With two credentials it is not known which caller is meant.
+func TestAPI_TwoCredentials(t *testing.T) {
+	t.Parallel()
+	c := newGuardedClient(t)
+	for _, path := range []string{"/v1/contacts", "/v1/changes"} {
+		for _, second := range []string{"acme", "rival", "bad"} {
+			refused := c.do(http.MethodGet, path, "", append(as("acme"), append(as(second), "Accept", "text/event-stream")...)...)
+			require.Equal(t, http.StatusBadRequest, refused.StatusCode, refused.body)
+			require.Equal(t, "Authorization", dig(t, refused.json(t)["errors"].([]any)[0], "header"))
+		}
+	}
+	refused := c.do(http.MethodPost, "/v1/contacts", jane, append(as("acme"), as("rival")...)...)
+	require.Equal(t, http.StatusBadRequest, refused.StatusCode, refused.body)
+	require.Empty(t, c.world.Sent())
+}

@@ -35,26 +35,27 @@ const bodyTimeout = 5 * time.Second
 
 // readBody reads a request's body, of which huma then finds the bytes in its place. What huma makes
 // of a body that breaks off would be the server's failure.
-func (a *api) readBody(c echo.Context) error {
+func (a *api) readBody(c echo.Context) (length int, err error) {
 	controller := http.NewResponseController(c.Response())
 	_ = controller.SetReadDeadline(time.Now().Add(bodyTimeout)) // where it cannot be set, the server's counts
 	var body bytes.Buffer
 	body.Grow(bytes.MinRead + int(max(c.Request().ContentLength, 0))) // which is not more than maxBody: see takeRoom
-	_, err := body.ReadFrom(io.LimitReader(c.Request().Body, a.maxBody+1))
+	_, err = body.ReadFrom(io.LimitReader(c.Request().Body, a.maxBody+1))
 	timeout, isNet := errors.AsType[net.Error](err)
 	switch {
 	case int64(body.Len()) > a.maxBody:
-		return newProblem(kindTooLarge, tooLarge(a.maxBody))
+		return 0, newProblem(kindTooLarge, tooLarge(a.maxBody))
 	case isNet && timeout.Timeout():
-		return newProblem(kindTimeout, "the body did not arrive in time")
+		return 0, newProblem(kindTimeout, "the body did not arrive in time")
 	case err != nil:
-		return newProblem(kindMalformed, "the body broke off, or is not as its Content-Length or its chunks say")
+		return 0, newProblem(kindMalformed, "the body broke off, or is not as its Content-Length or its chunks say")
 	}
 	if body.Len() == 0 {
-		return newProblem(kindMalformed, "expected a JSON object in the request's body")
+		return 0, newProblem(kindMalformed, "expected a JSON object in the request's body")
 	}
+	length = body.Len()
 	c.Request().Body = io.NopCloser(&body)
-	return nil
+	return length, nil
 }
 
 // inspect holds a body to its media type, to JSON, and to the names and types in the schema, and

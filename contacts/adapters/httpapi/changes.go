@@ -93,12 +93,18 @@ func (a *api) follow(ctx context.Context, in *changesRequest) (*huma.StreamRespo
 	if !ok {
 		return nil, overloaded("too many callers follow the changes")
 	}
+	streaming := false
+	defer func() {
+		if !streaming {
+			release()
+		}
+	}()
 	cursor := cmp.Or(in.header().Get("Last-Event-ID"), in.Cursor)
 	first, err := a.changesAfter(ctx, in.header(), cursor, contacts.DefaultPage, 0)
 	if err != nil {
-		release()
 		return nil, err
 	}
+	streaming = true
 	return &huma.StreamResponse{Body: func(answer huma.Context) {
 		defer release()
 		a.stream(answer, in.header(), first)
@@ -110,15 +116,18 @@ func (a *api) follow(ctx context.Context, in *changesRequest) (*huma.StreamRespo
 // stream, is returned if the credential is still valid by then.
 func (a *api) changesAfter(
 	ctx context.Context, header http.Header, cursor string, limit int, wait time.Duration,
-) (contacts.ChangePage, error) {
-	release, err := a.admitQuery(ctx, callerOf(ctx), 1)
-	if err != nil {
-		return contacts.ChangePage{}, err
+) (page contacts.ChangePage, err error) {
+	read := func() error {
+		page, err = a.service.Changes(ctx, callerOf(ctx), cursor, limit, 0)
+		return err
 	}
-	page, err := a.service.Changes(ctx, callerOf(ctx), cursor, limit, 0)
-	release()
+	err = a.inTurn(ctx, 1, read)
 	if err == nil && wait > 0 && len(page.Items) == 0 && cursor != contacts.FromNow {
-		page, err = a.service.Changes(ctx, callerOf(ctx), page.Next, limit, wait)
+		cursor = page.Next
+		page, err = a.service.Changes(ctx, callerOf(ctx), cursor, 1, wait) // no more than is needed to know of one
+		if err == nil && len(page.Items) > 0 && limit > 1 {
+			err = a.inTurn(ctx, 1, read)
+		}
 	}
 	if err == nil && wait > 0 {
 		_, err = a.admit(ctx, header, contacts.ScopeRead)

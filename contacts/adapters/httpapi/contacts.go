@@ -181,12 +181,11 @@ func (a *api) list(ctx context.Context, in *listRequest) (*huma.StreamResponse, 
 	if err != nil {
 		return nil, err
 	}
-	release, err := a.admitQuery(ctx, callerOf(ctx), filter.Effort())
-	if err != nil {
-		return nil, err
-	}
-	page, err := a.service.List(ctx, callerOf(ctx), filter, in.Limit, in.Cursor)
-	release()
+	var page contacts.Page
+	err = a.inTurn(ctx, filter.Effort(), func() error {
+		page, err = a.service.List(ctx, callerOf(ctx), filter, in.Limit, in.Cursor)
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}

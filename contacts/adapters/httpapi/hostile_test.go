@@ -21,7 +21,7 @@ import (
 // Bounds of the answer to a refused request and of its cost, for any request.
 const (
 	maxProblem      = 16 << 10 // bytes
-	allocatedFor    = 64       // bytes of memory for each byte of the request
+	allocatedFor    = 20       // bytes of memory for each byte of the request
 	allocatedAtOnce = 1 << 20  // and for any request
 )
 
@@ -267,6 +267,9 @@ func TestAPI_AmbiguousQueries(t *testing.T) {
 		{"GET", "/v1/changes?cursor=now&cursor=now", "cursor"},
 		{"GET", "/openapi.json?nope=1;", "nope"},
 		{"GET", "/docs?nope=1;", "nope"},
+		{"GET", "/docs/?nope=1", "nope"},
+		{"GET", "/openapi.yaml?nope=1", "nope"},
+		{"GET", "/problems/invalid?nope=1", "nope"},
 		{"GET", "/problems/invalid?nope=1;", "nope"},
 	} {
 		body := ""

@@ -32,6 +32,9 @@ const defaultMaxBody = 1 << 20
 // asks the database five times a second.
 const DefaultFollowers = 200
 
+// DefaultQueries is the effort of lists that are read together unless told otherwise.
+const DefaultQueries = 6
+
 // Options are the settings of the API. The zero value works.
 type Options struct {
 	// WriteWait is how long a write waits for its end when the caller does not say; 0: not at all.
@@ -41,6 +44,10 @@ type Options struct {
 	// Requests is how many requests the server answers at the same time, of which each caller has a
 	// share; 0: half of [httpserver.DefaultConnections].
 	Requests int
+	// Queries is the effort of all lists that are read from the database together, and of pages of
+	// changes; 0: [DefaultQueries]. It is to be less than the database has connections, so that
+	// some are free for contacts that are read one by one, and for look-ups, and 4 at least.
+	Queries int
 	// Followers is how many callers may wait for changes, or follow them as a stream, at the same time; 0: [DefaultFollowers]. One
 	// more does not wait, or is refused the stream.
 	Followers int
@@ -80,8 +87,8 @@ func New(service *contacts.Service, o Options) http.Handler {
 	}
 	a.requests = fairshare.New(int64(cmp.Or(o.Requests, httpserver.DefaultConnections/2)))
 	a.followers = fairshare.New(int64(cmp.Or(o.Followers, DefaultFollowers)))
-	a.bodies = fairshare.New(max(bodyRoom, a.maxBody))
-	a.queries = fairshare.New(queryRoom)
+	a.bodies = fairshare.New(max(bodyRoom, 2*a.maxBody))
+	a.queries = fairshare.New(int64(cmp.Or(o.Queries, DefaultQueries)))
 	a.schemas = newSchemas()
 
 	e := echo.New()

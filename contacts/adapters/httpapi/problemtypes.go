@@ -128,7 +128,7 @@ func serveProblemTypes(e *echo.Echo) {
 	for kind, t := range problemTypes {
 		text := fmt.Sprintf("%s (%d)\n\n%s\n", t.title, t.status, t.help)
 		explain := func(c echo.Context) error { return c.String(http.StatusOK, text) }
-		e.Match([]string{http.MethodGet, http.MethodHead}, problemsPath+"/"+string(kind), explain, requireUnambiguous)
+		e.Match([]string{http.MethodGet, http.MethodHead}, problemsPath+"/"+string(kind), explain, withoutQuery)
 	}
 }
 

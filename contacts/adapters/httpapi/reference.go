@@ -49,7 +49,7 @@ func serveReference(e *echo.Echo, document *huma.OpenAPI) {
 		documentPath + ".json": {"application/openapi+json", asJSON},
 		documentPath + ".yaml": {"application/openapi+yaml", asYAML},
 	} {
-		e.Match(methods, path, func(c echo.Context) error { return c.Blob(http.StatusOK, form.mediaType, form.body) }, requireUnambiguous)
+		e.Match(methods, path, func(c echo.Context) error { return c.Blob(http.StatusOK, form.mediaType, form.body) }, withoutQuery)
 	}
 
 	page := statigz.FileServer(pageFiles, statigz.FSPrefix("reference"))
@@ -66,7 +66,7 @@ func serveReference(e *echo.Echo, document *huma.OpenAPI) {
 		files.ServeHTTP(c.Response(), c.Request())
 		return nil
 	}
-	e.Match(methods, referencePath, show, requireUnambiguous)
-	e.Match(methods, referencePath+"/*", show, requireUnambiguous)
-	e.Match(methods, "/", func(c echo.Context) error { return c.Redirect(http.StatusFound, referencePath) }, requireUnambiguous)
+	e.Match(methods, referencePath, show, withoutQuery)
+	e.Match(methods, referencePath+"/*", show, withoutQuery)
+	e.Match(methods, "/", func(c echo.Context) error { return c.Redirect(http.StatusFound, referencePath) }, withoutQuery)
 }

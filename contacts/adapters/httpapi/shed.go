@@ -17,10 +17,6 @@ const (
 	smallBody = 16 << 10
 	// bodyRoom is how many bytes all longer bodies may have together. They take several times as much while they are decoded.
 	bodyRoom = 16 << 20
-	// queryRoom is the effort of all lists that are being read from the database together, and of
-	// pages of changes: it is less than a pool of the database has connections, so that there are
-	// some for contacts that are read one by one, and for look-ups.
-	queryRoom = 16
 	// queryWait is how long a list waits for its turn.
 	queryWait = 10 * time.Second
 )
@@ -54,16 +50,19 @@ func (a *api) admitRequest(caller contacts.Caller) (release func(), err error) {
 	return release, nil
 }
 
-// admitQuery waits for the caller's turn to have the database asked for many contacts, with so much
-// effort.
-func (a *api) admitQuery(ctx context.Context, caller contacts.Caller, effort int64) (release func(), err error) {
+// inTurn has ask read much from the database, with so much effort, once it is the caller's turn.
+func (a *api) inTurn(ctx context.Context, effort int64, ask func() error) error {
 	waiting, cancel := context.WithTimeout(ctx, queryWait)
 	defer cancel()
-	release, err = a.queries.Acquire(waiting, a.holder(caller), effort)
-	if err != nil && ctx.Err() == nil {
-		return nil, overloaded("too many lists and searches are being answered")
+	release, err := a.queries.Acquire(waiting, a.holder(callerOf(ctx)), effort)
+	switch {
+	case err == nil:
+		defer release()
+		return ask()
+	case ctx.Err() == nil:
+		return overloaded("too many lists and searches are being answered")
 	}
-	return release, err
+	return err
 }
 
 // takeRoom takes the room for a body that is to be read, or returns the problem where there is

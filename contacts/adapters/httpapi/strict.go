@@ -1,8 +1,10 @@
 package httpapi
 
 import (
+	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -74,11 +76,19 @@ func queryFaults(raw string) []fault {
 	return faults
 }
 
-// requireUnambiguous is the middleware of routes that are no operations; see [api.guard] for those.
-func requireUnambiguous(next echo.HandlerFunc) echo.HandlerFunc {
+// withoutQuery is the middleware of routes that are no operations, and have no parameters. See
+// [api.guard] for those.
+func withoutQuery(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		if err := unambiguous(c.Request()); err != nil {
 			return err
+		}
+		var unknown []fault
+		for _, name := range slices.Sorted(maps.Keys(c.QueryParams())) {
+			unknown = append(unknown, fault{Parameter: contacts.Excerpt(name), Detail: "unknown query parameter"})
+		}
+		if len(unknown) > 0 {
+			return invalid(unknown...)
 		}
 		return next(c)
 	}

@@ -7,6 +7,7 @@ package embedded
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -69,13 +70,16 @@ func Open(write, read *gorm.DB, options Options) *Queue {
 // opened, however the system's clock is set meanwhile: no claim lasts longer than it should.
 func (q *Queue) now() int64 { return q.opened.Add(time.Since(q.opened)).UnixMilli() }
 
-// ReleaseClaims has all messages delivered again that are claimed, by an earlier process: its clock
-// may have been ahead of this one's. It is for a process that alone receives. It returns
-// [queue.ErrUnavailable].
+// ReleaseClaims has all messages delivered again that are claimed, by an earlier process, and takes
+// back times that lie ahead: its clock may have been ahead of this one's. It is for a process that
+// alone receives. It returns [queue.ErrUnavailable].
 func (q *Queue) ReleaseClaims(ctx context.Context) error {
 	return q.do(ctx, &operation{
 		frees: true, unsure: queue.ErrUnavailable,
-		apply: func(tx *gorm.DB, now int64) error { return tx.Exec(releaseAllSQL, now).Error },
+		apply: func(tx *gorm.DB, now int64) error {
+			err := tx.Exec(releaseAllSQL, map[string]any{"now": now}).Error
+			return errors.Join(err, tx.Exec(shortenSQL, map[string]any{"until": now + deduplication}).Error)
+		},
 	})
 }
 

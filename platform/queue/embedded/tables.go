@@ -73,7 +73,10 @@ const (
 
 	extendSQL = `UPDATE queue_groups SET visible_at = @until WHERE group_id IN (SELECT g.group_id` + heldSQL + `)`
 
-	releaseAllSQL = `UPDATE queue_groups SET visible_at = ?, token = NULL WHERE token IS NOT NULL`
+	releaseAllSQL = `UPDATE queue_groups SET visible_at = min(visible_at, @now), token = NULL WHERE token IS NOT NULL OR visible_at > @now`
+
+	// shortenSQL has no deduplication id remembered for longer than from now on.
+	shortenSQL = `UPDATE queue_deduplications SET expires_at = @until WHERE expires_at > @until`
 
 	releaseSQL = `UPDATE queue_groups SET visible_at = @now, token = NULL WHERE group_id IN (SELECT g.group_id` + heldSQL + `)`
 )
