@@ -131,13 +131,13 @@ func TestEndToEnd_Fairness(t *testing.T) {
 		flooder, other := createKey(t, s, "flooder", allScopes), createKey(t, s, "other", allScopes)
 		seeded := run(t, s.folder, s.env, "seed", "--tenant", "flooder", "--count", fairnessRows)
 		require.Zero(t, seeded.status, seeded.stderr)
-		n := 40
+		n := 20
 		behave(t, s.url, other, 3)
 		before := behave(t, s.url, other, n)
 		t.Logf("before: %v", before)
 		ctx, cancel := context.WithCancel(t.Context())
 		flooding := flood(ctx, s.url, flooder)
-		time.Sleep(3 * time.Second)
+		time.Sleep(2 * time.Second)
 		during := behave(t, s.url, other, n)
 		t.Logf("during: %v", during)
 		now, most := memory(t, s.processes[0])

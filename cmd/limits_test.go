@@ -393,7 +393,7 @@ func TestEndToEnd_HostileBodies(t *testing.T) {
 func TestEndToEnd_LargePages(t *testing.T) {
 	t.Parallel()
 	inBothModes(t, func(t *testing.T, s *system) {
-		const large, each, readers = 100, 20, 8
+		const large, each, readers = 60, 12, 8
 		s.start(t)
 		var fields []string
 		for i := range 92 {
