@@ -90,7 +90,11 @@ func TestEndToEnd_LostFile(t *testing.T) {
 			require.NoError(t, err)
 			require.Equal(t, os.FileMode(0o600), info.Mode().Perm())
 			again := embedded(t)
-			if name == "removed" { // in the lost file's place, where nothing is left that SQLite would take for the copy's
+			if name == "removed" {
+				forgotten := run(t, s.folder, s.env, "serve")
+				require.Equal(t, 1, forgotten.status, "it is not begun anew in silence")
+				require.Contains(t, forgotten.stderr, filepath.Base(copied))
+				// In the lost file's place, where nothing is left that SQLite would take for the copy's
 				again.folder = s.folder
 			} else {
 				require.NoError(t, os.Mkdir(filepath.Dir(again.databaseFile()), 0o700))

@@ -39,6 +39,10 @@ func prepareFile(path string) (string, error) {
 		return "", fmt.Errorf("make the database's folder: %w", err)
 	}
 	if _, err := os.Lstat(path); os.IsNotExist(err) {
+		if saved, _ := filepath.Glob(path + ".saved-*"); len(saved) > 0 {
+			return "", fmt.Errorf("%s is not there, and %s was saved when it was lost: move that to its place, or elsewhere to begin anew",
+				path, saved[len(saved)-1])
+		}
 		if err := createFile(path); err != nil && !os.IsExist(err) {
 			return "", err
 		}

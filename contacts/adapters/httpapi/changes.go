@@ -89,6 +89,11 @@ func (a *api) pageOfChanges(ctx context.Context, in *changesRequest) (contacts.C
 
 // follow begins a stream.
 func (a *api) follow(ctx context.Context, in *changesRequest) (*huma.StreamResponse, error) {
+	for _, name := range []string{"limit", "wait"} {
+		if in.echo.QueryParams().Has(name) {
+			return nil, invalid(fault{Parameter: name, Detail: "expected not with a stream"})
+		}
+	}
 	release, ok := a.followers.TryAcquire(a.holder(callerOf(ctx)), 1)
 	if !ok {
 		return nil, overloaded("too many callers follow the changes")

@@ -282,6 +282,10 @@ func TestAPI_AmbiguousQueries(t *testing.T) {
 			require.Equal(t, test.parameter, dig(t, refused.json(t)["errors"].([]any)[0], "parameter"), test.target)
 		}
 	}
+	for _, name := range []string{"limit", "wait"} {
+		refused := c.do(http.MethodGet, "/v1/changes?cursor=now&"+name+"=1", "", "Accept", "text/event-stream")
+		require.Equal(t, http.StatusUnprocessableEntity, refused.StatusCode, "a stream has no "+name)
+	}
 	require.Equal(t, http.StatusOK, c.do(http.MethodGet, path, "").StatusCode, "nothing was done")
 	require.Len(t, c.do(http.MethodGet, "/v1/contacts?email=jane%40example.com&q=jane", "").json(t)["items"], 1)
 }
