@@ -264,10 +264,17 @@ func (f *file) writable(ctx context.Context) error {
 	if err == nil || FaultOf(err) != Down {
 		return f.check(ctx)
 	}
+	if free, known := freeBytes(f.path); known && free < spareBytes {
+		return fmt.Errorf("write to the database's file: %d bytes are free on its disk, expected %d: %w", free, spareBytes, err)
+	}
 	err = f.rewrite(ctx)
 	f.note(err)
 	return errors.Join(f.check(ctx), err)
 }
+
+// spareBytes is what a disk that was full has to have again: more than the largest contact takes, in the
+// queue, in its table and among the changes.
+const spareBytes = 1 << 20
 
 // rewrite writes a number into the file's header that is there already.
 func (f *file) rewrite(ctx context.Context) (err error) {

@@ -314,6 +314,18 @@ func TestAPI_RepeatedHeaders(t *testing.T) {
 	require.NotEqual(t, "a", answered.Header.Get("X-Request-Id"))
 }
 
+// No header fails the server.
+func TestAPI_OddAccept(t *testing.T) {
+	t.Parallel()
+	c := newClient(t)
+	for _, accept := range []string{"text/html;q;0,9", ";", ",;", "a;", "a;q", ";q=,", "a;;;q=1,", "\xd9;\xd9,", "*/*;q=0"} {
+		for path, status := range map[string]int{"/v1/contacts": 200, "/v1/contacts?nope=1": 422, "/v1/contacts/none": 404} {
+			answer := c.do(http.MethodGet, path, "", "Accept", accept)
+			require.Equal(t, status, answer.StatusCode, "%q: %s", accept, answer.body)
+		}
+	}
+}
+
 // A body that breaks off, or that is not sent as HTTP says, is the caller's fault.
 func TestAPI_BrokenBodies(t *testing.T) {
 	t.Parallel()

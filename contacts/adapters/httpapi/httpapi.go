@@ -96,7 +96,7 @@ func New(service *contacts.Service, o Options) http.Handler {
 	e.Pre(canonicalPath)
 	e.Use(a.observe(newMetrics(o.Metrics)), a.recoverPanics, a.shed)
 
-	a.huma = humaecho.New(e, a.config(cmp.Or(o.Version, "dev")))
+	a.huma = jsonOnly{humaecho.New(e, a.config(cmp.Or(o.Version, "dev")))}
 	a.registerContacts()
 	a.registerOperations()
 	a.registerChanges()
@@ -104,6 +104,13 @@ func New(service *contacts.Service, o Options) http.Handler {
 	serveReference(e, a.huma.OpenAPI())
 	return e
 }
+
+// jsonOnly answers in JSON whatever a request accepts: huma's own negotiation panics at headers such as
+// "Accept: a;q;0,9".
+type jsonOnly struct{ huma.API }
+
+// Negotiate implements [huma.API].
+func (jsonOnly) Negotiate(string) (string, error) { return jsonType, nil }
 
 // api holds what the handlers share.
 type api struct {

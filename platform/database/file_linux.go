@@ -40,3 +40,12 @@ func links(info os.FileInfo) uint64 {
 	}
 	return 1
 }
+
+// freeBytes is how much room there is on a file's disk.
+func freeBytes(path string) (free uint64, known bool) {
+	var disk unix.Statfs_t
+	if err := unix.Statfs(path, &disk); err != nil {
+		return 0, false
+	}
+	return disk.Bavail * uint64(disk.Bsize), true
+}
