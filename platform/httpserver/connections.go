@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -53,9 +54,8 @@ type connection struct {
 	since    time.Time // among those
 	unread   int
 
-	pace     sync.Mutex // guards the next two
-	deadline time.Time  // for what is written; zero: none
-	received int        // bytes that were written since the deadline was set
+	deadline atomic.Int64 // for what is written, in nanoseconds since 1970; 0: none
+	received atomic.Int64 // bytes that were written since the deadline was set
 }
 
 // limitedListener lets connections in.
@@ -174,32 +174,31 @@ func (c *connection) Write(p []byte) (written int, err error) {
 			var n int
 			n, err = c.Conn.Write(p[written:min(len(p), written+piece)])
 			written += n
-			c.pace.Lock()
-			c.received += n
-			c.pace.Unlock()
+			c.received.Add(int64(n))
 		}
 	}
 	return written, err
 }
 
-// SetWriteDeadline implements [net.Conn]. Of a client that receives what is written, the deadline
-// moves on.
+// SetWriteDeadline implements [net.Conn]. Of a client that receives what is written, the deadline moves
+// on.
 func (c *connection) SetWriteDeadline(t time.Time) error {
-	c.pace.Lock()
-	c.deadline, c.received = t, 0
-	c.pace.Unlock()
+	nanoseconds := int64(0)
+	if !t.IsZero() {
+		nanoseconds = t.UnixNano()
+	}
+	c.deadline.Store(nanoseconds)
+	c.received.Store(0)
 	return c.Conn.SetWriteDeadline(t)
 }
 
 // extend moves the deadline on by the time that a slow client takes for what it has received.
 func (c *connection) extend() error {
-	c.pace.Lock()
-	deadline, received := c.deadline, c.received
-	c.pace.Unlock()
-	if deadline.IsZero() || received < slowestRate {
+	seconds, deadline := c.received.Load()/slowestRate, c.deadline.Load()
+	if seconds == 0 || deadline == 0 {
 		return nil
 	}
-	return c.Conn.SetWriteDeadline(deadline.Add(time.Duration(received/slowestRate) * time.Second))
+	return c.Conn.SetWriteDeadline(time.Unix(0, deadline).Add(time.Duration(seconds) * time.Second))
 }
 
 // writes notes that whoever answers the connection's request waits until so many bytes are received, or, for 0, works again.

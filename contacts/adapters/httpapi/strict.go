@@ -15,7 +15,7 @@ import (
 
 // singleHeaders are the headers that a request may send once, of those that are read. With two of
 // them it is not known which one is meant.
-var singleHeaders = []string{"Authorization", "Content-Type", "Content-Encoding", "Last-Event-ID"}
+var singleHeaders = []string{"Authorization", "Content-Type", "Content-Encoding", "Last-Event-Id"}
 
 // unambiguous returns a problem with the parts of a request that readers would drop or choose from
 // in silence: query parameters that are malformed, empty or repeated, and repeated headers.
@@ -26,10 +26,10 @@ func unambiguous(r *http.Request) error {
 	return once(r.Header, singleHeaders...)
 }
 
-// once returns a problem if one of the headers was sent more than once.
+// once returns a problem if one of the headers, in their canonical form, was sent more than once.
 func once(header http.Header, names ...string) error {
 	for _, name := range names {
-		if len(header.Values(name)) > 1 {
+		if len(header[name]) > 1 {
 			return newProblem(kindMalformed, "a header was repeated that a request has once", fault{Header: name, Detail: "expected once"})
 		}
 	}
