@@ -105,8 +105,8 @@ func New(service *contacts.Service, o Options) http.Handler {
 	return e
 }
 
-// jsonOnly answers in JSON whatever a request accepts: huma's own negotiation panics at headers such as
-// "Accept: a;q;0,9".
+// jsonOnly answers in JSON, for any Accept header: huma's own negotiation panics at some of them, such as
+// "a;q;0,9".
 type jsonOnly struct{ huma.API }
 
 // Negotiate implements [huma.API].
