@@ -144,12 +144,17 @@ func TestEndToEnd_Fairness(t *testing.T) {
 		cancel()
 		flooding.Wait()
 		time.Sleep(time.Second)
-		for kind := range before { // here they share two cores, and the clients', with the flood
-			require.Less(t, during.median(kind), 5*before.median(kind), kind)
+		for kind := range before {
+			// Here they share two cores with the flood, its clients and other tests: a request of a millisecond
+			// waits for a core as long as any other.
+			require.Less(t, during.median(kind), 5*before.median(kind)+slowCore, kind)
 		}
 		t.Logf("after: %v; memory of serve %d MiB, at the most %d MiB", behave(t, s.url, other, n), now>>20, most>>20)
 	})
 }
+
+// slowCore is how long a request may wait for a core on a busy machine.
+const slowCore = 100 * time.Millisecond
 
 // fairnessRows is how many contacts the tenant has that floods.
 const fairnessRows = "3000"
