@@ -262,14 +262,14 @@ func (f *file) writable(ctx context.Context) error {
 	err := f.failed
 	f.mu.Unlock()
 	if err == nil || FaultOf(err) != Down {
-		return f.check(ctx)
+		return nil
 	}
 	if free, known := freeBytes(f.path); known && free < spareBytes {
 		return fmt.Errorf("write to the database's file: %d bytes are free on its disk, expected %d: %w", free, spareBytes, err)
 	}
 	err = f.rewrite(ctx)
 	f.note(err)
-	return errors.Join(f.check(ctx), err)
+	return err
 }
 
 // spareBytes is what a disk that was full has to have again: more than the largest contact takes, in the

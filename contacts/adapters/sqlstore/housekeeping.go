@@ -33,7 +33,8 @@ func (s *Store) Overdue(ctx context.Context, kind contacts.Past, before time.Tim
 		if s.db.Engine == database.Postgres {
 			rows = rows.Limit(maxCounted)
 		}
-		return n, db.Table("(?) AS found", rows).Count(&n).Error
+		err = db.Table("(?) AS found", rows).Count(&n).Error
+		return n, err
 	}
 	err = s.read(ctx, acrossTenants(), func(db *gorm.DB) error {
 		if due, err = count(db, of.column+" < ?", before.UTC()); err != nil || due == 0 {
