@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -51,6 +52,19 @@ func fill(t *testing.T, s *Store, tenant contacts.Tenant, count int, until time.
 			return errors.Join(rowsErr, keysErr)
 		}))
 	}
+}
+
+// patient returns a database's URL with a time limit of an hour for each statement, for what writes much on a busy machine.
+func patient(t *testing.T, address string) string {
+	t.Helper()
+	parsed, err := url.Parse(address)
+	require.NoError(t, err)
+	if parsed.Scheme != "sqlite" {
+		query := parsed.Query()
+		query.Set("statement_timeout", "3600000")
+		parsed.RawQuery = query.Encode()
+	}
+	return parsed.String()
 }
 
 // explain returns the plan of a query.
@@ -149,7 +163,7 @@ func TestStore_List_Plans(t *testing.T) {
 	for _, engine := range []database.Engine{database.SQLite, database.Postgres} {
 		t.Run(string(engine), func(t *testing.T) {
 			address := databasetest.Migrated(t, engine)
-			store := openStoreAt(t, address)
+			store := openStoreAt(t, patient(t, address))
 			fill(t, store, tenant, map[database.Engine]int{
 				database.Postgres: 100_000,
 				database.SQLite:   10_000, // it plans alike for any number
