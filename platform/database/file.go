@@ -95,7 +95,7 @@ func (c connector) Connect(ctx context.Context) (driver.Conn, error) {
 	if err := c.file.check(ctx); err != nil {
 		return nil, errors.Join(err, conn.Close())
 	}
-	return conn, nil
+	return prepares(conn)
 }
 
 // Driver implements [driver.Connector].

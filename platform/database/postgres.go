@@ -9,7 +9,6 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/stdlib"
-	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"gorm.io/driver/postgres"
 )
 
@@ -42,7 +41,7 @@ func openPostgres(ctx context.Context, url string, o options) (*DB, error) {
 	if err := db.Ping(ctx); err != nil {
 		return nil, errors.Join(err, pool.Close())
 	}
-	if db.Write, err = newGorm(postgres.New(postgres.Config{Conn: newTracedPool(pool, semconv.DBSystemNamePostgreSQL)})); err != nil {
+	if db.Write, err = newGorm(postgres.New(postgres.Config{Conn: newPostgresPool(pool)})); err != nil {
 		return nil, errors.Join(fmt.Errorf("open gorm: %w", err), pool.Close())
 	}
 	db.Read = db.Write
@@ -71,7 +70,7 @@ func postgresPool(url string, params map[string]string) (*sql.DB, error) {
 	if config.ConnectTimeout == 0 {
 		config.ConnectTimeout = 5 * time.Second
 	}
-	pool := sql.OpenDB(settingConnector{stdlib.GetConnector(*config)})
+	pool := stdlib.OpenDB(*config)
 	pool.SetMaxOpenConns(maxConnections)
 	pool.SetMaxIdleConns(maxConnections)
 	pool.SetConnMaxIdleTime(5 * time.Minute)
