@@ -28,7 +28,7 @@ TERRAFORM_ROOTS := terraform/bootstrap $(sort $(wildcard terraform/modules/* ter
 KUSTOMIZATIONS  := deploy/overlays/dev deploy/overlays/prod deploy/cluster
 CRD_SCHEMAS     := https://raw.githubusercontent.com/datreeio/CRDs-catalog/main/{{.Group}}/{{.ResourceKind}}_{{.ResourceAPIVersion}}.json
 
-APT_INSTALL := $(if $(filter 0,$(shell id -u)),,sudo -n) sh platform/servertest/apt-install.sh
+APT_INSTALL := $(if $(filter 0,$(shell id -u)),,sudo -n) sh test/servers/apt-install.sh
 
 .DEFAULT_GOAL := help
 .PHONY: help run production build reproducible sbom test bench microbench crash lint fmt tidy-check \
@@ -41,7 +41,7 @@ run: ## serve the API at http://127.0.0.1:8000; nothing needs to be installed
 	go run . serve
 
 production: build ## run the production mode beside real servers with throw-away data
-	@go run ./platform/servertest/run -- deploy/local.sh
+	@go run ./test/servers/run -- deploy/local.sh
 
 # The same commit gives the same bytes: the folder leaves no trace (-trimpath), nor do flags of the environment or of "go env -w"
 # (GOFLAGS, which must not be empty to replace them). Symbols and debuggers' tables are left out. The tag lets the linker leave
@@ -57,17 +57,17 @@ sbom: build $(CYCLONEDX) ## list what the binary is made of in bin/contacts.cdx.
 
 # -count=1: tests that build and run the binary would be taken for unchanged when only the binary has. -timeout: only what hangs.
 test: ## run all tests against real servers; PKG=./contacts/... TESTFLAGS='-run Name -v'
-	@go run ./platform/servertest/run -- go test -race -count=1 -timeout=30m $(TESTFLAGS) $(PKG)
+	@go run ./test/servers/run -- go test -race -count=1 -timeout=30m $(TESTFLAGS) $(PKG)
 
 bench: ## measure the service beside the limits of the machine; ROWS=1000000 SOAK=10m MODE=embedded JSON=figures.json
-	@go run ./bench/speed $(if $(MODE),-mode $(MODE)) $(if $(ROWS),-rows $(ROWS)) $(if $(SOAK),-soak $(SOAK)) \
+	@go run ./test/speed $(if $(MODE),-mode $(MODE)) $(if $(ROWS),-rows $(ROWS)) $(if $(SOAK),-soak $(SOAK)) \
 		$(if $(JSON),-json $(JSON)) $(if $(PROFILES),-profiles $(PROFILES))
 
 microbench: ## run the packages' benchmarks against real servers; PKG= TESTFLAGS=
-	@go run ./platform/servertest/run -- go test -run '^$$' -bench . -benchmem $(TESTFLAGS) $(PKG)
+	@go run ./test/servers/run -- go test -run '^$$' -bench . -benchmem $(TESTFLAGS) $(PKG)
 
 crash: ## kill and freeze everything under load, and check that nothing is lost; KILLS=200 WRITES=100000 MODE=embedded SEED=1
-	@go run ./bench/crash $(if $(MODE),-mode $(MODE)) $(if $(KILLS),-kills $(KILLS)) $(if $(WRITES),-writes $(WRITES)) \
+	@go run ./test/crash $(if $(MODE),-mode $(MODE)) $(if $(KILLS),-kills $(KILLS)) $(if $(WRITES),-writes $(WRITES)) \
 		$(if $(SEED),-seed $(SEED)) $(if $(DURATION),-duration $(DURATION)) $(if $(SCRIPT),-script '$(SCRIPT)')
 
 lint: $(GOLANGCI) ## check the code's rules and its format

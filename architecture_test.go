@@ -74,7 +74,7 @@ var rules = []rule{
 	{
 		because: "echo 4 has an end of support, and huma sits on it",
 		from:    []string{"contacts/..."},
-		except:  []string{"contacts/contacts/adapters/httpapi", "contacts/platform/httpserver", "contacts/bench/speed"},
+		except:  []string{"contacts/contacts/adapters/httpapi", "contacts/platform/httpserver", "contacts/test/speed"},
 		never:   []string{"github.com/labstack/echo/v4/...", "github.com/danielgtaylor/huma/v2/..."},
 		tests:   true,
 	},
@@ -152,7 +152,7 @@ var rules = []rule{
 		from:    []string{"contacts"},
 		never: []string{
 			"github.com/stretchr/testify/...", "pgregory.net/rapid",
-			"contacts/contacts/contactstest", "contacts/platform/servertest/...", "contacts/platform/database/databasetest",
+			"contacts/contacts/contactstest", "contacts/test/...", "contacts/platform/database/databasetest",
 			"contacts/platform/cache/cachetest", "contacts/platform/queue/queuetest", "contacts/platform/oidc/oidctest",
 		},
 		transitive: true,

@@ -19,7 +19,7 @@ import (
 	"contacts/contacts"
 	"contacts/contacts/contactstest"
 	"contacts/platform/oidc/oidctest"
-	"contacts/platform/servertest"
+	"contacts/test/servers"
 )
 
 // withKeys has the system's callers need API keys.
@@ -397,7 +397,7 @@ func TestEndToEnd_Tenants(t *testing.T) {
 func TestEndToEnd_Keys_DatabaseOutage(t *testing.T) {
 	t.Parallel()
 	s := withKeys(production(t))
-	server, err := servertest.StartPostgres(t.Context())
+	server, err := servers.StartPostgres(t.Context())
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, server.Stop()) })
 	app, err := url.Parse(server.URL)

@@ -10,7 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"contacts/platform/servertest"
+	"contacts/test/servers"
 )
 
 // audited returns the lines of the audit log in what processes have written, without what every line has, and without those
@@ -42,7 +42,7 @@ func (s *system) startSilently(t *testing.T) {
 	for _, name := range names {
 		env := slices.Concat(s.env, []string{"CONTACTS_LOG_LEVEL=error", "CONTACTS_LOG_FORMAT=json"})
 		if name == "serve" {
-			port, err := servertest.FreePort(t.Context())
+			port, err := servers.FreePort(t.Context())
 			require.NoError(t, err)
 			s.url = "http://127.0.0.1:" + port
 			env = append(env, "CONTACTS_HTTP_ADDR=127.0.0.1:"+port)

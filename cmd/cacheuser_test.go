@@ -9,13 +9,13 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"contacts/contacts/contactstest"
-	"contacts/platform/servertest"
+	"contacts/test/servers"
 )
 
 // On AWS the program is a user of the cache who may do little. It does nothing that is refused.
 func TestEndToEnd_CacheUser(t *testing.T) {
 	t.Parallel()
-	server, err := servertest.StartRedis(t.Context())
+	server, err := servers.StartRedis(t.Context())
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, server.Stop()) })
 	require.NoError(t, ask(t, server, "ACL SETUSER contacts >secret "+strings.Join(accessOnAWS(t), " ")))

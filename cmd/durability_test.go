@@ -12,7 +12,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
-	"contacts/platform/servertest"
+	"contacts/test/servers"
 )
 
 // synced matches the end of a call, in the lines of strace, that returns once what was written is on the disk.
@@ -24,7 +24,7 @@ func TestEndToEnd_SyncsBeforeItAnswers(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("only Linux has strace")
 	}
-	strace, err := servertest.FindStrace()
+	strace, err := servers.FindStrace()
 	require.NoError(t, err)
 	s := embedded(t)
 	trace := filepath.Join(t.TempDir(), "trace")

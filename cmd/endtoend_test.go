@@ -29,7 +29,7 @@ import (
 	"contacts/platform/database/databasetest"
 	"contacts/platform/queue"
 	"contacts/platform/queue/sqs"
-	"contacts/platform/servertest"
+	"contacts/test/servers"
 )
 
 // modes are the two ways to run the service. Every test that is not about one of them runs in both.
@@ -385,15 +385,15 @@ func TestEndToEnd_WhereItIs(t *testing.T) {
 func TestEndToEnd_RedisOutage(t *testing.T) {
 	t.Parallel()
 	for name, outage := range map[string]struct {
-		begin, end func(*testing.T, *servertest.Server) error
+		begin, end func(*testing.T, *servers.Server) error
 	}{
 		"frozen": {
-			func(_ *testing.T, s *servertest.Server) error { return s.Freeze() },
-			func(_ *testing.T, s *servertest.Server) error { return s.Thaw() },
+			func(_ *testing.T, s *servers.Server) error { return s.Freeze() },
+			func(_ *testing.T, s *servers.Server) error { return s.Thaw() },
 		},
 		"killed": {
-			func(_ *testing.T, s *servertest.Server) error { return s.Kill() },
-			func(t *testing.T, s *servertest.Server) error { return s.Restart(t.Context()) },
+			func(_ *testing.T, s *servers.Server) error { return s.Kill() },
+			func(t *testing.T, s *servers.Server) error { return s.Restart(t.Context()) },
 		},
 		"flushed": {flush, flush},
 	} {
@@ -405,17 +405,17 @@ func TestEndToEnd_RedisOutage(t *testing.T) {
 }
 
 // flush empties a Redis.
-func flush(t *testing.T, redis *servertest.Server) error { return ask(t, redis, "FLUSHALL") }
+func flush(t *testing.T, redis *servers.Server) error { return ask(t, redis, "FLUSHALL") }
 
 // ask has a Redis do something that it answers with OK.
-func ask(t *testing.T, redis *servertest.Server, command string) error {
+func ask(t *testing.T, redis *servers.Server, command string) error {
 	answer, err := answerOf(t, redis, command)
 	require.Equal(t, "+OK", answer)
 	return err
 }
 
 // answerOf returns the first line of a Redis' answer (RESP2).
-func answerOf(t *testing.T, redis *servertest.Server, command string) (string, error) {
+func answerOf(t *testing.T, redis *servers.Server, command string) (string, error) {
 	conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", strings.TrimPrefix(redis.URL, "redis://"))
 	if err != nil {
 		return "", err
@@ -428,9 +428,9 @@ func answerOf(t *testing.T, redis *servertest.Server, command string) (string, e
 	return strings.TrimSuffix(answer, "\r\n"), err
 }
 
-func testRedisOutage(t *testing.T, begin, end func(*testing.T, *servertest.Server) error) {
+func testRedisOutage(t *testing.T, begin, end func(*testing.T, *servers.Server) error) {
 	s := production(t)
-	server, err := servertest.StartRedis(t.Context())
+	server, err := servers.StartRedis(t.Context())
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, server.Stop()) })
 	s.env = append(s.env, "CONTACTS_CACHE_URL="+server.URL)

@@ -27,7 +27,7 @@ import (
 	"contacts/platform/queue"
 	embeddedqueue "contacts/platform/queue/embedded"
 	"contacts/platform/queue/sqs"
-	"contacts/platform/servertest"
+	"contacts/test/servers"
 )
 
 // A person's data are looked for in every place that the service writes to, before the person is erased, so that it is seen
@@ -309,7 +309,7 @@ func eraseEmbedded(t *testing.T, p *person) {
 }
 
 func eraseInProduction(t *testing.T, p *person) {
-	redis, err := servertest.StartRedis(t.Context())
+	redis, err := servers.StartRedis(t.Context())
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, redis.Stop()) })
 	p.env = append(p.env, "CONTACTS_CACHE_URL="+redis.URL)
@@ -374,7 +374,7 @@ func eraseInProduction(t *testing.T, p *person) {
 func TestEndToEnd_EraseWithoutRedis(t *testing.T) {
 	t.Parallel()
 	s := production(t)
-	redis, err := servertest.StartRedis(t.Context())
+	redis, err := servers.StartRedis(t.Context())
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, redis.Stop()) })
 	s.env = append(s.env, "CONTACTS_CACHE_URL="+redis.URL)
@@ -404,7 +404,7 @@ func TestEndToEnd_EraseWithoutRedis(t *testing.T) {
 // dump returns a dump of a database.
 func dump(t *testing.T, address string) []byte {
 	t.Helper()
-	program, err := servertest.FindPostgresProgram("pg_dump")
+	program, err := servers.FindPostgresProgram("pg_dump")
 	require.NoError(t, err)
 	command := exec.CommandContext(t.Context(), program, "--dbname", address)
 	var complaints bytes.Buffer
@@ -439,7 +439,7 @@ func dataFiles(t *testing.T, db *sql.DB) (content []byte) {
 }
 
 // snapshot returns every key and value of a Redis, as it saves them.
-func snapshot(t *testing.T, redis *servertest.Server) []byte {
+func snapshot(t *testing.T, redis *servers.Server) []byte {
 	t.Helper()
 	require.NoError(t, ask(t, redis, "CONFIG SET rdbcompression no"))
 	require.NoError(t, ask(t, redis, "SAVE"))

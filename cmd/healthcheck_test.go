@@ -8,7 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"contacts/platform/servertest"
+	"contacts/test/servers"
 )
 
 func TestHealthcheck(t *testing.T) {
@@ -28,7 +28,7 @@ func TestHealthcheck(t *testing.T) {
 	require.Equal(t, 1, got.status)
 	require.Contains(t, got.stderr, "answers 404, expected 200")
 
-	port, err := servertest.FreePort(t.Context())
+	port, err := servers.FreePort(t.Context())
 	require.NoError(t, err)
 	got = run(t, t.TempDir(), nil, "healthcheck", "--admin-addr", "127.0.0.1:"+port)
 	require.Equal(t, 1, got.status)

@@ -23,7 +23,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sync/errgroup"
 
-	"contacts/platform/servertest"
+	"contacts/test/servers"
 )
 
 // mostMemory is what serve may take in all, whatever is done to it from outside.
@@ -301,7 +301,7 @@ func TestEndToEnd_RateLimit(t *testing.T) {
 	t.Parallel()
 	const rate, burst = 20, 40
 	s := withKeys(production(t))
-	server, err := servertest.StartRedis(t.Context())
+	server, err := servers.StartRedis(t.Context())
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, server.Stop()) })
 	s.env = append(s.env, "CONTACTS_CACHE_URL="+server.URL, "CONTACTS_LIMIT_RATE="+strconv.Itoa(rate))

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs bin/contacts in production mode, migrate, serve and worker, on the servers that platform/servertest/run has started,
+# Runs bin/contacts in production mode, migrate, serve and worker, on the servers that test/servers/run has started,
 # until it is interrupted.
 set -euo pipefail
 port=${CONTACTS_TEST_SQS_URL##*:}

@@ -15,14 +15,14 @@ import (
 
 	"contacts/platform/database"
 	"contacts/platform/database/databasetest"
-	"contacts/platform/servertest"
+	"contacts/test/servers"
 )
 
 // strictServer starts a PostgreSQL server of its own that asks everybody but its superuser for a password, and logs every statement.
 // It returns the server, and the URL of a database for its owner, who may create roles.
-func strictServer(t *testing.T) (server *servertest.Server, owner string) {
+func strictServer(t *testing.T) (server *servers.Server, owner string) {
 	t.Helper()
-	server, err := servertest.StartPostgres(t.Context(), "log_statement=all")
+	server, err := servers.StartPostgres(t.Context(), "log_statement=all")
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, server.Stop()) })
 	super := open(t, server.URL)

@@ -14,7 +14,7 @@ import (
 	"github.com/redis/rueidis"
 	"github.com/stretchr/testify/require"
 
-	"contacts/platform/servertest"
+	"contacts/test/servers"
 )
 
 // patience is how long a test waits for what must come, however slow the machine; tick is how often it looks.
@@ -34,7 +34,7 @@ type server struct {
 // startServer runs a redis-server with further arguments until the test ends.
 func startServer(t *testing.T, args ...string) *server {
 	t.Helper()
-	port, err := servertest.FreePort(t.Context())
+	port, err := servers.FreePort(t.Context())
 	require.NoError(t, err)
 	s := &server{port: port}
 	s.args = append([]string{
