@@ -52,14 +52,14 @@ func (p *Processor) Process(ctx context.Context, commands []Command) []error {
 	for i := range commands {
 		waiting[i] = i
 	}
-	blocked := map[uuid.UUID]bool{}
+	blocked := map[tenantID]bool{}
 	a := attempt{commands: commands, errs: errs}
 	for len(waiting) > 0 {
 		var round []int
 		round, waiting = nextRound(commands, waiting)
 		runnable := round[:0]
 		for _, i := range round {
-			if blocked[commands[i].Contact] {
+			if blocked[contactOf(commands[i])] {
 				errs[i] = ErrBlocked
 				continue
 			}
@@ -68,25 +68,33 @@ func (p *Processor) Process(ctx context.Context, commands []Command) []error {
 		p.apply(ctx, &a, runnable)
 		for _, i := range runnable {
 			if errs[i] != nil {
-				blocked[commands[i].Contact] = true
+				blocked[contactOf(commands[i])] = true
 			}
 		}
 	}
 	return errs
 }
 
+// tenantID names a contact or an operation: ids are unique within a tenant only.
+type tenantID struct {
+	tenant Tenant
+	id     uuid.UUID
+}
+
+func contactOf(c Command) tenantID { return tenantID{c.Tenant, c.Contact} }
+
 // nextRound takes from waiting the first command of each contact and of each operation.
 func nextRound(commands []Command, waiting []int) (round, rest []int) {
-	contacts, operations := map[uuid.UUID]bool{}, map[uuid.UUID]bool{}
+	contacts, operations := map[tenantID]bool{}, map[tenantID]bool{}
 	for _, i := range waiting {
-		c := commands[i]
-		if contacts[c.Contact] || operations[c.Operation] {
+		contact, operation := contactOf(commands[i]), tenantID{commands[i].Tenant, commands[i].Operation}
+		if contacts[contact] || operations[operation] {
 			rest = append(rest, i)
 		} else {
 			round = append(round, i)
 		}
 		// Marked either way: what stays behind holds back what comes after it.
-		contacts[c.Contact], operations[c.Operation] = true, true
+		contacts[contact], operations[operation] = true, true
 	}
 	return round, rest
 }

@@ -165,6 +165,38 @@ func TestProcessor_OneBadCommand(t *testing.T) {
 	}
 }
 
+// Ids are a tenant's own: a contact or an operation of another tenant with the same id has nothing to do with it.
+func TestProcessor_SameIDsInTwoTenants(t *testing.T) {
+	ours := contactstest.CreateCommand(t, "ours", contactstest.Jane(t))
+	theirs := ours
+	theirs.Tenant = "theirs"
+	boom := errors.New("boom")
+	fails := false
+	processor, ledger, _ := newProcessor(func(commands []contacts.Command) error {
+		if fails && slices.ContainsFunc(commands, func(c contacts.Command) bool { return c.Tenant == "ours" }) {
+			return boom
+		}
+		return nil
+	})
+	require.Equal(t, []error{nil, nil}, processor.Process(t.Context(), []contacts.Command{ours, theirs}))
+	require.Len(t, ledger.batches, 1, "they share a transaction")
+
+	fails = true
+	merges := make([]contacts.Command, 0, 3)
+	for _, tenant := range []contacts.Tenant{"ours", "ours", "theirs"} {
+		merges = append(merges, contactstest.MergeCommand(t, tenant, ours.Contact, `{"nickname":"J"}`))
+	}
+	merges = append(merges, contactstest.MergeCommand(t, "theirs", ours.Contact, `{"nickname":"K"}`)) // in a later round
+	errs := processor.Process(t.Context(), merges)
+	require.ErrorIs(t, errs[0], boom)
+	require.ErrorIs(t, errs[1], contacts.ErrBlocked)
+	require.NoError(t, errs[2])
+	require.NoError(t, errs[3])
+	document, err := ledger.Document(t.Context(), "theirs", ours.Contact)
+	require.NoError(t, err)
+	require.Contains(t, string(document.JSON), `"nickname":"K"`)
+}
+
 func TestProcessor_DatabaseDown(t *testing.T) {
 	processor, ledger, world := newProcessor(func([]contacts.Command) error { return contacts.ErrDown })
 	commands := make([]contacts.Command, 8)
