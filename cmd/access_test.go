@@ -323,9 +323,9 @@ func TestEndToEnd_Tenants(t *testing.T) {
 			{},
 			{Text: "zoë"},
 			{Text: "z"},
-			{Email: "zoe@example.com"},
-			{Phone: "+51987654321"},
-			{Label: "vip"},
+			{Values: map[string]string{"email": "zoe@example.com"}},
+			{Values: map[string]string{"phone": "+51987654321"}},
+			{Values: map[string]string{"label": "vip"}},
 			{UpdatedSince: time.Now().Add(-time.Hour)},
 			{Sort: contacts.SortName},
 		} {

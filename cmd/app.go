@@ -102,12 +102,12 @@ func openApp(ctx context.Context, settings *config.Config, o options) (_ *app, e
 	if err := a.openQueue(ctx, o.createQueue); err != nil {
 		return nil, fmt.Errorf("open queue.url: %w", err)
 	}
-	if err := a.sabotage(); err != nil {
+	store := sqlstore.New(a.db)
+	if err := a.sabotage(store); err != nil {
 		return nil, err
 	}
 	a.metrics.watchQueue(a.queue)
 
-	store := sqlstore.New(a.db)
 	cached := cachestore.New(store, a.cache, a.metrics.cacheLookup)
 	a.notices = cachestore.NewNotices(bus, log)
 	a.service = contacts.NewService(contacts.ServiceOptions{

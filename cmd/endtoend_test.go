@@ -359,7 +359,7 @@ func TestEndToEnd_WhereItIs(t *testing.T) {
 	db := s.database(t)
 	var first, email string
 	require.NoError(t, db.QueryRowContext(t.Context(),
-		"SELECT first_name, email FROM contacts WHERE tenant_id = 'default' AND id = $1", made.Contact).Scan(&first, &email))
+		"SELECT first_name, email FROM contact_fields WHERE tenant_id = 'default' AND id = $1", made.Contact).Scan(&first, &email))
 	require.Equal(t, []string{"Jane", "jane@example.com"}, []string{first, email})
 
 	cached, err := redis.Open(redis.Options{URL: s.variable("CONTACTS_CACHE_URL"), KeyPrefix: "contacts:", Timeout: 30 * time.Second})

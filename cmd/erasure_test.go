@@ -165,7 +165,11 @@ func (p *person) live() {
 	_, err = client.Get(t.Context(), p.id)
 	require.NoError(t, err)
 	for _, filter := range []contacts.Filter{
-		{Text: p.core}, {Text: gothic}, {Email: p.fields.Emails[0].Address}, {Phone: p.fields.Phones[1].Number}, {Label: p.core},
+		{Text: p.core},
+		{Text: gothic},
+		{Values: map[string]string{"email": p.fields.Emails[0].Address}},
+		{Values: map[string]string{"phone": p.fields.Phones[1].Number}},
+		{Values: map[string]string{"label": p.core}},
 	} {
 		page, err := client.List(t.Context(), filter, 10, "")
 		require.NoError(t, err)

@@ -29,12 +29,12 @@ import (
 //
 //   - redeliver: some acknowledged messages are delivered again
 //   - late: entries of the cache vanish soon, and what was read after a miss is cached late
-func (a *app) sabotage() error {
+func (a *app) sabotage(store *sqlstore.Store) error {
 	off := map[string]bool{}
 	for _, name := range strings.Split(os.Getenv("CONTACTS_TEST_SABOTAGE"), ",") {
 		off[name] = true
 	}
-	sqlstore.Sabotage(a.db, off["fence"], off["guard"])
+	store.Sabotage(off["fence"], off["guard"])
 	a.queue = brokenQueue{Queue: a.queue, disordered: off["fifo"], forgetful: off["redeliver"]}
 	client, shared := a.cache.(*redis.Client)
 	if !shared && (off["lease"] || off["late"]) {

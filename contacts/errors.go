@@ -90,9 +90,8 @@ func staleVersion(current int64) *Error {
 	}
 }
 
-// DuplicateExternalID is the error of a command whose external_id another live contact of the tenant has already.
-// Ledgers, which alone can see the other contact, end the operation with it.
-func DuplicateExternalID() *Error {
+// duplicateExternalID is the error of a command whose external_id another live contact of the tenant has already.
+func duplicateExternalID() *Error {
 	return &Error{
 		Kind:       KindDuplicateExternalID,
 		Detail:     "another contact has this external_id",

@@ -45,9 +45,7 @@ func (s Sort) Key() (key Sort, descending bool) {
 // Query selects a page of live contacts. The zero values of Terms to UpdatedSince select all.
 type Query struct {
 	Terms        [][]string // of each, one has to be a part of [Index.Text]
-	Email        string     // has to be one of [Index.Emails]
-	Phones       []string   // one of them has to be one of [Index.Phones]
-	Label        string     // has to be one of [Index.Labels]
+	Values       []Values   // of each, one has to be one of [Index.Keys]
 	UpdatedSince time.Time  // has to be no later than the contact's UpdatedAt
 	Sort         Sort
 	Limit        int       // 1 or more
@@ -74,17 +72,84 @@ type Listed struct {
 	At Position
 }
 
-// IndexVersion grows whenever [Contact.Index] gives something else for the same contact. Stores note by which one they have
-// indexed a contact; see [Housekeeping.Reindex].
-const IndexVersion = 1
+// Values are the keys of which a [Query] asks for one: the forms of one value of a [Lookup].
+type Values struct {
+	Keys   []string
+	Common bool // many contacts may have them
+}
 
-// Index is what contacts are found and ordered by: folded, so that case, accents and the notation of numbers do not count.
+// Lookup is a filter by a whole value. A contact may have several, and has a key for each: see
+// [Index.Keys].
+type Lookup struct {
+	Parameter string // its name in the API, and the kind of its keys
+	MaxLength int    // of a caller's value, in characters
+	common    bool   // many contacts may share a value; it is no part of [Index.Text]
+	expected  string
+
+	values func(f Fields) []string             // a contact's, as they are kept
+	forms  func(value, region string) []string // as a caller's value may be kept; none if it cannot be
+}
+
+// Lookups returns all lookups. Stores, clients and the API go by this table alone.
+func Lookups() []Lookup {
+	return []Lookup{
+		{
+			Parameter: "email", MaxLength: maxKey, expected: expectedText, forms: foldedForm,
+			values: func(f Fields) (values []string) {
+				for _, e := range f.Emails {
+					values = append(values, key(e.Address))
+				}
+				return values
+			},
+		},
+		{
+			Parameter: "label", MaxLength: maxQuery, common: true, expected: expectedText, forms: foldedForm,
+			values: func(f Fields) (values []string) {
+				for _, label := range f.Labels {
+					values = append(values, key(label))
+				}
+				return values
+			},
+		},
+		{
+			Parameter: "phone", MaxLength: maxQuery, expected: "expected a phone number such as +1 415 555 2671",
+			forms: func(value, region string) []string {
+				if digits(value) == "" {
+					return nil
+				}
+				return phoneKeys(value, region)
+			},
+			values: func(f Fields) (values []string) {
+				for _, p := range f.Phones {
+					values = append(values, digits(p.Number), digits(p.E164))
+				}
+				return values
+			},
+		},
+	}
+}
+
+const expectedText = "expected text without control characters, or none of this parameter"
+
+// foldedForm is the form of a value that is kept folded.
+func foldedForm(value, _ string) []string {
+	if value = key(value); value == "" {
+		return nil
+	}
+	return []string{value}
+}
+
+// keyOf is the key of a value. It is a line.
+func (l Lookup) keyOf(value string) string {
+	return l.Parameter + ":" + strings.ReplaceAll(value, "\n", " ")
+}
+
+// Index is what contacts are found and ordered by: folded, so that case, accents and the notation of
+// numbers do not count.
 type Index struct {
-	Text   string // of names, organization, emails, numbers' digits and addresses, a line each
-	Name   string
-	Emails []string
-	Phones []string // digits
-	Labels []string
+	Text string   // of names, organization, emails, numbers' digits and addresses, a line each
+	Name string   // of display_name
+	Keys []string // one for each value of a [Lookup], sorted
 }
 
 // How much of a name counts for its order, and of a value by which contacts are found as a whole, in characters. Databases
@@ -95,6 +160,9 @@ const (
 )
 
 // Index returns what the contact is found and ordered by.
+//
+// A release that gives something else for the same contact marks all contacts as to be reindexed, in
+// a migration of the release after it: the workers of an older one would index as before.
 func (c Contact) Index() Index {
 	f := c.Fields
 	ix := Index{Name: truncate(fold(f.DisplayName), maxSortName)}
@@ -102,21 +170,8 @@ func (c Contact) Index() Index {
 		f.DisplayName, strings.Join([]string{f.FirstName, f.MiddleName, f.LastName}, " "), f.Nickname, f.NamePrefix, f.NameSuffix,
 		f.Organization, f.Department, f.JobTitle, f.ExternalID,
 	}
-	for _, e := range f.Emails {
-		ix.Emails = append(ix.Emails, key(e.Address))
-	}
-	for _, p := range f.Phones {
-		for _, number := range []string{digits(p.Number), digits(p.E164)} {
-			if number != "" && !slices.Contains(ix.Phones, number) {
-				ix.Phones = append(ix.Phones, number)
-			}
-		}
-	}
 	for _, a := range f.Addresses {
 		lines = append(lines, a.Street, a.City, a.Region, a.PostalCode, a.Country)
-	}
-	for _, label := range f.Labels {
-		ix.Labels = append(ix.Labels, key(label))
 	}
 	var text []string
 	for _, line := range lines {
@@ -124,8 +179,19 @@ func (c Contact) Index() Index {
 			text = append(text, line)
 		}
 	}
-	ix.Emails, ix.Labels = distinct(ix.Emails), distinct(ix.Labels)
-	ix.Text = strings.Join(slices.Concat(text, ix.Emails, ix.Phones), "\n")
+	for _, lookup := range Lookups() {
+		for _, value := range distinct(lookup.values(f)) {
+			if value == "" {
+				continue
+			}
+			ix.Keys = append(ix.Keys, lookup.keyOf(value))
+			if !lookup.common {
+				text = append(text, value)
+			}
+		}
+	}
+	slices.Sort(ix.Keys)
+	ix.Text = strings.Join(text, "\n")
 	return ix
 }
 
@@ -217,10 +283,8 @@ func phoneKeys(number, region string) []string {
 
 // Filter says which contacts to list, in the caller's words. The zero value lists all, in the order of their creation.
 type Filter struct {
-	Text         string // any parts of a contact's names, organization, emails, numbers and addresses, in any case
-	Email        string // the whole address
-	Phone        string // the whole number, in any notation
-	Label        string // the whole label
+	Text         string            // any parts of a contact's names, organization, emails, numbers and addresses, in any case
+	Values       map[string]string // by the parameters of [Lookups]; "" is no filter
 	UpdatedSince time.Time
 	Sort         Sort
 }
@@ -228,7 +292,6 @@ type Filter struct {
 // How long a filter's texts may be, in characters, and how many words its text may have.
 const (
 	maxQuery = 200
-	maxEmail = maxKey
 	maxWords = 16
 )
 
@@ -243,10 +306,11 @@ const (
 // one.
 func (f Filter) Effort() int64 {
 	short := func(word string) bool { return utf8.RuneCountInString(word) <= 2 }
+	common := func(l Lookup) bool { return l.common && f.Values[l.Parameter] != "" }
 	switch {
 	case slices.ContainsFunc(strings.Fields(fold(f.Text)), short):
 		return maxEffort
-	case f.Text != "", f.Label != "", !f.UpdatedSince.IsZero():
+	case f.Text != "", !f.UpdatedSince.IsZero(), slices.ContainsFunc(Lookups(), common):
 		return searchEffort
 	default:
 		return 1
@@ -255,33 +319,33 @@ func (f Filter) Effort() int64 {
 
 // query turns the filter into a query without a position, or returns an [Error] of [KindInvalid].
 func (f Filter) query(region string) (Query, error) {
-	q := Query{Terms: terms(f.Text, region), Email: key(f.Email), Label: key(f.Label), UpdatedSince: f.UpdatedSince, Sort: f.Sort}
+	q := Query{Terms: terms(f.Text, region), UpdatedSince: f.UpdatedSince, Sort: f.Sort}
 	var violations []Violation
-	for _, text := range []struct {
-		name, value string
-		limit       int
-		empty       bool
-	}{
-		{"q", f.Text, maxQuery, len(q.Terms) == 0},
-		{"email", f.Email, maxEmail, q.Email == ""},
-		{"phone", f.Phone, maxQuery, false}, // below
-		{"label", f.Label, maxQuery, q.Label == ""},
-	} {
+	// check holds a parameter's value to its limit. Nothing is no filter: it would let all through.
+	check := func(parameter, value string, limit int, found bool, expected string) {
 		switch {
-		case text.value == "":
-		case utf8.RuneCountInString(text.value) > text.limit:
-			violations = append(violations, Violation{text.name, fmt.Sprintf("expected at most %d characters", text.limit)})
-		case text.empty || !searchable(text.value): // nothing is no filter: it would let through what nobody asked for
-			violations = append(violations, Violation{text.name, "expected text without control characters, or none of this parameter"})
+		case value == "":
+		case utf8.RuneCountInString(value) > limit:
+			violations = append(violations, Violation{parameter, fmt.Sprintf("expected at most %d characters", limit)})
+		case !found || !searchable(value):
+			violations = append(violations, Violation{parameter, expected})
 		}
 	}
+	check("q", f.Text, maxQuery, len(q.Terms) > 0, expectedText)
 	if len(q.Terms) > maxWords {
 		violations = append(violations, Violation{"q", fmt.Sprintf("expected at most %d words", maxWords)})
 	}
-	if f.Phone != "" {
-		if q.Phones = phoneKeys(f.Phone, region); q.Phones[0] == "" {
-			violations = append(violations, Violation{"phone", "expected a phone number such as +1 415 555 2671"})
+	for _, lookup := range Lookups() {
+		value := f.Values[lookup.Parameter]
+		if value == "" {
+			continue
 		}
+		keys := lookup.forms(value, region)
+		check(lookup.Parameter, value, lookup.MaxLength, len(keys) > 0, lookup.expected)
+		for i := range keys {
+			keys[i] = lookup.keyOf(keys[i])
+		}
+		q.Values = append(q.Values, Values{keys, lookup.common})
 	}
 	if q.Sort == "" {
 		q.Sort = SortCreated

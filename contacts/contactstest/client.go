@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -130,9 +131,9 @@ func (h HTTP) Get(ctx context.Context, id uuid.UUID) (contacts.Document, error) 
 // List implements [Client].
 func (h HTTP) List(ctx context.Context, filter contacts.Filter, limit int, cursor string) (contacts.Page, error) {
 	query := url.Values{"limit": {strconv.Itoa(limit)}}
-	for name, value := range map[string]string{
-		"q": filter.Text, "email": filter.Email, "phone": filter.Phone, "label": filter.Label, "sort": string(filter.Sort), "cursor": cursor,
-	} {
+	parameters := map[string]string{"q": filter.Text, "sort": string(filter.Sort), "cursor": cursor}
+	maps.Copy(parameters, filter.Values)
+	for name, value := range parameters {
 		if value != "" {
 			query.Set(name, value)
 		}

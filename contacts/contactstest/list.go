@@ -93,6 +93,11 @@ func parts(terms ...string) [][]string {
 	return all
 }
 
+// values asks for one of the keys.
+func values(keys ...string) []contacts.Values {
+	return []contacts.Values{{Keys: keys, Common: strings.HasPrefix(keys[0], "label:")}}
+}
+
 func testListFilters(t *testing.T, l *ledger) {
 	began := time.Now().Truncate(time.Microsecond)
 	make := func(fields contacts.Fields, at time.Time) uuid.UUID {
@@ -130,16 +135,16 @@ func testListFilters(t *testing.T, l *ledger) {
 		{"a backslash", contacts.Query{Terms: parts(`\`)}, nil},
 		{"quotes", contacts.Query{Terms: parts(`"ann"`)}, nil},
 		{"a word of a query language", contacts.Query{Terms: parts("or", "not")}, nil},
-		{"an email", contacts.Query{Email: "jose@example.com"}, []uuid.UUID{jose}},
-		{"another email", contacts.Query{Email: "jp@work.example"}, []uuid.UUID{jose}},
-		{"a part of an email", contacts.Query{Email: "jose@example"}, nil},
+		{"an email", contacts.Query{Values: values("email:jose@example.com")}, []uuid.UUID{jose}},
+		{"another email", contacts.Query{Values: values("email:jp@work.example")}, []uuid.UUID{jose}},
+		{"a part of an email", contacts.Query{Values: values("email:jose@example")}, nil},
 		{"one of two forms", contacts.Query{Terms: [][]string{{"987-65", "98765"}}}, []uuid.UUID{jose}},
 		{"two forms, and neither", contacts.Query{Terms: [][]string{{"987-65", "987-6"}}}, nil},
 		{"a short form and a long one", contacts.Query{Terms: [][]string{{"zz", "perez"}}}, []uuid.UUID{jose}},
-		{"a number", contacts.Query{Phones: []string{"1", "5119876543"}}, []uuid.UUID{jose}},
-		{"a part of a number", contacts.Query{Phones: []string{"9876543"}}, nil},
-		{"a label", contacts.Query{Label: "amigos"}, []uuid.UUID{jose, ann}},
-		{"a label and a part", contacts.Query{Label: "amigos", Terms: parts("acme")}, []uuid.UUID{ann}},
+		{"a number", contacts.Query{Values: values("phone:1", "phone:5119876543")}, []uuid.UUID{jose}},
+		{"a part of a number", contacts.Query{Values: values("phone:9876543")}, nil},
+		{"a label", contacts.Query{Values: values("label:amigos")}, []uuid.UUID{jose, ann}},
+		{"a label and a part", contacts.Query{Values: values("label:amigos"), Terms: parts("acme")}, []uuid.UUID{ann}},
 		{"updated since", contacts.Query{UpdatedSince: began.Add(time.Second)}, []uuid.UUID{ann}},
 		{"updated since long", contacts.Query{UpdatedSince: began}, []uuid.UUID{jose, ann}},
 	} {
@@ -161,10 +166,10 @@ func testListFilters(t *testing.T, l *ledger) {
 	}{
 		{contacts.Query{Terms: parts("ann")}, nil},
 		{contacts.Query{Terms: parts("bob")}, []uuid.UUID{ann}},
-		{contacts.Query{Label: "amigos"}, []uuid.UUID{jose}},
-		{contacts.Query{Label: "work"}, []uuid.UUID{ann}},
-		{contacts.Query{Label: "new"}, []uuid.UUID{ann}},
-		{contacts.Query{Email: "bob@example.com"}, []uuid.UUID{ann}},
+		{contacts.Query{Values: values("label:amigos")}, []uuid.UUID{jose}},
+		{contacts.Query{Values: values("label:work")}, []uuid.UUID{ann}},
+		{contacts.Query{Values: values("label:new")}, []uuid.UUID{ann}},
+		{contacts.Query{Values: values("email:bob@example.com")}, []uuid.UUID{ann}},
 	} {
 		c.query.Sort, c.query.Limit = contacts.SortCreated, 9
 		require.Equal(t, c.want, l.listAll(c.query), "%+v", c.query)

@@ -19,8 +19,8 @@ import (
 // and is what other stores are compared with.
 type Model struct {
 	mu         sync.Mutex
-	contacts   map[key]contacts.Contact
-	operations map[key]contacts.Operation
+	contacts   map[contacts.ContactKey]contacts.Version
+	operations map[contacts.OperationKey]contacts.Operation
 	changes    []tenantChange
 	sequence   int64 // of the latest change
 }
@@ -40,7 +40,10 @@ type key struct {
 
 // NewModel returns an empty model.
 func NewModel() *Model {
-	return &Model{contacts: map[key]contacts.Contact{}, operations: map[key]contacts.Operation{}}
+	return &Model{
+		contacts:   map[contacts.ContactKey]contacts.Version{},
+		operations: map[contacts.OperationKey]contacts.Operation{},
+	}
 }
 
 // Document implements [contacts.Repository].
@@ -53,15 +56,11 @@ func (m *Model) Document(ctx context.Context, tenant contacts.Tenant, id uuid.UU
 	if err := tenant.Validate(); err != nil {
 		return contacts.Document{}, err
 	}
-	return m.document(key{tenant, id})
-}
-
-func (m *Model) document(at key) (contacts.Document, error) {
-	contact, found := m.contacts[at]
+	stored, found := m.contacts[contacts.ContactKey{Tenant: tenant, ID: id}]
 	if !found {
-		return contacts.Document{Tenant: at.tenant, ID: at.id}, nil
+		return contacts.Document{Tenant: tenant, ID: id}, nil
 	}
-	return contact.Document()
+	return stored.Document, nil
 }
 
 // List implements [contacts.Repository].
@@ -74,17 +73,13 @@ func (m *Model) List(_ context.Context, tenant contacts.Tenant, query contacts.Q
 	sort, descending := query.Sort.Key()
 	var page []contacts.Listed
 	for at, contact := range m.contacts {
-		if at.tenant != tenant || contact.Deleted || !selects(query, contact) {
+		if at.Tenant != tenant || contact.Deleted || !selects(query, contact) {
 			continue
 		}
-		document, err := contact.Document()
-		if err != nil {
-			return contacts.Listing{}, err
-		}
-		item := contacts.Listed{Document: document, At: contacts.Position{ID: at.id}}
+		item := contacts.Listed{Document: contact.Document, At: contacts.Position{ID: at.ID}}
 		switch sort {
 		case contacts.SortName:
-			item.At.Name = contact.Index().Name
+			item.At.Name = contact.Index.Name
 		case contacts.SortUpdated:
 			item.At.Updated = contact.UpdatedAt
 		}
@@ -114,17 +109,18 @@ func (m *Model) List(_ context.Context, tenant contacts.Tenant, query contacts.Q
 }
 
 // selects reports whether the query's filters let the contact through.
-func selects(query contacts.Query, contact contacts.Contact) bool {
-	ix := contact.Index()
+func selects(query contacts.Query, contact contacts.Version) bool {
 	for _, forms := range query.Terms {
-		if !slices.ContainsFunc(forms, func(form string) bool { return strings.Contains(ix.Text, form) }) {
+		if !slices.ContainsFunc(forms, func(form string) bool { return strings.Contains(contact.Index.Text, form) }) {
 			return false
 		}
 	}
-	return (query.Email == "" || slices.Contains(ix.Emails, query.Email)) &&
-		(query.Label == "" || slices.Contains(ix.Labels, query.Label)) &&
-		(len(query.Phones) == 0 || slices.ContainsFunc(query.Phones, func(p string) bool { return slices.Contains(ix.Phones, p) })) &&
-		!contact.UpdatedAt.Before(query.UpdatedSince)
+	for _, values := range query.Values {
+		if !slices.ContainsFunc(values.Keys, func(key string) bool { return slices.Contains(contact.Index.Keys, key) }) {
+			return false
+		}
+	}
+	return !contact.UpdatedAt.Before(query.UpdatedSince)
 }
 
 // Changes implements [contacts.ChangeLog].
@@ -161,7 +157,7 @@ func (m *Model) LatestChange(context.Context) (contacts.ChangePosition, error) {
 func (m *Model) Operation(_ context.Context, tenant contacts.Tenant, id uuid.UUID) (contacts.Operation, bool, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	operation, found := m.operations[key{tenant, id}]
+	operation, found := m.operations[contacts.OperationKey{Tenant: tenant, ID: id}]
 	return operation, found, tenant.Validate()
 }
 
@@ -174,69 +170,60 @@ func (m *Model) Apply(
 	if ctx.Err() != nil {
 		return nil, ctx.Err()
 	}
-	next := Model{contacts: maps.Clone(m.contacts), operations: maps.Clone(m.operations), changes: slices.Clip(m.changes), sequence: m.sequence}
-	outcomes := make([]contacts.Outcome, len(commands))
-	var made []contacts.Document
-	var forgotten []contacts.OperationKey
-	for i, command := range commands {
+	for _, command := range commands {
 		if err := command.Tenant.Validate(); err != nil {
 			return nil, err
 		}
-		_, replayed := m.operations[key{command.Tenant, command.Operation}]
-		outcome, err := next.apply(command, now)
-		if err != nil {
-			return nil, err
-		}
-		if outcomes[i] = outcome; !replayed && outcome.Operation.Status == contacts.Succeeded {
-			made = append(made, outcome.Current)
-			if command.Kind == contacts.Erase {
-				forgotten = append(forgotten, next.purge(command.Tenant, command.Contact)...)
-			}
-		}
-		if command.Fingerprint != "" && outcome.Operation.Fingerprint == "" {
-			forgotten = append(forgotten, contacts.OperationKey{Tenant: command.Tenant, ID: command.Operation})
-		}
 	}
-	if announce != nil && len(made)+len(forgotten) > 0 {
-		if err := announce(ctx, made, forgotten); err != nil {
+	effects, err := contacts.Plan(commands, m.state(), now)
+	if err != nil {
+		return nil, err
+	}
+	next := Model{contacts: maps.Clone(m.contacts), operations: maps.Clone(m.operations), changes: slices.Clip(m.changes), sequence: m.sequence}
+	effects.Forgotten = append(effects.Forgotten, next.save(effects)...)
+	if announce != nil && len(effects.Documents)+len(effects.Forgotten) > 0 {
+		if err := announce(ctx, effects.Documents, effects.Forgotten); err != nil {
 			return nil, err
 		}
 	}
 	m.contacts, m.operations, m.changes, m.sequence = next.contacts, next.operations, next.changes, next.sequence
-	return outcomes, nil
+	return effects.Outcomes, nil
 }
 
-func (m *Model) apply(command contacts.Command, now time.Time) (contacts.Outcome, error) {
-	of, at := key{command.Tenant, command.Operation}, key{command.Tenant, command.Contact}
-	operation, applied := m.operations[of]
-	if !applied {
-		var before *contacts.Contact
-		if stored, found := m.contacts[at]; found {
-			before = &stored
-		}
-		made, problem := command.Decide(before, now)
-		if problem == nil && m.taken(made) {
-			problem = contacts.DuplicateExternalID()
-		}
-		operation = command.End(made, problem, now)
-		if problem == nil && (before == nil || made.Version > before.Version) {
-			document, err := made.Document()
-			if err != nil {
-				return contacts.Outcome{}, err
-			}
-			operation.Document = document.JSON
-			m.sequence++
-			m.changes = append(m.changes, tenantChange{command.Tenant, contacts.Change{
-				At:      contacts.ChangePosition{Sequence: m.sequence},
-				Contact: command.Contact, Version: made.Version, Operation: command.Operation, ChangedAt: operation.EndedAt,
-				Document: document.JSON,
-			}})
-			m.contacts[at] = made
-		}
-		m.operations[of] = operation
+// state is all there is.
+func (m *Model) state() contacts.Snapshot {
+	state := contacts.Snapshot{
+		Contacts:   make(map[contacts.ContactKey]contacts.Stored, len(m.contacts)),
+		Operations: m.operations,
+		Holders:    map[contacts.ExternalKey]uuid.UUID{},
 	}
-	current, err := m.document(at)
-	return contacts.Outcome{Operation: operation, Again: applied, Current: current}, err
+	for at, contact := range m.contacts {
+		state.Contacts[at] = contacts.Stored{Document: contact.Document, Keys: contact.Index.Keys}
+		if external := contact.Fields.ExternalID; external != "" {
+			state.Holders[contacts.ExternalKey{Tenant: at.Tenant, ExternalID: external}] = at.ID
+		}
+	}
+	return state
+}
+
+// save does what a batch does, and returns the operations that are forgotten with what it erases.
+func (m *Model) save(effects contacts.Effects) (forgotten []contacts.OperationKey) {
+	for _, operation := range effects.Operations {
+		m.operations[contacts.OperationKey{Tenant: operation.Tenant, ID: operation.ID}] = operation
+	}
+	for _, version := range effects.Versions {
+		m.contacts[contacts.ContactKey{Tenant: version.Tenant, ID: version.ID}] = version
+		m.sequence++
+		m.changes = append(m.changes, tenantChange{version.Tenant, contacts.Change{
+			At:      contacts.ChangePosition{Sequence: m.sequence},
+			Contact: version.ID, Version: version.Version, Operation: version.Operation, ChangedAt: version.ChangedAt,
+			Document: version.Document.JSON,
+		}})
+	}
+	for _, erased := range effects.Erased {
+		forgotten = append(forgotten, m.purge(erased.Tenant, erased.ID)...)
+	}
+	return forgotten
 }
 
 // purge removes what is kept of a contact's past, and returns the operations that it forgets.
@@ -245,26 +232,13 @@ func (m *Model) purge(tenant contacts.Tenant, contact uuid.UUID) (forgotten []co
 		return c.tenant == tenant && c.Contact == contact && c.Document != nil
 	})
 	for of, operation := range m.operations {
-		if of.tenant != tenant || operation.Contact != contact {
+		if of.Tenant != tenant || operation.Contact != contact {
 			continue
 		}
 		m.operations[of] = operation.Erased()
 		if operation.Fingerprint != m.operations[of].Fingerprint {
-			forgotten = append(forgotten, contacts.OperationKey{Tenant: tenant, ID: of.id})
+			forgotten = append(forgotten, of)
 		}
 	}
 	return forgotten
-}
-
-// taken reports whether another live contact of the tenant has the external_id of the one that was made.
-func (m *Model) taken(made contacts.Contact) bool {
-	if made.Deleted || made.Fields.ExternalID == "" {
-		return false
-	}
-	for at, other := range m.contacts {
-		if at.tenant == made.Tenant && at.id != made.ID && !other.Deleted && other.Fields.ExternalID == made.Fields.ExternalID {
-			return true
-		}
-	}
-	return false
 }

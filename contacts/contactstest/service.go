@@ -350,9 +350,9 @@ func search(t *testing.T, client Client) {
 		"latest first": {contacts.Filter{Text: mark, Sort: "-updated_at"}, []uuid.UUID{bob, zoe}},
 		"by name":      {contacts.Filter{Text: mark, Sort: contacts.SortName}, []uuid.UUID{bob, zoe}},
 		"part":         {contacts.Filter{Text: "mull " + mark}, []uuid.UUID{zoe}},
-		"email":        {contacts.Filter{Email: mark + "@EXAMPLE.com"}, []uuid.UUID{zoe}},
-		"phone":        {contacts.Filter{Text: mark, Phone: "+5115552671"}, []uuid.UUID{bob}},
-		"label":        {contacts.Filter{Label: mark + "A"}, []uuid.UUID{zoe, bob}},
+		"email":        {contacts.Filter{Values: map[string]string{"email": mark + "@EXAMPLE.com"}}, []uuid.UUID{zoe}},
+		"phone":        {contacts.Filter{Text: mark, Values: map[string]string{"phone": "+5115552671"}}, []uuid.UUID{bob}},
+		"label":        {contacts.Filter{Values: map[string]string{"label": mark + "A"}}, []uuid.UUID{zoe, bob}},
 		"future":       {contacts.Filter{Text: mark, UpdatedSince: time.Now().Add(time.Hour)}, nil},
 	} {
 		var got []uuid.UUID

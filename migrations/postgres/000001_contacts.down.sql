@@ -1,3 +1,2 @@
-DROP TABLE contact_changes;
-DROP TABLE operations;
+DROP VIEW contact_fields;
 DROP TABLE contacts;

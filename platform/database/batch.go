@@ -80,10 +80,6 @@ func (s statement) run(ctx context.Context, pool gorm.ConnPool) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, rows.Close()) }()
-	return s.readAll(rows)
-}
-
-func (s statement) readAll(rows Rows) error {
 	if err := s.read(rows); err != nil {
 		return fmt.Errorf("read rows: %w", err)
 	}

@@ -186,8 +186,8 @@ func (s statement) result(results pgx.BatchResults) error {
 		return err
 	}
 	defer rows.Close()
-	if err := s.readAll(rows); err != nil {
-		return err
+	if err := s.read(rows); err != nil {
+		return fmt.Errorf("read rows: %w", err)
 	}
 	rows.Close()
 	return rows.Err()

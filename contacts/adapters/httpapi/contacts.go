@@ -146,7 +146,8 @@ func (a *api) remove(ctx context.Context, in *removeRequest) (*huma.StreamRespon
 type listRequest struct {
 	request
 
-	Text         string `query:"q" maxLength:"200" doc:"Parts of a contact's names, organization, emails, phone numbers or addresses, in any case, with or without accents. All of them have to be found. What looks like a phone number is one part: its digits." example:"jos per"`
+	Text string `query:"q" maxLength:"200" doc:"Parts of a contact's names, organization, emails, phone numbers or addresses, in any case, with or without accents. All of them have to be found. What looks like a phone number is one part: its digits." example:"jos per"`
+	// The lookups are read by their table.
 	Email        string `query:"email" maxLength:"254" doc:"One of the contact's email addresses, in any case." example:"jane@example.com"`
 	Phone        string `query:"phone" maxLength:"200" doc:"One of the contact's phone numbers, in any notation." example:"+51 987 654 321"`
 	Label        string `query:"label" maxLength:"200" doc:"One of the contact's labels, in any case." example:"friends"`
@@ -158,21 +159,19 @@ type listRequest struct {
 
 // filter returns the filter that the request asks for, and its query's parameters.
 func (in *listRequest) filter() (contacts.Filter, url.Values, error) {
-	filter := contacts.Filter{Text: in.Text, Email: in.Email, Phone: in.Phone, Label: in.Label, Sort: contacts.Sort(in.Sort)}
+	filter := contacts.Filter{Text: in.Text, Values: map[string]string{}, Sort: contacts.Sort(in.Sort)}
 	if in.UpdatedSince != "" {
 		var err error
 		if filter.UpdatedSince, err = time.Parse(time.RFC3339, in.UpdatedSince); err != nil {
 			return filter, nil, invalid(fault{Parameter: "updated_since", Detail: "expected a time such as 2026-01-31T00:00:00Z"})
 		}
 	}
-	query := url.Values{"limit": {strconv.Itoa(in.Limit)}}
-	for name, value := range map[string]string{
-		"q": in.Text, "email": in.Email, "phone": in.Phone, "label": in.Label, "updated_since": in.UpdatedSince, "sort": in.Sort,
-	} {
-		if value != "" {
-			query.Set(name, value)
-		}
+	query := in.echo.QueryParams()
+	for _, lookup := range contacts.Lookups() {
+		filter.Values[lookup.Parameter] = query.Get(lookup.Parameter)
 	}
+	query.Set("limit", strconv.Itoa(in.Limit))
+	query.Set("sort", in.Sort)
 	return filter, query, nil
 }
 

@@ -2,12 +2,9 @@ package sqlstore
 
 import (
 	"context"
-	"encoding/json"
 	"math"
 	"strconv"
-	"time"
 
-	"github.com/google/uuid"
 	"gorm.io/gorm"
 
 	"contacts/contacts"
@@ -26,13 +23,13 @@ var _ contacts.ChangeLog = (*Store)(nil)
 const (
 	postgresChanges = `SELECT xid::text::bigint AS commit, seq, contact_id, version, operation_id, changed_at, document
 		FROM contact_changes
-		WHERE tenant_id = ? AND (xid, seq) > (?::text::xid8, ?) AND xid < pg_snapshot_xmin(pg_current_snapshot())
-		ORDER BY xid, seq LIMIT ?`
-	sqliteChanges = `SELECT seq, contact_id, version, operation_id, changed_at, document
+		WHERE tenant_id = $1 AND (xid, seq) > ($2::text::xid8, $3) AND xid < pg_snapshot_xmin(pg_current_snapshot())
+		ORDER BY xid, seq LIMIT $4`
+	sqliteChanges = `SELECT 0, seq, contact_id, version, operation_id, changed_at, document
 		FROM contact_changes WHERE tenant_id = ? AND seq > ? ORDER BY seq LIMIT ?`
 
 	// Whether there can be a change at a position: one beyond all transactions is that of another database.
-	postgresReached = `SELECT ?::text::xid8 < pg_snapshot_xmax(pg_current_snapshot())`
+	postgresReached = `SELECT $1::text::xid8 < pg_snapshot_xmax(pg_current_snapshot())`
 	sqliteReached   = `SELECT ? <= coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'contact_changes'), 0)`
 
 	postgresLatest = `SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint - 1`
@@ -44,81 +41,69 @@ func (s *Store) Changes(
 	ctx context.Context, tenant contacts.Tenant, after contacts.ChangePosition, limit int,
 ) ([]contacts.Change, error) {
 	var changes []contacts.Change
-	err := s.read(ctx, of(tenant), func(db *gorm.DB) error {
-		changes = nil
-		page := page{limit: limit}
-		for at := after; !page.full(); at = changes[len(changes)-1].At {
-			part, before := page.part(), page.items
-			err := eachRow(s.changesAfter(db, tenant, at, part), func(row followedRow) (bool, error) {
-				if page.full() {
-					return false, nil
+	page := page{limit: limit}
+	for at := after; !page.full(); at = changes[len(changes)-1].At {
+		part, before := page.part(), page.items
+		err := s.readOnce(ctx, of(tenant), func(rows database.Rows) error {
+			for rows.Next() && !page.full() {
+				change, err := scanChange(rows)
+				if err != nil {
+					return err
 				}
-				change := row.change()
 				page.add(len(change.Document))
 				changes = append(changes, change)
-				return true, nil
-			})
-			switch {
-			case err != nil:
-				return err
-			case page.items == 0 && after != (contacts.ChangePosition{}):
-				return s.reached(db, after)
-			case page.items < before+part:
-				return nil
 			}
+			return nil
+		}, s.statements.changesAfter, s.changesAfter(tenant, at, part)...)
+		if err == nil && page.items == 0 && after != (contacts.ChangePosition{}) {
+			err = s.reached(ctx, tenant, after)
 		}
-		return nil
-	})
-	if err != nil {
-		return nil, readError(ctx, "read changes", err)
+		if err != nil {
+			return nil, readError(ctx, "read changes", err)
+		}
+		if page.items < before+part {
+			break
+		}
 	}
 	return changes, nil
 }
 
-// changesAfter selects the changes after a position.
-func (s *Store) changesAfter(db *gorm.DB, tenant contacts.Tenant, at contacts.ChangePosition, limit int) *gorm.DB {
+// changesAfter are the arguments of the statement that selects the changes after a position.
+func (s *Store) changesAfter(tenant contacts.Tenant, at contacts.ChangePosition, limit int) []any {
 	if s.db.Engine == database.Postgres {
-		return db.Raw(postgresChanges, string(tenant), strconv.FormatUint(at.Commit, 10), at.Sequence, limit)
+		return []any{string(tenant), strconv.FormatUint(at.Commit, 10), at.Sequence, limit}
 	}
-	return db.Raw(sqliteChanges, string(tenant), at.Sequence, limit)
+	return []any{string(tenant), at.Sequence, limit}
 }
 
-// followedRow is a change with its place in the order of commits.
-type followedRow struct {
-	Commit      uint64
-	Seq         int64
-	ContactID   uuid.UUID
-	Version     int64
-	OperationID uuid.UUID
-	ChangedAt   time.Time
-	Document    *string
-}
-
-func (r followedRow) change() contacts.Change {
-	change := contacts.Change{
-		At:      contacts.ChangePosition{Commit: r.Commit, Sequence: r.Seq},
-		Contact: r.ContactID, Version: r.Version, Operation: r.OperationID, ChangedAt: r.ChangedAt.UTC(),
-	}
-	if r.Document != nil {
-		change.Document = json.RawMessage(*r.Document)
-	}
-	return change
+// scanChange reads a change with its place in the order of commits.
+func scanChange(rows database.Rows) (contacts.Change, error) {
+	var change contacts.Change
+	var document []byte
+	err := rows.Scan(&change.At.Commit, &change.At.Sequence, &change.Contact, &change.Version, &change.Operation, &change.ChangedAt, &document)
+	change.ChangedAt, change.Document = change.ChangedAt.UTC(), document
+	return change, err
 }
 
 // reached returns an error unless the log has come to the position.
-func (s *Store) reached(db *gorm.DB, at contacts.ChangePosition) error {
-	query := db.Raw(sqliteReached, at.Sequence)
+func (s *Store) reached(ctx context.Context, tenant contacts.Tenant, at contacts.ChangePosition) error {
+	query, position := sqliteReached, any(at.Sequence)
 	if s.db.Engine == database.Postgres {
-		query = db.Raw(postgresReached, strconv.FormatUint(at.Commit, 10))
+		query, position = postgresReached, strconv.FormatUint(at.Commit, 10)
 	}
 	var reached bool
-	if err := query.Scan(&reached).Error; err != nil {
-		return err
+	err := s.readOnce(ctx, of(tenant), func(rows database.Rows) error {
+		for rows.Next() {
+			if err := rows.Scan(&reached); err != nil {
+				return err
+			}
+		}
+		return nil
+	}, query, position)
+	if err == nil && !reached {
+		err = contacts.CursorExpired()
 	}
-	if !reached {
-		return contacts.CursorExpired()
-	}
-	return nil
+	return err
 }
 
 // LatestChange implements [contacts.ChangeLog].

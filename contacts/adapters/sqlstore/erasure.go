@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/google/uuid"
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
 
@@ -30,74 +31,86 @@ const (
 	postgresForgetPlaces = `UPDATE operations SET problem = problem - 'violations' WHERE status = 'failed' AND ?`
 )
 
-// purge removes what is kept of the past of the contacts that the batch erases, whose locks it holds.
-func (b *batch) purge(tx *gorm.DB, now time.Time) error {
-	if len(b.erased) == 0 {
-		return nil
+// purge removes what is kept of the past of contacts that are erased, whose locks are held, and
+// returns the operations whose requests are to be forgotten.
+func purge(tx *gorm.DB, erased []contacts.ContactKey, now time.Time) (forgotten []contacts.OperationKey, err error) {
+	keys := make([]key, len(erased))
+	for i, contact := range erased {
+		keys[i] = key(contact)
 	}
-	of := among(tx, "tenant_id, contact_id", b.erased)
-	if err := b.forget(tx, of); err != nil {
-		return err
+	of := among(tx, "tenant_id, contact_id", keys)
+	if forgotten, err = forget(tx, of); err != nil {
+		return nil, err
 	}
-	if err := tx.Where(of).Where("document IS NOT NULL").Delete(&changeRow{}).Error; err != nil {
-		return fmt.Errorf("remove the documents of erased contacts: %w", err)
+	if err := tx.Exec("DELETE FROM contact_changes WHERE ? AND document IS NOT NULL", of).Error; err != nil {
+		return nil, fmt.Errorf("remove the documents of erased contacts: %w", err)
 	}
-	err := beyond(tx, func() error { // what could not be read is parked without a tenant
-		return tx.Where("message_group IN ?", groups(b.erased)).Delete(&parkedRow{}).Error
+	err = beyond(tx, func() error { // what could not be read is parked without a tenant
+		return tx.Where("message_group IN ?", groups(keys)).Delete(&parkedRow{}).Error
 	})
 	if err != nil {
-		return fmt.Errorf("remove the parked commands of erased contacts: %w", err)
+		return nil, fmt.Errorf("remove the parked commands of erased contacts: %w", err)
 	}
-	marks := make([]erasureRow, len(b.erased))
-	for i, group := range groups(b.erased) {
+	marks := make([]erasureRow, len(keys))
+	for i, group := range groups(keys) {
 		marks[i] = erasureRow{group, now.UTC()}
 	}
 	if err := tx.Clauses(clause.OnConflict{UpdateAll: true}).Create(&marks).Error; err != nil {
-		return fmt.Errorf("mark contacts as erased: %w", err)
+		return nil, fmt.Errorf("mark contacts as erased: %w", err)
 	}
-	return nil
+	return forgotten, nil
 }
 
-// forget leaves the operations on contacts as [contacts.Operation.Erased], of which the documents are not here.
-func (b *batch) forget(tx *gorm.DB, of clause.Expr) error {
-	var found []operationRow
+// forget leaves the operations on contacts as [contacts.Operation.Erased], of which the documents are not here, and returns
+// those that had a fingerprint of a person's data.
+func forget(tx *gorm.DB, of clause.Expr) (forgotten []contacts.OperationKey, err error) {
+	type row struct {
+		TenantID          string
+		ID                uuid.UUID
+		Kind, Fingerprint string
+	}
+	var found, rows []row
 	if err := tx.Raw(operationsOn, of, of).Scan(&found).Error; err != nil {
-		return fmt.Errorf("find the operations on erased contacts: %w", err)
+		return nil, fmt.Errorf("find the operations on erased contacts: %w", err)
 	}
 	operations := make([]key, len(found))
 	for i, row := range found {
 		operations[i] = key{contacts.Tenant(row.TenantID), row.ID}
 	}
-	var rows []operationRow
-	err := tx.Select("tenant_id", "id", "kind", "fingerprint").Where(among(tx, "tenant_id, id", operations)).Find(&rows).Error
+	err = tx.Table("operations").Select("tenant_id", "id", "kind", "fingerprint").Where(among(tx, "tenant_id, id", operations)).Find(&rows).Error
 	if err != nil {
-		return fmt.Errorf("read the operations on erased contacts: %w", err)
+		return nil, fmt.Errorf("read the operations on erased contacts: %w", err)
 	}
-	var drawn []key // the operations with a fingerprint of a person's data
+	var drawn []key
 	for _, row := range rows {
-		if operation := row.operation(); operation.Erased().Fingerprint != operation.Fingerprint {
+		operation := contacts.Operation{
+			Tenant: contacts.Tenant(row.TenantID), ID: row.ID, Kind: contacts.CommandKind(row.Kind), Fingerprint: row.Fingerprint,
+		}
+		if operation.Erased().Fingerprint != operation.Fingerprint {
 			drawn = append(drawn, key{operation.Tenant, operation.ID})
-			b.forgotten = append(b.forgotten, contacts.OperationKey{Tenant: operation.Tenant, ID: operation.ID})
+			forgotten = append(forgotten, contacts.OperationKey{Tenant: operation.Tenant, ID: operation.ID})
 		}
 	}
-	err = tx.Model(&operationRow{}).Where(among(tx, "tenant_id, id", drawn)).Update("fingerprint", "").Error
+	err = tx.Table("operations").Where(among(tx, "tenant_id, id", drawn)).Update("fingerprint", "").Error
 	if err != nil {
-		return fmt.Errorf("forget the requests for erased contacts: %w", err)
+		return nil, fmt.Errorf("forget the requests for erased contacts: %w", err)
 	}
 	forgetPlaces := sqliteForgetPlaces
 	if tx.Name() == postgres {
 		forgetPlaces = postgresForgetPlaces
 	}
 	if err := tx.Exec(forgetPlaces, of).Error; err != nil {
-		return fmt.Errorf("forget the places in requests for erased contacts: %w", err)
+		return nil, fmt.Errorf("forget the places in requests for erased contacts: %w", err)
 	}
-	return nil
+	return forgotten, nil
 }
 
 // wasErased locks the contact of a message group, and reports whether it was erased.
-func wasErased(tx *gorm.DB, group string) (erased bool, err error) {
-	if err := lock(tx, []string{group}); err != nil {
-		return false, err
+func (s *Store) wasErased(tx *gorm.DB, group string) (erased bool, err error) {
+	var batch database.Batch
+	s.lock(tx, &batch, []string{group})
+	if err := batch.Send(tx); err != nil {
+		return false, fmt.Errorf("lock a contact: %w", err)
 	}
 	err = tx.Raw("SELECT EXISTS (SELECT 1 FROM erasures WHERE message_group = ?)", group).Scan(&erased).Error
 	return erased, err

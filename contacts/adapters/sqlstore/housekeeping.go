@@ -3,8 +3,10 @@ package sqlstore
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
+	"github.com/google/uuid"
 	"gorm.io/gorm"
 
 	"contacts/contacts"
@@ -14,10 +16,10 @@ import (
 var _ contacts.Housekeeping = (*Store)(nil)
 
 // past is where the rows of a kind are, and by what they are aged. It is never changed.
-var past = map[contacts.Past]struct{ table, key, column string }{
+var past = map[contacts.Past]struct{ table, key, column string }{ // key: on SQLite
 	contacts.PastOperations: {"operations", "tenant_id, id", "ended_at"},
 	contacts.PastChanges:    {"contact_changes", "seq", "changed_at"},
-	contacts.PastTombstones: {"contacts", "tenant_id, id", "deleted_at"},
+	contacts.PastTombstones: {"contacts", "row_id", "deleted_at"},
 	contacts.PastErasures:   {"erasures", "message_group", "erased_at"},
 }
 
@@ -56,10 +58,14 @@ func (s *Store) Purge(ctx context.Context, kind contacts.Past, before time.Time,
 	ctx, cancel := context.WithTimeout(ctx, writeLimit)
 	defer cancel()
 	of := past[kind]
+	statement := "DELETE FROM %[1]s WHERE (%[2]s) IN (SELECT %[2]s FROM %[1]s WHERE %[3]s < ? ORDER BY %[3]s LIMIT ?)"
+	if s.db.Engine == database.Postgres {
+		// Rows lie about in the order of their times, and are found by ranges of pages (BRIN), which have no order in them.
+		of.key = "ctid"
+		statement = "DELETE FROM %[1]s WHERE %[2]s = ANY (ARRAY(SELECT %[2]s FROM %[1]s WHERE %[3]s < ? LIMIT ?))"
+	}
 	err = s.write(ctx, acrossTenants(), func(tx *gorm.DB) error {
-		deleted := tx.Exec(fmt.Sprintf(
-			"DELETE FROM %[1]s WHERE (%[2]s) IN (SELECT %[2]s FROM %[1]s WHERE %[3]s < ? ORDER BY %[3]s LIMIT ?)",
-			of.table, of.key, of.column), before.UTC(), limit)
+		deleted := tx.Exec(fmt.Sprintf(statement, of.table, of.key, of.column), before.UTC(), limit)
 		removed = deleted.RowsAffected
 		return deleted.Error
 	})
@@ -73,14 +79,20 @@ func (s *Store) Purge(ctx context.Context, kind contacts.Past, before time.Time,
 func (s *Store) Reindex(ctx context.Context, limit int) (int64, error) {
 	ctx, cancel := context.WithTimeout(ctx, writeLimit)
 	defer cancel()
-	// Written out, because a partial index has this condition.
-	outdated := fmt.Sprintf("search_version < %d AND deleted_at IS NULL", contacts.IndexVersion)
-	var found []contactRow
+	var found []key
 	err := s.read(ctx, acrossTenants(), func(db *gorm.DB) error {
-		return db.Select("tenant_id", "id").Where(outdated).Limit(limit).Find(&found).Error
+		var rows []struct {
+			TenantID string
+			ID       uuid.UUID
+		}
+		err := db.Table("contacts").Select("tenant_id", "id").Where(outdated).Limit(limit).Find(&rows).Error
+		for _, row := range rows {
+			found = append(found, key{contacts.Tenant(row.TenantID), row.ID})
+		}
+		return err
 	})
 	if err == nil && len(found) > 0 {
-		err = s.reindex(ctx, found, outdated)
+		err = s.reindex(ctx, found)
 	}
 	if err != nil {
 		return 0, applyError(fmt.Errorf("index contacts anew: %w", err))
@@ -88,23 +100,26 @@ func (s *Store) Reindex(ctx context.Context, limit int) (int64, error) {
 	return int64(len(found)), nil
 }
 
-// reindex indexes contacts anew, of which the keys are given, but those that somebody has written meanwhile.
-func (s *Store) reindex(ctx context.Context, found []contactRow, outdated string) error {
-	keys, tenants := make([]key, len(found)), make([]contacts.Tenant, len(found))
-	for i, row := range found {
-		tenants[i] = contacts.Tenant(row.TenantID)
-		keys[i] = key{tenants[i], row.ID}
+// outdated is the condition of the partial index of what is to be reindexed.
+const outdated = "needs_reindexing"
+
+// reindex indexes contacts anew, but those that were written meanwhile.
+func (s *Store) reindex(ctx context.Context, found []key) error {
+	tenants := make([]contacts.Tenant, len(found))
+	for i, contact := range found {
+		tenants[i] = contact.Tenant
 	}
 	return s.write(ctx, of(tenants...), func(tx *gorm.DB) error {
-		if err := lock(tx, groups(keys)); err != nil {
+		commands := make([]contacts.Command, len(found))
+		for i, contact := range found {
+			commands[i] = contacts.Command{Tenant: contact.Tenant, Contact: contact.ID}
+		}
+		stored, err := s.load(tx, commands)
+		if err != nil {
 			return err
 		}
-		var rows []contactRow
-		if err := tx.Where(among(tx, "tenant_id, id", keys)).Where(outdated).Find(&rows).Error; err != nil {
-			return err
-		}
-		for _, row := range rows {
-			if err := reindex(tx, row.contact()); err != nil {
+		for at, contact := range stored.Contacts {
+			if err := s.reindexOne(tx, at, contact); err != nil {
 				return err
 			}
 		}
@@ -112,17 +127,25 @@ func (s *Store) reindex(ctx context.Context, found []contactRow, outdated string
 	})
 }
 
-func reindex(tx *gorm.DB, c contacts.Contact) error {
+func (s *Store) reindexOne(tx *gorm.DB, at contacts.ContactKey, stored contacts.Stored) error {
+	c, err := stored.Contact()
+	if err != nil {
+		return err
+	}
 	ix := c.Index()
-	indexed := map[string]any{"search_text": ix.Text, "search_name": ix.Name, "search_version": contacts.IndexVersion}
-	if err := tx.Model(&contactRow{}).Where("tenant_id = ? AND id = ?", string(c.Tenant), c.ID).Updates(indexed).Error; err != nil {
-		return err
+	indexed := map[string]any{
+		"search_text": ix.Text, "search_name": ix.Name, "keys": strings.Join(ix.Keys, "\n"), "needs_reindexing": false,
 	}
-	if err := tx.Where("tenant_id = ? AND contact_id = ?", string(c.Tenant), c.ID).Delete(&keyRow{}).Error; err != nil {
-		return err
+	changed := tx.Table("contacts").Where("tenant_id = ? AND id = ?", string(at.Tenant), at.ID).Where(outdated).Updates(indexed)
+	if changed.Error != nil || changed.RowsAffected == 0 {
+		return changed.Error
 	}
-	if keys := newKeyRows(c, ix); len(keys) > 0 {
-		return tx.Create(&keys).Error
+	old := make([]contactKey, len(stored.Keys))
+	for i, key := range stored.Keys {
+		old[i] = contactKey{at.Tenant, key, at.ID}
 	}
-	return nil
+	var batch database.Batch
+	batch.Exec(nil, s.statements.removeKeys, keysJSON(old))
+	s.statements.keys.add(&batch, nil, keyValues(contacts.Version{Contact: c}, ix.Keys)...)
+	return batch.Send(tx)
 }

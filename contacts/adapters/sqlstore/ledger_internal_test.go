@@ -25,20 +25,20 @@ func TestBatch_SaveRefusesWhatWasChangedMeanwhile(t *testing.T) {
 			contactstest.MergeCommand(t, changed.Tenant, changed.Contact, `{"nickname":"stale"}`),
 			contactstest.MergeCommand(t, same.Tenant, same.Contact, `{"nickname":"stale"}`),
 		}
-		var late *batch
+		var met contacts.Snapshot
 		require.NoError(t, store.write(t.Context(), of(changed.Tenant), func(tx *gorm.DB) (err error) {
-			late, err = load(tx, stale)
+			met, err = store.load(tx, stale)
 			return err
 		})) // and with it end the locks
-		_, err = late.decide(time.Now())
+		late, err := contacts.Plan(stale, met, time.Now())
 		require.NoError(t, err)
 
 		meanwhile := contactstest.MergeCommand(t, changed.Tenant, changed.Contact, `{"nickname":"meanwhile"}`)
 		_, err = store.Apply(t.Context(), []contacts.Command{meanwhile}, time.Now(), nil)
 		require.NoError(t, err)
 
-		err = store.write(t.Context(), of(changed.Tenant), late.save)
-		require.ErrorIs(t, err, contacts.ErrTransient)
+		err = store.write(t.Context(), of(changed.Tenant), func(tx *gorm.DB) error { return store.save(tx, late) })
+		require.ErrorIs(t, applyError(err), contacts.ErrTransient)
 		for version, command := range map[int64]contacts.Command{2: changed, 1: same} {
 			document, err := store.Document(t.Context(), command.Tenant, command.Contact)
 			require.NoError(t, err)
@@ -62,7 +62,9 @@ func TestStore_Apply_Locked(t *testing.T) {
 	store := openStore(t, database.Postgres)
 	commands := []contacts.Command{contactstest.CreateCommand(t, contacts.DefaultTenant, contactstest.Jane(t))}
 	holder := store.db.Write.Begin()
-	require.NoError(t, lock(holder, groups([]key{{commands[0].Tenant, commands[0].Contact}})))
+	var batch database.Batch
+	store.lock(holder, &batch, groups([]key{{commands[0].Tenant, commands[0].Contact}}))
+	require.NoError(t, batch.Send(holder))
 	_, err := store.Apply(t.Context(), commands, time.Now(), nil)
 	require.ErrorIs(t, err, contacts.ErrTransient)
 	require.NoError(t, holder.Rollback().Error)

@@ -3,11 +3,10 @@ package sqlstore
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"strings"
+	"time"
 	"unicode/utf8"
-
-	"gorm.io/gorm"
-	"gorm.io/gorm/clause"
 
 	"contacts/contacts"
 	"contacts/platform/database"
@@ -25,50 +24,60 @@ const (
 	commonOf = 40
 )
 
-// List implements [contacts.Repository].
+// List implements [contacts.Repository]. On PostgreSQL a page takes one round trip, or two where a
+// sample is taken, or where it has more than a part.
 //
 // A filter that lets few contacts through leads to them by its index; the others are then tested on each. Where all let many
 // through, or have no index, contacts are tested in the order of the list, but no more than maxLooked for one page: the
 // next one goes on from there.
 func (s *Store) List(ctx context.Context, tenant contacts.Tenant, query contacts.Query) (contacts.Listing, error) {
+	l := list{s, ctx, tenant, query}
 	var listing contacts.Listing
-	err := s.read(ctx, of(tenant), func(db *gorm.DB) error {
-		listing = contacts.Listing{}
-		page := page{limit: query.Limit}
-		for query.Limit = page.part(); ; query.Limit = page.part() {
-			more, err := s.listPart(db, tenant, query, &page, &listing)
-			if err != nil || !more || page.full() {
-				return err
-			}
-			query.After = listing.Rest
+	page := page{limit: query.Limit}
+	for more := true; more; l.query.After = listing.Rest {
+		l.query.Limit = page.part()
+		var err error
+		if more, err = l.part(&page, &listing); err != nil {
+			return contacts.Listing{}, readError(ctx, "list contacts", err)
 		}
-	})
-	if err != nil {
-		return contacts.Listing{}, readError(ctx, "list contacts", err)
+		more = more && !page.full()
 	}
 	return listing, nil
 }
 
-// listPart adds up to query.Limit contacts to a listing, until the page is full, and notes from
+// list is a question for a part of a list.
+type list struct {
+	*Store
+
+	ctx    context.Context
+	tenant contacts.Tenant
+	query  contacts.Query
+}
+
+// part adds up to query.Limit contacts to a listing, until the page is full, and notes from
 // after where the list goes on. It reports whether it left out contacts that it has found.
-func (s *Store) listPart(
-	db *gorm.DB, tenant contacts.Tenant, query contacts.Query, page *page, listing *contacts.Listing,
-) (more bool, err error) {
-	selection, beyond, err := s.selection(db, db, tenant, query)
+func (l *list) part(page *page, listing *contacts.Listing) (more bool, err error) {
+	selection, beyond, err := l.selection()
 	if err != nil {
 		return false, err
 	}
 	read := 0
-	err = eachRow(selection, func(row contactRow) (bool, error) {
-		if more = read == query.Limit || page.full(); more {
-			return false, nil
+	err = l.ask(func(rows database.Rows) error {
+		for rows.Next() {
+			if more = read == l.query.Limit || page.full(); more {
+				return nil
+			}
+			var found scannedDocument
+			var at contacts.Position
+			if err := rows.Scan(append(found.into(), &at.Name, &at.Updated)...); err != nil {
+				return err
+			}
+			read++
+			page.add(len(found.json))
+			listing.Items = append(listing.Items, contacts.Listed{Document: found.document(l.tenant), At: l.position(found, at)})
 		}
-		document, err := documentOf(row.contact())
-		read++
-		page.add(len(document.JSON))
-		listing.Items = append(listing.Items, contacts.Listed{Document: document, At: *position(query.Sort, row)})
-		return true, err
-	})
+		return nil
+	}, selection)
 	switch {
 	case err != nil:
 		return false, err
@@ -82,280 +91,219 @@ func (s *Store) listPart(
 	return more, err
 }
 
-// position is a contact's place in lists of that order.
-func position(sort contacts.Sort, row contactRow) *contacts.Position {
-	at := &contacts.Position{ID: row.ID}
-	switch key, _ := sort.Key(); key {
-	case contacts.SortName:
-		at.Name = row.SearchName
-	case contacts.SortUpdated:
-		at.Updated = row.UpdatedAt.UTC()
+// ask executes a statement.
+func (l *list) ask(read func(database.Rows) error, e expr) error {
+	return l.readOnce(l.ctx, of(l.tenant), read, e.text(l.db.Engine), e.args...)
+}
+
+// position is a contact's place in the list.
+func (l *list) position(found scannedDocument, at contacts.Position) contacts.Position {
+	at.ID = found.id
+	if column, _ := orderColumn(l.query.Sort); column != nameColumn {
+		at.Name = ""
 	}
+	if !l.byUpdate() {
+		at.Updated = time.Time{}
+	}
+	at.Updated = at.Updated.UTC()
 	return at
 }
 
-// selection returns the statement for a query's page and one contact more, made of db; what it has to know for that it asks
-// of read. beyond tells from after where the list goes on if that does not fill the page, nil if nowhere; it is nil itself where the
-// statement looks at the whole list.
-func (s *Store) selection(
-	db, read *gorm.DB, tenant contacts.Tenant, query contacts.Query,
-) (selection *gorm.DB, beyond func() (*contacts.Position, error), err error) {
-	owner, free := "tenant_id = ?", ""
-	owned := func(db *gorm.DB) *gorm.DB {
-		db = db.Where(owner+" AND deleted_at IS NULL", string(tenant))
-		if byUpdate(query) && !query.UpdatedSince.IsZero() { // a part of the order
-			db = db.Where("updated_at >= ?", query.UpdatedSince.UTC())
+// listColumns are what [list.part] reads.
+const listColumns = documentColumns + ", search_name, updated_at"
+
+// selection returns the statement for a part and one contact more. beyond tells from after where the list goes on if that does
+// not fill the part, nil if nowhere; it is nil itself where the statement looks at the whole list.
+func (l *list) selection() (selection expr, beyond func() (*contacts.Position, error), err error) {
+	if l.db.Engine == database.Postgres {
+		return l.postgresSelection()
+	}
+	return l.sqliteSelection()
+}
+
+// expr is a part of a statement, with a ? for each of its arguments.
+type expr struct {
+	sql  string
+	args []any
+}
+
+// also adds a part behind another.
+func (e expr) also(sql string, args ...any) expr {
+	return expr{e.sql + sql, append(e.args[:len(e.args):len(e.args)], args...)}
+}
+
+// with puts a part between two texts.
+func (e expr) with(before, after string, args ...any) expr {
+	return expr{before + e.sql + after, append(e.args[:len(e.args):len(e.args)], args...)}
+}
+
+// text is the statement as the engine takes it.
+func (e expr) text(engine database.Engine) string {
+	if engine == database.SQLite {
+		return e.sql
+	}
+	var b strings.Builder
+	for i, part := range strings.Split(e.sql, "?") {
+		if i > 0 {
+			b.WriteString("$" + strconv.Itoa(i))
 		}
-		return db
+		b.WriteString(part)
 	}
-	list := func(db *gorm.DB) *gorm.DB { return ordered(owned(db.Model(&contactRow{})), query, "") }
-	filters := s.filters(tenant, query)
-	if err := s.sample(read, list(read), tenant, filters); err != nil {
-		return nil, nil, err
-	}
-	lead, walk, err := s.lead(read, filters)
-	if err != nil {
-		return nil, nil, err
-	}
-	selection = db.Model(&contactRow{}).Limit(query.Limit + 1)
-	if walk {
-		beyond = func() (*contacts.Position, error) {
-			var last []contactRow
-			err := list(read).Select("id", "search_name", "updated_at").Offset(s.looks - 1).Limit(1).Find(&last).Error
-			if err != nil || len(last) == 0 {
-				return nil, err
-			}
-			return position(query.Sort, last[0]), nil
-		}
-	}
-	if walk && s.db.Engine == database.Postgres { // which goes through them only until the page is full
-		selection = selection.Table("(?) AS contacts", list(db).Limit(s.looks))
-	} else if walk {
-		bound, err := beyond()
-		if err != nil {
-			return nil, nil, err
-		}
-		beyond = func() (*contacts.Position, error) { return bound, nil }
-		if bound != nil {
-			selection = within(selection, query.Sort, "<=", ">=", *bound, "")
-		}
-	}
-	for i, f := range filters {
-		switch {
-		case i == lead && s.db.Engine == database.Postgres:
-			selection = selection.Table("(?) AS contacts", f.fence)
-		case i == lead: // with a + before it, a column's index does not lead instead
-			selection, free = selection.Where(f.set), "+"
-			if f.rows {
-				owner = "+tenant_id = ?"
-			}
-		case s.db.Engine == database.Postgres && f.set.SQL != "":
-			selection = selection.Where(f.set) // the planner knows which filter leads, and how
-		default:
-			selection = selection.Where(f.test)
-		}
-	}
-	return ordered(owned(selection), query, free), beyond, nil
+	return b.String()
 }
 
 // filter is one condition of a query, in several forms.
 type filter struct {
-	set  clause.Expr // gives the contacts by an index; empty if there is none
-	test clause.Expr // of a single contact
+	set  expr // gives the contacts by an index; empty if there is none
+	test expr // of a single contact
 	// probe goes through what set gives, to be counted; on PostgreSQL it is there only where the planner, which goes by what it
 	// has seen of the tables, has been seen to err: new contacts are of times that it has not seen.
-	probe clause.Expr
-	fence clause.Expr // on PostgreSQL: the same as a table, on whose inside the order outside has no influence
-	rows  bool        // on SQLite: whether set gives rows by their numbers
-	parts bool        // on PostgreSQL: whether test is of parts of a text that are long enough for their index; see [Store.sample]
+	probe expr
+	fence expr // on PostgreSQL: the same as a table, on whose inside the order outside has no influence
+	rows  bool // on SQLite: whether set gives rows by their numbers
+	parts bool // on PostgreSQL: whether test is of parts of a text that are long enough for their index; see [list.sample]
 }
 
-// byUpdate reports whether the query's order is that of updates.
-func byUpdate(query contacts.Query) bool {
-	key, _ := query.Sort.Key()
+// byUpdate reports whether the list's order is that of updates.
+func (l *list) byUpdate() bool {
+	key, _ := l.query.Sort.Key()
 	return key == contacts.SortUpdated
 }
 
 // trigram is how many characters a text needs to be found by its trigrams.
 const trigram = 3
 
-// filters returns the conditions of a query, those first that as a rule let the fewest contacts through.
-func (s *Store) filters(tenant contacts.Tenant, query contacts.Query) []filter {
+// filters returns the conditions of the query, those first that as a rule let the fewest contacts through: keyed makes those
+// by a key, containing those by parts of a text, and since the one by the last update.
+func (l *list) filters(
+	keyed func(keys []string) filter, containing func(parts []string) filter, since func(at time.Time) filter,
+) []filter {
 	var filters []filter
-	keyed := func(kind string, values ...string) {
-		const keys = "SELECT contact_id FROM contact_keys WHERE tenant_id = ? AND kind = ? AND value IN ?"
-		of := []any{string(tenant), kind, values}
-		filters = append(filters, filter{
-			set:   gorm.Expr("id IN ("+keys+")", of...),
-			test:  gorm.Expr("EXISTS ("+keys+" AND contact_id = contacts.id)", of...),
-			probe: gorm.Expr(keys, of...),
-		})
-	}
-	if query.Email != "" {
-		keyed(emailKey, query.Email)
-	}
-	if len(query.Phones) > 0 {
-		keyed(phoneKey, query.Phones...)
-	}
-	for _, term := range query.Terms {
-		filters = append(filters, s.containing(term))
-	}
-	if query.Label != "" {
-		keyed(labelKey, query.Label)
-	}
-	if !query.UpdatedSince.IsZero() && !byUpdate(query) {
-		const later = "contacts WHERE tenant_id = ? AND deleted_at IS NULL AND updated_at >= ?"
-		since := query.UpdatedSince.UTC()
-		f := filter{
-			set: gorm.Expr("updated_at >= ?", since), test: gorm.Expr("updated_at >= ?", since),
-			probe: gorm.Expr("SELECT 1 FROM "+later, string(tenant), since),
-			fence: gorm.Expr("SELECT * FROM "+later+" OFFSET 0", string(tenant), since),
-		}
-		if s.db.Engine == database.SQLite {
-			f.test = gorm.Expr("+updated_at >= ?", since) // or its index would lead, to however many
-		}
-		filters = append(filters, f)
-	}
-	if s.db.Engine == database.Postgres {
-		for i := range filters {
-			if filters[i].fence.SQL == "" {
-				filters[i].probe = clause.Expr{}
+	values := func(common bool) {
+		for _, v := range l.query.Values {
+			if v.Common == common {
+				filters = append(filters, keyed(v.Keys))
 			}
 		}
+	}
+	values(false)
+	for _, term := range l.query.Terms {
+		filters = append(filters, containing(term))
+	}
+	values(true)
+	if !l.query.UpdatedSince.IsZero() && !l.byUpdate() {
+		filters = append(filters, since(l.query.UpdatedSince.UTC()))
 	}
 	return filters
 }
 
-// containing is the condition that search_text has one of the parts in it.
-func (s *Store) containing(parts []string) filter {
-	short := false
+// contains is the condition that search_text has one of the parts in it. short tells that one of them is too short for an index.
+func contains(parts []string) (test expr, short bool) {
 	tests := make([]string, len(parts))
-	phrases := make([]string, len(parts))
-	patterns := make([]any, len(parts))
 	for i, part := range parts {
 		short = short || utf8.RuneCountInString(part) < trigram
 		tests[i] = `search_text LIKE ? ESCAPE '\'`
-		patterns[i] = "%" + strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(part) + "%"
-		phrases[i] = `"` + strings.ReplaceAll(part, `"`, `""`) + `"`
+		test.args = append(test.args, "%"+strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(part)+"%")
 	}
-	f := filter{test: gorm.Expr("("+strings.Join(tests, " OR ")+")", patterns...)}
-	switch {
-	case short:
-	case s.db.Engine == database.Postgres:
-		f.parts = true
-	default:
-		f.rows = true
-		f.probe = gorm.Expr("SELECT rowid FROM contacts_search WHERE contacts_search MATCH ?", strings.Join(phrases, " OR "))
-		f.set = gorm.Expr("row_id IN (?)", f.probe)
-	}
-	return f
+	test.sql = "(" + strings.Join(tests, " OR ") + ")"
+	return test, short
 }
 
-// sample tells which parts of texts, on PostgreSQL, few of the contacts have, and makes these lead. It goes by the first contacts of
-// the list, from which the others may differ: then a page takes longer, or the list is given in shorter ones.
-//
-// The planner, which tells the rest by itself, does not know: it does not consult its statistics by what is not leakproof where there
-// are policies. And it does not use the index, but for the view; see the migration "tenants".
-func (s *Store) sample(read, list *gorm.DB, tenant contacts.Tenant, filters []filter) error {
-	columns := "count(*)"
-	var parts []*filter
-	var tests []any
-	for i := range filters {
-		if f := &filters[i]; f.parts {
-			columns += ", count(*) FILTER (WHERE ?)"
-			parts, tests = append(parts, f), append(tests, f.test)
-		} else if f.set.SQL != "" && len(parts) == 0 {
-			return nil // an email address or a number leads
+// few reports whether a probe gives no more than maxLed rows.
+func (l *list) few(probe expr) (bool, error) {
+	var count int
+	err := l.ask(func(rows database.Rows) error {
+		for rows.Next() {
+			if err := rows.Scan(&count); err != nil {
+				return err
+			}
 		}
-	}
-	if len(parts) == 0 {
 		return nil
-	}
-	counts := make([]int, 1+len(parts))
-	scanned := make([]any, len(counts))
-	for i := range counts {
-		scanned[i] = &counts[i]
-	}
-	err := read.Table("(?) AS contacts", list.Select("search_text").Limit(s.samples)).Select(columns, tests...).Row().Scan(scanned...)
+	}, probe.with("SELECT count(*) FROM (", " LIMIT ?) AS found", l.leads+1))
 	if err != nil {
-		return fmt.Errorf("look at a sample of the contacts: %w", err)
+		return false, fmt.Errorf("estimate what a filter lets through: %w", err)
 	}
-	var rare *filter
-	for i, f := range parts {
-		switch {
-		case counts[0] < s.samples || counts[1+i]*commonOf > s.samples:
-			f.test = gorm.Expr("coalesce(?, false)", f.test) // or the planner would guess, by its length, that few contacts have it
-		case rare == nil:
-			rare, f.set = f, f.test
-			f.fence = gorm.Expr("SELECT * FROM searchable_contacts WHERE tenant_id = ? AND deleted_at IS NULL AND ?", string(tenant), f.test)
-		default:
-			rare.fence = gorm.Expr("? AND ?", rare.fence, f.test)
-		}
-	}
-	if rare != nil {
-		rare.fence = gorm.Expr("? OFFSET 0", rare.fence)
-	}
-	return nil
+	return count <= l.leads, nil
 }
 
-// lead returns the filter that leads to few contacts, -1 if none is known to. walk tells that contacts are to be tested in the
-// order of the list, so that somebody has to say when it is enough.
-func (s *Store) lead(db *gorm.DB, filters []filter) (lead int, walk bool, err error) {
-	for i, f := range filters {
-		switch {
-		case f.set.SQL == "":
-			continue
-		case f.probe.SQL == "" && f.fence.SQL != "": // few contacts have it
-			return i, false, nil
-		case f.probe.SQL == "": // PostgreSQL's planner finds its way with this one
-			return -1, false, nil
-		}
-		var count int
-		if err := db.Raw("SELECT count(*) FROM (? LIMIT ?) AS found", f.probe, s.leads+1).Scan(&count).Error; err != nil {
-			return -1, false, fmt.Errorf("estimate what a filter lets through: %w", err)
-		}
-		if count <= s.leads {
-			return i, false, nil
-		}
+// owned is the condition of the live contacts that the list is of. With the prefix "+" before a column, SQLite uses no index
+// of it.
+func (l *list) owned(prefix string) expr {
+	e := expr{" WHERE " + prefix + "tenant_id = ? AND deleted_at IS NULL", []any{string(l.tenant)}}
+	if l.byUpdate() && !l.query.UpdatedSince.IsZero() { // a part of the order
+		e = e.also(" AND updated_at >= ?", l.query.UpdatedSince.UTC())
 	}
-	return -1, len(filters) > 0, nil
+	return e
 }
 
-// ordered puts the list into its order, from after the query's position on. With the prefix "+", SQLite uses no index for it.
-func ordered(db *gorm.DB, query contacts.Query, prefix string) *gorm.DB {
-	column, descending := orderColumn(query.Sort)
-	direction := " ASC"
-	if descending {
-		direction = " DESC"
+// after is the condition that contacts come after the query's position.
+func (l *list) after(prefix string) expr {
+	if l.query.After == nil {
+		return expr{}
 	}
-	if query.After != nil {
-		db = within(db, query.Sort, ">", "<", *query.After, prefix)
-	}
-	if column != "" {
-		db = db.Order(prefix + column + direction)
-	}
-	return db.Order(prefix + "id" + direction)
+	return l.within(">", "<", *l.query.After, prefix)
 }
 
-// within keeps the part of a list that is on one side of a position: up or down, as the list goes.
-func within(db *gorm.DB, sort contacts.Sort, up, down string, at contacts.Position, prefix string) *gorm.DB {
-	column, descending := orderColumn(sort)
+// within is the condition that contacts are on one side of a position: up or down, as the list goes.
+func (l *list) within(up, down string, at contacts.Position, prefix string) expr {
+	column, descending := orderColumn(l.query.Sort)
 	side := " " + up + " "
 	if descending {
 		side = " " + down + " "
 	}
 	switch column {
-	case "search_name":
-		return db.Where("("+prefix+column+", "+prefix+"id)"+side+"(?, ?)", at.Name, at.ID)
-	case "updated_at":
-		return db.Where("("+prefix+column+", "+prefix+"id)"+side+"(?, ?)", at.Updated.UTC(), at.ID)
+	case nameColumn:
+		return expr{" AND (" + prefix + column + ", " + prefix + "id)" + side + "(?, ?)", []any{at.Name, at.ID}}
+	case updateColumn:
+		return expr{" AND (" + prefix + column + ", " + prefix + "id)" + side + "(?, ?)", []any{at.Updated.UTC(), at.ID}}
 	default:
-		return db.Where(prefix+"id"+side+"?", at.ID)
+		return expr{" AND " + prefix + "id" + side + "?", []any{at.ID}}
 	}
 }
+
+// order is the list's order.
+func (l *list) order(prefix string) string {
+	column, descending := orderColumn(l.query.Sort)
+	direction := ""
+	if descending {
+		direction = " DESC"
+	}
+	if column != "" {
+		column = prefix + column + direction + ", "
+	}
+	return " ORDER BY " + column + prefix + "id" + direction
+}
+
+// The columns that an order goes by before the id.
+const (
+	nameColumn   = "search_name"
+	updateColumn = "updated_at"
+)
 
 // orderColumn returns what an order goes by before the id, "" for nothing.
 func orderColumn(sort contacts.Sort) (column string, descending bool) {
 	key, descending := sort.Key()
-	return map[contacts.Sort]string{contacts.SortName: "search_name", contacts.SortUpdated: "updated_at"}[key], descending
+	return map[contacts.Sort]string{contacts.SortName: nameColumn, contacts.SortUpdated: updateColumn}[key], descending
+}
+
+// whole is the list itself, before its filters: its statement goes on behind it.
+func (l *list) whole(columns string) expr {
+	owned, after := l.owned(""), l.after("")
+	return owned.with("SELECT "+columns+" FROM contacts", "").also(after.sql, after.args...).also(l.order(""))
+}
+
+// looked returns the place of the last contact that is looked at, nil where the list ends before.
+func (l *list) looked() (at *contacts.Position, err error) {
+	err = l.ask(func(rows database.Rows) error {
+		for rows.Next() {
+			var found scannedDocument
+			at = &contacts.Position{}
+			if err := rows.Scan(&found.id, &at.Name, &at.Updated); err != nil {
+				return err
+			}
+			*at = l.position(found, *at)
+		}
+		return nil
+	}, l.whole("id, search_name, updated_at").also(" LIMIT 1 OFFSET ?", l.looks-1))
+	return at, err
 }

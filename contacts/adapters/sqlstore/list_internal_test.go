@@ -16,8 +16,9 @@ import (
 // Lists are complete also where no filter leads to few contacts, and the contacts of a page are looked for in parts.
 func TestStore_List_InParts(t *testing.T) {
 	eachStore(t, func(t *testing.T, store *Store) {
-		contactstest.RunLists(t, &Store{db: store.db, leads: maxLed, looks: maxLooked}) // all parts of texts are found by their index
-		store.leads, store.looks = 0, 3
+		store.samples = 0
+		contactstest.RunLists(t, store) // all parts of texts are found by their index
+		store.leads, store.looks, store.samples = 0, 3, maxSampled
 		contactstest.RunLists(t, store)
 
 		tenant := contactstest.NewTenant()
@@ -59,7 +60,7 @@ func TestStore_Reindex(t *testing.T) {
 			counts := map[string]int{}
 			for name, query := range map[string]contacts.Query{
 				"text":  {Terms: [][]string{{"jane"}}},
-				"email": {Email: "jane@example.com"},
+				"email": {Values: []contacts.Values{{Keys: []string{"email:jane@example.com"}}}},
 				"all":   {},
 			} {
 				query.Sort, query.Limit = contacts.SortName, 10
@@ -72,7 +73,7 @@ func TestStore_Reindex(t *testing.T) {
 		require.Equal(t, map[string]int{"text": 3, "email": 3, "all": 3}, found())
 		// As the migration leaves rows that were there before it.
 		require.NoError(t, store.write(t.Context(), of(tenant), func(tx *gorm.DB) error {
-			return errors.Join(tx.Exec("UPDATE contacts SET search_text = '', search_name = '', search_version = 0").Error,
+			return errors.Join(tx.Exec("UPDATE contacts SET search_text = '', search_name = '', keys = '', needs_reindexing = deleted_at IS NULL").Error,
 				tx.Exec("DELETE FROM contact_keys").Error)
 		}))
 		require.Equal(t, map[string]int{"text": 0, "email": 0, "all": 3}, found())

@@ -1,13 +1,6 @@
 package sqlstore
 
-import (
-	"errors"
-	"fmt"
-
-	"gorm.io/gorm"
-
-	"contacts/contacts"
-)
+import "contacts/contacts"
 
 // firstPart is how many rows a page reads first. By their length it is told how many more it can
 // have: on PostgreSQL all rows that a statement selects travel, also those behind the end of the
@@ -33,23 +26,4 @@ func (p *page) part() int {
 	}
 	average := 1 + p.bytes/p.items
 	return min(p.limit-p.items, 1+(contacts.MaxPageBytes-p.bytes)/average)
-}
-
-// eachRow reads what a statement selects, row by row, until do returns false or an error.
-func eachRow[R any](selection *gorm.DB, do func(row R) (next bool, err error)) (err error) {
-	rows, err := selection.Rows()
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, rows.Close()) }()
-	for rows.Next() {
-		var row R
-		if err := selection.ScanRows(rows, &row); err != nil {
-			return fmt.Errorf("read a row: %w", err)
-		}
-		if next, err := do(row); err != nil || !next {
-			return err
-		}
-	}
-	return rows.Err()
 }

@@ -10,6 +10,7 @@ import (
 	"gorm.io/gorm/clause"
 
 	"contacts/contacts"
+	"contacts/platform/database"
 )
 
 var _ contacts.Parking = (*Store)(nil)
@@ -48,39 +49,47 @@ func (s *Store) Park(
 		whose = acrossTenants()
 	}
 	err = s.write(ctx, whose, func(tx *gorm.DB) error {
-		erased, err := wasErased(tx, parked.Group)
+		erased, err := s.wasErased(tx, parked.Group)
 		if err != nil {
 			return err
 		}
-		once := clause.OnConflict{DoNothing: true}
 		if ended != nil {
-			// First the operation, so that whoever is applying it at the same time has ended it by now, or waits for this.
-			operation := newOperationRow(*ended)
+			end := *ended
 			if erased {
-				operation = newOperationRow(ended.Overtaken())
+				end = ended.Overtaken()
 			}
-			if err := tx.Clauses(once).Create(&operation).Error; err != nil {
+			if stands, err = s.end(tx, end); err != nil || stands.Status == contacts.Succeeded {
 				return err
-			}
-			rows, err := findOperations(tx, key{ended.Tenant, ended.ID})
-			if err != nil {
-				return err
-			}
-			if len(rows) == 0 {
-				return fmt.Errorf("%w: the operation's end has been taken back", contacts.ErrTransient)
-			}
-			stands = new(rows[0].operation())
-			if stands.Status == contacts.Succeeded {
-				return nil
 			}
 		}
 		if erased {
 			return nil
 		}
-		return tx.Clauses(once).Create(&row).Error
+		return tx.Clauses(clause.OnConflict{DoNothing: true}).Create(&row).Error
 	})
 	if err != nil {
 		return nil, applyError(fmt.Errorf("park a command: %w", err))
+	}
+	return stands, nil
+}
+
+// end writes the end of an operation unless it has ended, and returns the one that stands. It comes before anything else, so
+// that another transaction that applies the operation has ended by then, or waits for this one.
+func (s *Store) end(tx *gorm.DB, operation contacts.Operation) (stands *contacts.Operation, err error) {
+	values, err := operationValues(operation)
+	if err != nil {
+		return nil, err
+	}
+	var batch database.Batch
+	s.statements.operationsOnce.add(&batch, nil, values)
+	batch.Query(func(rows database.Rows) error {
+		return eachOperation(rows, func(o contacts.Operation) { stands = &o })
+	}, s.statements.ended, keysJSON([]key{{operation.Tenant, operation.ID}}))
+	if err := batch.Send(tx); err != nil {
+		return nil, err
+	}
+	if stands == nil {
+		return nil, fmt.Errorf("%w: the operation's end has been taken back", contacts.ErrTransient)
 	}
 	return stands, nil
 }
@@ -120,16 +129,18 @@ func (s *Store) Reopen(ctx context.Context, id uuid.UUID) (ended *contacts.Opera
 	if err != nil || parked.Tenant == "" { // it has no operation
 		return nil, err
 	}
-	err = s.write(ctx, of(parked.Tenant), func(tx *gorm.DB) error {
-		var rows []operationRow
-		err := tx.Clauses(clause.Locking{Strength: clause.LockingStrengthUpdate}).
-			Where("tenant_id = ? AND id = ?", string(parked.Tenant), id).Find(&rows).Error
-		if err != nil || len(rows) == 0 || rows[0].Problem == nil || rows[0].Problem.Kind != contacts.KindParked {
-			return err // it has another end, or none
+	var batch database.Batch
+	batch.Query(func(rows database.Rows) error { // none where it has another end
+		for rows.Next() {
+			removed, err := scanOperation(rows)
+			if err != nil {
+				return err
+			}
+			ended = &removed
 		}
-		ended = new(rows[0].operation())
-		return tx.Delete(&operationRow{TenantID: string(parked.Tenant), ID: id}).Error
-	})
+		return nil
+	}, s.statements.reopen, string(parked.Tenant), id, string(contacts.KindParked))
+	err = s.write(ctx, of(parked.Tenant), batch.Commit)
 	if err != nil {
 		return nil, fmt.Errorf("reopen operation %s: %w", id, err)
 	}

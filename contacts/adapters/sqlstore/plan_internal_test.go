@@ -1,7 +1,6 @@
 package sqlstore
 
 import (
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/url"
@@ -25,8 +24,7 @@ func fill(t *testing.T, s *Store, tenant contacts.Tenant, count int, until time.
 	random := rand.New(rand.NewPCG(1, 1))
 	began := until.Add(-time.Hour)
 	for done := 0; done < count; {
-		var rows []contactRow
-		var keys []keyRow
+		var rows, keys [][]any
 		for range 1000 {
 			id, err := uuid.NewV7()
 			require.NoError(t, err)
@@ -41,16 +39,17 @@ func fill(t *testing.T, s *Store, tenant contacts.Tenant, count int, until time.
 				owner = "other"
 			}
 			c := contacts.Contact{Tenant: owner, ID: id, Version: 1, CreatedAt: at, UpdatedAt: at, Fields: fields}
-			ix := c.Index()
-			rows = append(rows, newContactRow(c, ix))
-			keys = append(keys, newKeyRows(c, ix)...)
+			document, err := c.Document()
+			require.NoError(t, err)
+			version := contacts.Version{Contact: c, Document: document, Index: c.Index()}
+			rows = append(rows, contactValues(version))
+			keys = append(keys, keyValues(version, version.Index.Keys)...)
 			done++
 		}
-		require.NoError(t, s.write(t.Context(), of(tenant, "other"), func(tx *gorm.DB) error {
-			_, rowsErr := insert(tx, rows, nil)
-			_, keysErr := insert(tx, keys, nil)
-			return errors.Join(rowsErr, keysErr)
-		}))
+		var batch database.Batch
+		s.statements.contacts.add(&batch, nil, rows...)
+		s.statements.keys.add(&batch, nil, keys...)
+		require.NoError(t, s.write(t.Context(), of(tenant, "other"), batch.Send))
 	}
 }
 
@@ -67,16 +66,20 @@ func patient(t *testing.T, address string) string {
 	return parsed.String()
 }
 
+// value asks for one of the keys.
+func value(keys ...string) []contacts.Values {
+	return []contacts.Values{{Keys: keys, Common: strings.HasPrefix(keys[0], "label:")}}
+}
+
 // explain returns the plan of a query.
 func explain(t *testing.T, s *Store, tenant contacts.Tenant, query contacts.Query) string {
 	t.Helper()
 	var plan string
 	require.NoError(t, s.read(t.Context(), of(tenant), func(db *gorm.DB) error {
-		var rows []contactRow
-		selection, _, err := s.selection(db.Session(&gorm.Session{DryRun: true}), db, tenant, query)
+		l := list{s, t.Context(), tenant, query}
+		selection, _, err := l.selection()
 		require.NoError(t, err)
-		statement := selection.Find(&rows).Statement
-		plan = planOf(t, db.Statement.ConnPool, s.db.Engine, statement.SQL.String(), statement.Vars)
+		plan = planOf(t, db.Statement.ConnPool, s.db.Engine, selection.text(s.db.Engine), selection.args)
 		return nil
 	}))
 	return plan
@@ -152,13 +155,13 @@ func TestStore_List_Plans(t *testing.T) {
 		{"a part that all have, by name", contacts.Query{Sort: contacts.SortName, Terms: one("example")}, byName},
 		{"a short part", contacts.Query{Sort: contacts.SortName, Terms: one("na")}, byName},
 		{"a short part that none has", contacts.Query{Sort: contacts.SortCreated, Terms: one("zq")}, created},
-		{"a short part and a label", contacts.Query{Sort: contacts.SortName, Terms: one("zq"), Label: "label7"}, keys},
-		{"email", contacts.Query{Sort: contacts.SortCreated, Email: "123456789@example.com"}, keys},
-		{"email, by update", contacts.Query{Sort: "-updated_at", Email: "123456789@example.com", After: updated}, keys},
-		{"phone", contacts.Query{Sort: contacts.SortName, Phones: []string{"123456789", "51123456789"}}, keys},
-		{"label", contacts.Query{Sort: contacts.SortName, Label: "label7"}, keys},
-		{"label, deep", contacts.Query{Sort: contacts.SortCreated, Label: "label7", After: after(contacts.Position{})}, keys},
-		{"label and a rare part", contacts.Query{Sort: contacts.SortCreated, Label: "label7", Terms: one("name123456")}, parts},
+		{"a short part and a label", contacts.Query{Sort: contacts.SortName, Terms: one("zq"), Values: value("label:label7")}, keys},
+		{"email", contacts.Query{Sort: contacts.SortCreated, Values: value("email:123456789@example.com")}, keys},
+		{"email, by update", contacts.Query{Sort: "-updated_at", Values: value("email:123456789@example.com"), After: updated}, keys},
+		{"phone", contacts.Query{Sort: contacts.SortName, Values: value("phone:123456789", "phone:51123456789")}, keys},
+		{"label", contacts.Query{Sort: contacts.SortName, Values: value("label:label7")}, keys},
+		{"label, deep", contacts.Query{Sort: contacts.SortCreated, Values: value("label:label7"), After: after(contacts.Position{})}, keys},
+		{"label and a rare part", contacts.Query{Sort: contacts.SortCreated, Values: value("label:label7"), Terms: one("name123456")}, parts},
 	}
 	for _, engine := range []database.Engine{database.SQLite, database.Postgres} {
 		t.Run(string(engine), func(t *testing.T) {
@@ -170,7 +173,8 @@ func TestStore_List_Plans(t *testing.T) {
 			}[engine], now)
 			if engine == database.Postgres { // which does that by itself after a while; SQLite does not
 				execute(t, databasetest.Superuser(t, address),
-					"INSERT INTO operations SELECT tenant_id, id, 'create', id, 'succeeded', 1, NULL, '', created_at, created_at FROM contacts",
+					"INSERT INTO operations (tenant_id, id, kind, contact_id, status, version, fingerprint, accepted_at, ended_at)"+
+						" SELECT tenant_id, id, 'create', id, 'succeeded', 1, '', created_at, created_at FROM contacts",
 					"INSERT INTO contact_changes (tenant_id, contact_id, version, operation_id, changed_at) SELECT tenant_id, id, 1, id, created_at FROM contacts",
 					"ANALYZE")
 				t.Run("batch", func(t *testing.T) { testBatchPlans(t, address, store, tenant) })
@@ -224,6 +228,6 @@ func testBatchPlans(t *testing.T, address string, s *Store, tenant contacts.Tena
 	}
 	require.Equal(t, map[string]int{
 		"contacts_pkey": 2, "operations_pkey": 2, "contact_changes_tenant_id_contact_id_version_key": 2, "contacts_external_id": 2,
-		"contact_keys_contact": 1,
+		"contact_keys_pkey": 1,
 	}, looked)
 }

@@ -3,183 +3,205 @@ package sqlstore
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
 
 	"contacts/contacts"
+	"contacts/platform/database"
 )
 
-// contactRow is a row of the table contacts.
-type contactRow struct {
-	TenantID  string     `json:"tenant_id" gorm:"primaryKey"`
-	ID        uuid.UUID  `json:"id" gorm:"primaryKey"`
-	Version   int64      `json:"version"`
-	CreatedAt time.Time  `json:"created_at" gorm:"autoCreateTime:false"`
-	UpdatedAt time.Time  `json:"updated_at" gorm:"autoUpdateTime:false"`
-	DeletedAt *time.Time `json:"deleted_at"`
-
-	FirstName    string `json:"first_name"`
-	MiddleName   string `json:"middle_name"`
-	LastName     string `json:"last_name"`
-	NamePrefix   string `json:"name_prefix"`
-	NameSuffix   string `json:"name_suffix"`
-	Nickname     string `json:"nickname"`
-	DisplayName  string `json:"display_name"`
-	Email        string `json:"email"`
-	Phone        string `json:"phone"`
-	Organization string `json:"organization"`
-	Department   string `json:"department"`
-	JobTitle     string `json:"job_title"`
-	Birthday     string `json:"birthday"`
-	Notes        string `json:"notes"`
-	ExternalID   string `json:"external_id"`
-
-	Emails       []contacts.EmailAddress  `json:"emails" gorm:"serializer:json"`
-	Phones       []contacts.PhoneNumber   `json:"phones" gorm:"serializer:json"`
-	Addresses    []contacts.PostalAddress `json:"addresses" gorm:"serializer:json"`
-	URLs         []string                 `json:"urls" gorm:"column:urls;serializer:json"`
-	Labels       []string                 `json:"labels" gorm:"serializer:json"`
-	CustomFields map[string]string        `json:"custom_fields" gorm:"serializer:json"`
-
-	SearchText    string `json:"search_text"`
-	SearchName    string `json:"search_name"`
-	SearchVersion int64  `json:"search_version"` // the [contacts.IndexVersion] that made these two and the contact's keys
+// table is a table whose rows are written in a batch.
+type table struct {
+	name    string
+	columns []column
+	tail    string // of the statement, behind the rows
 }
 
-// TableName implements gorm's Tabler.
-func (contactRow) TableName() string { return "contacts" }
+// column is a column, its type in PostgreSQL, and how its values are gathered from rows.
+type column struct {
+	name, kind string
+	gather     func(rows [][]any, i int) any
+}
 
-func newContactRow(c contacts.Contact, ix contacts.Index) contactRow {
-	f := c.Fields
-	row := contactRow{
-		TenantID: string(c.Tenant), ID: c.ID, Version: c.Version, CreatedAt: c.CreatedAt, UpdatedAt: c.UpdatedAt,
-		FirstName: f.FirstName, MiddleName: f.MiddleName, LastName: f.LastName, NamePrefix: f.NamePrefix,
-		NameSuffix: f.NameSuffix, Nickname: f.Nickname, DisplayName: f.DisplayName, Email: f.Email, Phone: f.Phone,
-		Organization: f.Organization, Department: f.Department, JobTitle: f.JobTitle, Birthday: f.Birthday,
-		Notes: f.Notes, ExternalID: f.ExternalID, Emails: f.Emails, Phones: f.Phones, Addresses: f.Addresses,
-		URLs: f.URLs, Labels: f.Labels, CustomFields: f.CustomFields,
-		SearchText: ix.Text, SearchName: ix.Name, SearchVersion: contacts.IndexVersion,
+// gather returns the values of one column as an array.
+func gather[T any](rows [][]any, i int) any {
+	values := make([]T, len(rows))
+	for k, row := range rows {
+		values[k], _ = row[i].(T)
 	}
-	if c.Deleted {
-		row.DeletedAt = &c.UpdatedAt
-	}
-	return row
+	return values
 }
 
-func (r contactRow) contact() contacts.Contact {
-	return contacts.Contact{
-		Tenant: contacts.Tenant(r.TenantID), ID: r.ID, Version: r.Version,
-		CreatedAt: r.CreatedAt.UTC(), UpdatedAt: r.UpdatedAt.UTC(), Deleted: r.DeletedAt != nil,
-		Fields: contacts.Fields{
-			FirstName: r.FirstName, MiddleName: r.MiddleName, LastName: r.LastName, NamePrefix: r.NamePrefix,
-			NameSuffix: r.NameSuffix, Nickname: r.Nickname, DisplayName: r.DisplayName, Email: r.Email, Phone: r.Phone,
-			Organization: r.Organization, Department: r.Department, JobTitle: r.JobTitle, Birthday: r.Birthday,
-			Notes: r.Notes, ExternalID: r.ExternalID, Emails: r.Emails, Phones: r.Phones, Addresses: r.Addresses,
-			URLs: r.URLs, Labels: r.Labels, CustomFields: r.CustomFields,
-		},
-	}
+func text(name string) column     { return column{name, "text", gather[string]} }
+func optional(name string) column { return column{name, "text", gather[*string]} }
+func document(name string) column { return column{name, "json", gather[*string]} }
+func id(name string) column       { return column{name, "uuid", gather[uuid.UUID]} }
+func number(name string) column   { return column{name, "bigint", gather[int64]} }
+func moment(name string) column   { return column{name, "timestamptz", gather[*time.Time]} }
+
+// writer has the statement that writes rows of a table. On PostgreSQL it takes an array for each
+// column, and so is one text for any number of rows; on SQLite it takes one row.
+type writer struct {
+	table
+
+	statement string
+	arrays    bool
 }
 
-// keyRow is a row of the table contact_keys.
-type keyRow struct {
-	TenantID  string    `json:"tenant_id"`
-	Kind      string    `json:"kind"`
-	Value     string    `json:"value"`
-	ContactID uuid.UUID `json:"contact_id"`
-}
-
-// The kinds of keys.
-const (
-	emailKey = "email"
-	phoneKey = "phone"
-	labelKey = "label"
-)
-
-// TableName implements gorm's Tabler.
-func (keyRow) TableName() string { return "contact_keys" }
-
-// newKeyRows returns the keys of a contact, in their order.
-func newKeyRows(c contacts.Contact, ix contacts.Index) []keyRow {
-	var rows []keyRow
-	for _, keys := range []struct {
-		kind   string
-		values []string
-	}{{emailKey, ix.Emails}, {phoneKey, ix.Phones}, {labelKey, ix.Labels}} {
-		for _, value := range keys.values {
-			rows = append(rows, keyRow{string(c.Tenant), keys.kind, value, c.ID})
+func newWriter(engine database.Engine, t table) writer {
+	names, places := make([]string, len(t.columns)), make([]string, len(t.columns))
+	for i, c := range t.columns {
+		names[i], places[i] = c.name, "?"
+		if engine == database.Postgres {
+			places[i] = fmt.Sprintf("$%d::%s[]", i+1, c.kind)
 		}
+	}
+	columns, values := strings.Join(names, ", "), strings.Join(places, ", ")
+	if engine == database.Postgres {
+		values = "SELECT * FROM unnest(" + values + ")"
+	} else {
+		values = "VALUES (" + values + ")"
+	}
+	return writer{t, "INSERT INTO " + t.name + " (" + columns + ") " + values + t.tail, engine == database.Postgres}
+}
+
+// add adds the rows to a batch, each with a value for each column. How many are written is added to
+// written, unless that is nil.
+func (w writer) add(batch *database.Batch, written *int64, rows ...[]any) {
+	switch {
+	case len(rows) == 0:
+	case w.arrays:
+		arrays := make([]any, len(w.columns))
+		for i, c := range w.columns {
+			arrays[i] = c.gather(rows, i)
+		}
+		batch.Exec(written, w.statement, arrays...)
+	default:
+		for _, row := range rows {
+			batch.Exec(written, w.statement, row...)
+		}
+	}
+}
+
+func contactsTable() table {
+	t := table{name: "contacts", columns: []column{
+		text("tenant_id"), id("id"), number("version"), moment("created_at"), moment("updated_at"), moment("deleted_at"),
+		optional("external_id"), text("search_name"), text("search_text"), text("keys"), document("document"),
+	}}
+	t.tail = " ON CONFLICT (tenant_id, id) DO UPDATE SET needs_reindexing = false"
+	for _, c := range t.columns[2:] {
+		t.tail += ", " + c.name + " = excluded." + c.name
+	}
+	t.tail += " WHERE contacts.version = excluded.version - 1"
+	return t
+}
+
+func contactValues(v contacts.Version) []any {
+	var deleted *time.Time
+	var external *string
+	if v.Deleted {
+		deleted = &v.UpdatedAt
+	}
+	if v.Fields.ExternalID != "" {
+		external = &v.Fields.ExternalID
+	}
+	return []any{
+		string(v.Tenant), v.ID, v.Version, &v.CreatedAt, &v.UpdatedAt, deleted,
+		external, v.Index.Name, v.Index.Text, strings.Join(v.Index.Keys, "\n"), textOf(v.Document.JSON),
+	}
+}
+
+func keysTable() table {
+	return table{name: "contact_keys", columns: []column{text("tenant_id"), text("key"), id("contact_id")}}
+}
+
+func keyValues(v contacts.Version, keys []string) [][]any {
+	rows := make([][]any, len(keys))
+	for i, key := range keys {
+		rows[i] = []any{string(v.Tenant), key, v.ID}
 	}
 	return rows
 }
 
-// operationRow is a row of the table operations.
-type operationRow struct {
-	TenantID    string          `json:"tenant_id" gorm:"primaryKey"`
-	ID          uuid.UUID       `json:"id" gorm:"primaryKey"`
-	Kind        string          `json:"kind"`
-	ContactID   uuid.UUID       `json:"contact_id"`
-	Status      string          `json:"status"`
-	Version     int64           `json:"version"`
-	Problem     *contacts.Error `json:"problem" gorm:"serializer:json"`
-	Fingerprint string          `json:"fingerprint"`
-	AcceptedAt  time.Time       `json:"accepted_at"`
-	EndedAt     time.Time       `json:"ended_at"`
-	// Document is joined from contact_changes.
-	Document *string `json:"-" gorm:"->"`
+func operationsTable() table {
+	return table{name: "operations", columns: []column{
+		text("tenant_id"), id("id"), text("kind"), id("contact_id"), text("status"), number("version"),
+		{"problem", "jsonb", gather[*string]},
+		text("fingerprint"), moment("accepted_at"), moment("ended_at"),
+	}}
 }
 
-// TableName implements gorm's Tabler.
-func (operationRow) TableName() string { return "operations" }
-
-func newOperationRow(o contacts.Operation) operationRow {
-	return operationRow{
-		TenantID: string(o.Tenant), ID: o.ID, Kind: string(o.Kind), ContactID: o.Contact, Status: string(o.Status),
-		Version: o.Version, Problem: o.Problem, Fingerprint: o.Fingerprint, AcceptedAt: o.AcceptedAt, EndedAt: o.EndedAt,
+func operationValues(o contacts.Operation) ([]any, error) {
+	var problem json.RawMessage
+	if o.Problem != nil {
+		var err error
+		if problem, err = json.Marshal(o.Problem); err != nil {
+			return nil, fmt.Errorf("encode a problem: %w", err)
+		}
 	}
+	return []any{
+		string(o.Tenant), o.ID, string(o.Kind), o.Contact, string(o.Status), o.Version,
+		textOf(problem), o.Fingerprint, &o.AcceptedAt, &o.EndedAt,
+	}, nil
 }
 
-func (r operationRow) operation() contacts.Operation {
-	o := contacts.Operation{
-		ID: r.ID, Tenant: contacts.Tenant(r.TenantID), Kind: contacts.CommandKind(r.Kind), Contact: r.ContactID,
-		Status: contacts.Status(r.Status), Version: r.Version, Problem: r.Problem, Fingerprint: r.Fingerprint,
-		AcceptedAt: r.AcceptedAt.UTC(), EndedAt: r.EndedAt.UTC(),
-	}
-	if r.Document != nil {
-		o.Document = json.RawMessage(*r.Document)
-	}
-	return o
+func changesTable() table {
+	return table{name: "contact_changes", columns: []column{
+		text("tenant_id"), id("contact_id"), number("version"), id("operation_id"), moment("changed_at"), document("document"),
+	}}
 }
 
-// changeRow is a row of the table contact_changes, without its number.
-type changeRow struct {
-	TenantID    string    `json:"tenant_id"`
-	ContactID   uuid.UUID `json:"contact_id"`
-	Version     int64     `json:"version"`
-	OperationID uuid.UUID `json:"operation_id"`
-	ChangedAt   time.Time `json:"changed_at"`
-	Document    *string   `json:"document"`
+func changeValues(v contacts.Version) []any {
+	return []any{string(v.Tenant), v.ID, v.Version, v.Operation, &v.ChangedAt, textOf(v.Document.JSON)}
 }
 
-// TableName implements gorm's Tabler.
-func (changeRow) TableName() string { return "contact_changes" }
-
-func newChangeRow(o contacts.Operation) changeRow {
-	row := changeRow{
-		TenantID: string(o.Tenant), ContactID: o.Contact, Version: o.Version, OperationID: o.ID, ChangedAt: o.EndedAt,
+// textOf is JSON as a database takes it, null where there is none.
+func textOf(raw json.RawMessage) *string {
+	if raw == nil {
+		return nil
 	}
-	if o.Document != nil {
-		document := string(o.Document)
-		row.Document = &document
-	}
-	return row
+	text := string(raw)
+	return &text
 }
 
-// documentOf encodes a stored contact. It fails only where a row holds what no contact can.
-func documentOf(c contacts.Contact) (contacts.Document, error) {
-	document, err := c.Document()
-	if err != nil {
-		return contacts.Document{}, fmt.Errorf("encode contact %s: %w", c.ID, err)
+// operationColumns are what scanOperation reads.
+const operationColumns = "tenant_id, id, kind, contact_id, status, version, problem, fingerprint, accepted_at, ended_at"
+
+// scanOperation reads an operation without its document, and what else the row has into more.
+func scanOperation(rows database.Rows, more ...any) (contacts.Operation, error) {
+	var o contacts.Operation
+	var tenant, kind, status string
+	var problem []byte
+	err := rows.Scan(append([]any{
+		&tenant, &o.ID, &kind, &o.Contact, &status, &o.Version, &problem, &o.Fingerprint, &o.AcceptedAt, &o.EndedAt,
+	}, more...)...)
+	if err == nil && problem != nil {
+		err = json.Unmarshal(problem, &o.Problem)
 	}
-	return document, nil
+	o.Tenant, o.Kind, o.Status = contacts.Tenant(tenant), contacts.CommandKind(kind), contacts.Status(status)
+	o.AcceptedAt, o.EndedAt = o.AcceptedAt.UTC(), o.EndedAt.UTC()
+	return o, err
+}
+
+// documentColumns are what a scannedDocument reads.
+const documentColumns = "id, version, deleted_at IS NOT NULL, document"
+
+// scannedDocument is where a row's documentColumns are read into.
+type scannedDocument struct {
+	id      uuid.UUID
+	version int64
+	deleted bool
+	json    []byte
+}
+
+func (d *scannedDocument) into() []any { return []any{&d.id, &d.version, &d.deleted, &d.json} }
+
+func (d *scannedDocument) document(tenant contacts.Tenant) contacts.Document {
+	document := contacts.Document{Tenant: tenant, ID: d.id, Version: d.version, State: contacts.Live, JSON: d.json}
+	if d.deleted {
+		document.State, document.JSON = contacts.Gone, nil
+	}
+	return document
 }

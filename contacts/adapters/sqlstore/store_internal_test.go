@@ -46,9 +46,7 @@ type hook func(pool gorm.ConnPool, query string, args []any) string
 func hookedStore(t *testing.T, address string, on hook) *Store {
 	t.Helper()
 	s := openStoreAt(t, address)
-	pool, err := s.db.Read.DB()
-	require.NoError(t, err)
-	db, err := gorm.Open(driver.New(driver.Config{Conn: hooked{pool, on}}),
+	db, err := gorm.Open(driver.New(driver.Config{Conn: hooked{s.db.Read.Statement.ConnPool, on}}),
 		&gorm.Config{Logger: logger.Discard, SkipDefaultTransaction: true, DisableAutomaticPing: true})
 	require.NoError(t, err)
 	return New(&database.DB{Engine: database.Postgres, Read: db, Write: db})
@@ -73,8 +71,11 @@ func (h hooked) QueryRowContext(ctx context.Context, query string, args ...any) 
 
 // BeginTx implements gorm.ConnPoolBeginner.
 func (h hooked) BeginTx(ctx context.Context, options *sql.TxOptions) (gorm.ConnPool, error) {
-	tx, err := h.ConnPool.(gorm.TxBeginner).BeginTx(ctx, options)
-	return &hookedTx{hooked{tx, h.on}, tx}, err
+	tx, err := h.ConnPool.(gorm.ConnPoolBeginner).BeginTx(ctx, options)
+	if err != nil {
+		return nil, err
+	}
+	return &hookedTx{hooked{tx, h.on}, tx.(gorm.TxCommitter)}, nil
 }
 
 type hookedTx struct {

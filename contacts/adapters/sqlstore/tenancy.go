@@ -81,6 +81,13 @@ func (s *Store) read(ctx context.Context, whose tenancy, ask func(db *gorm.DB) e
 	return whose.transaction(ctx, s.db.Read, ask, &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true})
 }
 
+// readOnce executes one statement that reads, in one round trip, and has read read its rows.
+func (s *Store) readOnce(ctx context.Context, whose tenancy, read func(database.Rows) error, query string, args ...any) error {
+	var batch database.Batch
+	batch.Query(read, query, args...)
+	return s.read(ctx, whose, batch.Commit)
+}
+
 // write has do read and write in a transaction.
 func (s *Store) write(ctx context.Context, whose tenancy, do func(tx *gorm.DB) error) error {
 	if whose.err != nil {

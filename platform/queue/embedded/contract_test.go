@@ -67,7 +67,7 @@ func (p *pair) Stats(ctx context.Context) (queue.Stats, error) { return p.next()
 func newFile(t *testing.T) string {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "queue.db")
-	schema, err := migrations.Files.ReadFile("sqlite/000001_queue.up.sql")
+	schema, err := migrations.Files.ReadFile("sqlite/000010_queue.up.sql")
 	require.NoError(t, err)
 	require.NoError(t, writeHandle(t, file).Exec(string(schema)).Error)
 	return file

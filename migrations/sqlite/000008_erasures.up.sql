@@ -5,6 +5,3 @@ CREATE TABLE erasures (
     scrubbed      BOOLEAN NOT NULL DEFAULT FALSE -- whether nothing of it is left in the search index
 ) WITHOUT ROWID;
 CREATE INDEX erasures_erased_at ON erasures (erased_at);
-
--- Those that succeeded are found by the changes that they made.
-CREATE INDEX operations_failed ON operations (tenant_id, contact_id) WHERE status = 'failed';

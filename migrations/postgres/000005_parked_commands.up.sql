@@ -8,3 +8,4 @@ CREATE TABLE parked_commands (
     attempts      bigint NOT NULL,
     parked_at     timestamptz NOT NULL
 );
+ALTER TABLE parked_commands ALTER body SET STATISTICS 0;

@@ -1,0 +1,53 @@
+package sqlstore
+
+import "contacts/platform/database"
+
+// statements are those that are executed most often, for one engine.
+type statements struct {
+	lock, document, operation, stored, ended, holders, removeKeys, reopen, changesAfter string
+
+	contacts, keys, operations, operationsOnce, changes writer
+}
+
+func newStatements(engine database.Engine) statements {
+	// Keys come as JSON, and so are one parameter however many there are. On PostgreSQL they are
+	// columns and not expressions, such as value->>'id', which are not leakproof: rows would be
+	// compared with them only after the policies have been checked on each, and so not by an index.
+	keys, one, two, three := `SELECT value->>'tenant', value->>'id' FROM json_each(?)`, "?", "?", "?"
+	names := `SELECT value FROM json_each(?)`
+	if engine == database.Postgres {
+		keys = `SELECT tenant, id FROM json_to_recordset($1::json) AS keys (tenant text, id uuid)`
+		names = `SELECT json_array_elements_text($2::json)`
+		one, two, three = "$1", "$2", "$3"
+	}
+	const operation = "SELECT " + operationColumns + ", (SELECT document FROM contact_changes AS made" +
+		" WHERE made.tenant_id = operations.tenant_id AND made.contact_id = operations.contact_id" +
+		" AND made.version = operations.version) FROM operations WHERE "
+	once := operationsTable()
+	once.tail = " ON CONFLICT DO NOTHING"
+	return statements{
+		lock:      "SELECT pg_advisory_xact_lock(key) FROM unnest($1::bigint[]) AS key", // PostgreSQL's
+		document:  "SELECT " + documentColumns + " FROM contacts WHERE tenant_id = " + one + " AND id = " + two,
+		operation: operation + "tenant_id = " + one + " AND id = " + two,
+		stored:    "SELECT tenant_id, keys, " + documentColumns + " FROM contacts WHERE (tenant_id, id) IN (" + keys + ")",
+		ended:     operation + "(tenant_id, id) IN (" + keys + ")",
+		holders: "SELECT external_id, id FROM contacts WHERE tenant_id = " + one + " AND external_id IN (" + names + ")" +
+			" AND external_id IS NOT NULL",
+		changesAfter: map[database.Engine]string{database.Postgres: postgresChanges, database.SQLite: sqliteChanges}[engine],
+		removeKeys:   removeKeys(engine),
+		reopen: "DELETE FROM operations WHERE tenant_id = " + one + " AND id = " + two + " AND problem->>'kind' = " + three +
+			" RETURNING " + operationColumns,
+		contacts: newWriter(engine, contactsTable()), keys: newWriter(engine, keysTable()),
+		operations: newWriter(engine, operationsTable()), operationsOnce: newWriter(engine, once),
+		changes: newWriter(engine, changesTable()),
+	}
+}
+
+// removeKeys takes rows of contact_keys as JSON.
+func removeKeys(engine database.Engine) string {
+	const remove = "DELETE FROM contact_keys WHERE (tenant_id, key, contact_id) IN "
+	if engine == database.Postgres {
+		return remove + "(SELECT tenant, key, id FROM json_to_recordset($1::json) AS keys (tenant text, key text, id uuid))"
+	}
+	return remove + "(SELECT value->>'tenant', value->>'key', value->>'id' FROM json_each(?))"
+}

@@ -1,0 +1,2 @@
+DROP TABLE contact_keys;
+DROP INDEX contacts_search_text;

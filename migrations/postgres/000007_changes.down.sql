@@ -1,2 +1,0 @@
-DROP INDEX contact_changes_order;
-ALTER TABLE contact_changes DROP COLUMN xid;

@@ -1,0 +1,1 @@
+-- The embedded queue needs SQLite: beside PostgreSQL the queue is SQS.

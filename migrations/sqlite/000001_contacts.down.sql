@@ -1,0 +1,2 @@
+DROP VIEW contact_fields;
+DROP TABLE contacts;

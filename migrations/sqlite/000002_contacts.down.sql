@@ -1,3 +1,0 @@
-DROP TABLE contact_changes;
-DROP TABLE operations;
-DROP TABLE contacts;

@@ -1,1 +1,0 @@
-CREATE INDEX contact_changes_order ON contact_changes (tenant_id, seq);

@@ -1,0 +1,1 @@
+-- SQLite has no row-level security: the conditions of the statements are the only wall between tenants.

@@ -1,2 +1,0 @@
-DROP INDEX operations_failed;
-DROP TABLE erasures;
