@@ -56,9 +56,11 @@ type Item struct {
 // What an implementation guarantees:
 //
 //   - Versions only grow: under one key, neither Put nor Fill ever replaces an entry by one of a lower version, nor by
-//     one of the same version, but for a Pending one by the result of its write.
+//     one of the same version, but for a Pending one by the result of its write. Add never
+//     replaces an entry.
 //   - Leases: of the callers that miss a key at the same time, at most one gets a lease; it ends by itself after
-//     [LeaseTTL]. Put voids the lease of its key, so that a value read before a write can never be filled after it.
+//     [LeaseTTL]. Put and Add void the lease of their key, so that a value read
+//     before a write can never be filled after it.
 //   - Entries may vanish at any time.
 type Cache interface {
 	// Get returns the entry under key. On a miss it returns found == false, with a lease if this caller may fill the
@@ -73,6 +75,11 @@ type Cache interface {
 	// version is there, and voids the key's lease in any case. Items are independent of each other: when it returns [ErrUnavailable], any
 	// number of them may have been stored.
 	Put(ctx context.Context, items ...Item) error
+
+	// Add stores the item unless its key has an entry, and returns the entry that the key then has;
+	// added reports whether that is the item's. It voids the key's lease. When it returns
+	// [ErrUnavailable], the item may have been stored.
+	Add(ctx context.Context, item Item) (held Entry, added bool, err error)
 
 	// Vouch says that until the given time the cache is in step with its source, for those who ask Vouched. A later time
 	// replaces an earlier one, and the other way round. It returns [ErrUnavailable].

@@ -235,6 +235,10 @@ func (broken) Get(context.Context, string) (cache.Entry, bool, cache.Lease, erro
 func (broken) Fill(context.Context, cache.Lease, cache.Item) (bool, error) {
 	return false, cache.ErrUnavailable
 }
+
+func (broken) Add(context.Context, cache.Item) (cache.Entry, bool, error) {
+	return cache.Entry{}, false, cache.ErrUnavailable
+}
 func (broken) Put(context.Context, ...cache.Item) error { return cache.ErrUnavailable }
 func (broken) Vouch(context.Context, time.Time) error   { return cache.ErrUnavailable }
 func (broken) Vouched(context.Context) (bool, error)    { return false, cache.ErrUnavailable }

@@ -10,6 +10,7 @@ import (
 	"context"
 	"math"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -50,6 +51,10 @@ func RunCache(t *testing.T, open func(t *testing.T) cache.Cache) {
 		"Put_VersionsCompareAsNumbers":   versionsCompareAsNumbers,
 		"Put_PendingThenResult":          pendingThenResult,
 		"Vouch":                          vouch,
+		"Add_OnlyWhereNoEntryIs":         addOnlyWhereNoEntryIs,
+		"Add_VoidsLease":                 addVoidsLease,
+		"Add_ManyAtOnce":                 addManyAtOnce,
+		"Add_Expires":                    addExpires,
 		"Put_ManyItems":                  putManyItems,
 		"Put_SameKeyTwice":               putSameKeyTwice,
 		"Put_Expires":                    putExpires,
@@ -259,6 +264,75 @@ func vouch(t *testing.T, c cache.Cache) {
 	}, patience, tick)
 }
 
+func addOnlyWhereNoEntryIs(t *testing.T, c cache.Cache) {
+	requireAdd(t, c, "k", live(5, "five"), live(5, "five"))
+	for _, other := range []cache.Entry{
+		live(4, "four"), live(5, "another five"), live(6, "six"), {Version: 9, State: cache.Gone}, {State: cache.Absent},
+	} {
+		requireAdd(t, c, "k", other, live(5, "five"))
+		requireHit(t, c, "k", live(5, "five"))
+	}
+	requirePut(t, c, "k", live(6, "six"))
+	requireAdd(t, c, "k", live(7, "seven"), live(6, "six"))
+	for key, held := range map[string]cache.Entry{
+		"gone":    {Version: 2, State: cache.Gone},
+		"absent":  {State: cache.Absent},
+		"pending": {Version: math.MaxInt64, State: cache.Pending, Body: []byte("body")},
+	} {
+		requirePut(t, c, key, held)
+		requireAdd(t, c, key, live(3, "three"), held)
+		requireHit(t, c, key, held)
+	}
+}
+
+func addVoidsLease(t *testing.T, c cache.Cache) {
+	lease := requireLease(t, c, "k")
+	requireAdd(t, c, "k", live(1, "one"), live(1, "one"))
+	requireFill(t, false, c, lease, "k", live(2, "two"))
+	requireHit(t, c, "k", live(1, "one"))
+}
+
+// Of many concurrent callers one stores its entry, and all get that entry.
+func addManyAtOnce(t *testing.T, c cache.Cache) {
+	const callers, rounds = 50, 20
+	for round := range rounds {
+		var stored atomic.Int64
+		held := make([]cache.Entry, callers)
+		var group errgroup.Group
+		for i := range callers {
+			group.Go(func() error {
+				item := cache.Item{Key: numbered(round), Entry: live(int64(i), numbered(i)), TTL: ttl}
+				entry, added, err := c.Add(t.Context(), item)
+				if added {
+					stored.Add(1)
+					assert.Equal(t, item.Entry, entry)
+				}
+				held[i] = entry
+				return err
+			})
+		}
+		require.NoError(t, group.Wait())
+		require.EqualValues(t, 1, stored.Load())
+		for _, entry := range held {
+			requireEntry(t, held[0], entry)
+		}
+		requireHit(t, c, numbered(round), held[0])
+	}
+}
+
+func addExpires(t *testing.T, c cache.Cache) {
+	item := cache.Item{Key: "k", Entry: live(2, "two"), TTL: 50 * time.Millisecond}
+	_, added, err := c.Add(t.Context(), item)
+	require.NoError(t, err)
+	require.True(t, added)
+	require.EventuallyWithT(t, func(collect *assert.CollectT) {
+		_, added, err := c.Add(t.Context(), cache.Item{Key: "k", Entry: live(1, "one"), TTL: ttl})
+		require.NoError(collect, err)
+		require.True(collect, added)
+	}, patience, tick, "it never expired")
+	requireHit(t, c, "k", live(1, "one"))
+}
+
 func putManyItems(t *testing.T, c cache.Cache) {
 	require.NoError(t, c.Put(t.Context()))
 
@@ -402,6 +476,14 @@ func requireFill(t require.TestingT, want bool, c cache.Cache, lease cache.Lease
 
 func requirePut(t require.TestingT, c cache.Cache, key string, entry cache.Entry) {
 	require.NoError(t, c.Put(context.Background(), cache.Item{Key: key, Entry: entry, TTL: ttl}))
+}
+
+// requireAdd adds entry, and expects that the key then has held: the entry itself, or another one.
+func requireAdd(t require.TestingT, c cache.Cache, key string, entry, held cache.Entry) {
+	got, added, err := c.Add(context.Background(), cache.Item{Key: key, Entry: entry, TTL: ttl})
+	require.NoError(t, err)
+	requireEntry(t, held, got)
+	require.Equal(t, entry.Version == held.Version && entry.State == held.State && bytes.Equal(entry.Body, held.Body), added, "add to %q", key)
 }
 
 func live(version int64, body string) cache.Entry {

@@ -22,7 +22,7 @@ func followsModel(t *testing.T, c cache.Cache) {
 	rapid.Check(t, func(t *rapid.T) {
 		round++
 		m := &model{cache: c, keys: freshKeys(round), slots: make(map[string]slot)}
-		t.Repeat(map[string]func(*rapid.T){"get": m.get, "fill": m.fill, "put": m.put})
+		t.Repeat(map[string]func(*rapid.T){"get": m.get, "fill": m.fill, "put": m.put, "add": m.add})
 	})
 }
 
@@ -78,6 +78,19 @@ func (m *model) put(t *rapid.T) {
 			m.slots[item.Key] = slot{entry: &item.Entry}
 		}
 	}
+}
+
+func (m *model) add(t *rapid.T) {
+	key, entry := rapid.SampledFrom(m.keys).Draw(t, "key"), drawEntry(t)
+	got, added, err := m.cache.Add(t.Context(), cache.Item{Key: key, Entry: entry, TTL: ttl})
+	require.NoError(t, err)
+	held := m.slots[key].entry
+	require.Equal(t, held == nil, added)
+	if added {
+		held = &entry
+		m.slots[key] = slot{entry: held}
+	}
+	requireEntry(t, *held, got)
 }
 
 func drawEntry(t *rapid.T) cache.Entry {

@@ -107,6 +107,19 @@ func (c *Cache) Put(_ context.Context, items ...cache.Item) error {
 	return nil
 }
 
+// Add implements [cache.Cache].
+func (c *Cache) Add(_ context.Context, item cache.Item) (held cache.Entry, added bool, _ error) {
+	c.slots.Compute(item.Key, func(present slot, found bool) (slot, otter.ComputeOp) {
+		if added = !found || present.lease != ""; !added {
+			held = present.entry
+			return present, otter.CancelOp
+		}
+		held = item.Entry
+		return entrySlot(item), otter.WriteOp
+	})
+	return held, added, nil
+}
+
 // Vouch implements [cache.Cache].
 func (c *Cache) Vouch(_ context.Context, until time.Time) error {
 	c.vouched.Store(&until)

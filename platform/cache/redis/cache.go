@@ -53,6 +53,14 @@ for i, key in ipairs(KEYS) do
 end
 return 1`)
 
+// add stores ARGV[1] for ARGV[2] milliseconds unless the key holds an entry, which it then returns.
+// SET with NX and GET would not replace a lease.
+var add = rueidis.NewLuaScriptNoSha(`
+local held = redis.pcall('GET', KEYS[1])
+if type(held) == 'string' and string.find(held, '^%d+:[LGAP]:') then return held end
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+return false`)
+
 // maxPut is how many entries one call of put stores at the most: other clients wait for it.
 const maxPut = 50
 
@@ -117,6 +125,20 @@ func (c *Client) Put(ctx context.Context, items ...cache.Item) error {
 		}
 		return firstError(put.ExecMulti(ctx, conn, calls...))
 	})
+}
+
+// Add implements [cache.Cache].
+func (c *Client) Add(ctx context.Context, item cache.Item) (held cache.Entry, added bool, err error) {
+	err = c.ask(ctx, "EVAL add", "add "+strconv.Quote(item.Key), func(ctx context.Context, conn rueidis.Client) error {
+		present, err := add.Exec(ctx, conn, []string{c.prefix + item.Key}, []string{encode(item.Entry), milliseconds(item.TTL)}).ToString()
+		if added = rueidis.IsRedisNil(err); added {
+			held = item.Entry
+			return nil
+		}
+		held, _ = decode(present)
+		return err
+	})
+	return held, added, err
 }
 
 // vouchKey holds something as long as somebody vouches for the cache.

@@ -169,7 +169,7 @@ func TestClient_KeyOfAnotherType(t *testing.T) {
 		t.Helper()
 		require.NoError(t, admin.Do(t.Context(), admin.B().Lpush().Key(prefix+key).Element("x").Build()).Error())
 	}
-	for _, key := range []string{"put", "get", "rate", "vouched"} {
+	for _, key := range []string{"put", "get", "add", "rate", "vouched"} {
 		plant(key)
 		t.Cleanup(func() { _ = admin.Do(context.Background(), admin.B().Del().Key(prefix+key).Build()).Error() })
 	}
@@ -190,6 +190,12 @@ func TestClient_KeyOfAnotherType(t *testing.T) {
 	stored, err := c.Fill(t.Context(), lease, item("get"))
 	require.NoError(t, err)
 	require.True(t, stored)
+	for _, added := range []bool{true, false} {
+		held, got, err := c.Add(t.Context(), item("add"))
+		require.NoError(t, err)
+		require.Equal(t, added, got)
+		require.Equal(t, item("add").Entry, held)
+	}
 	for range 2 {
 		decision, err := c.Take(t.Context(), "rate", ratelimit.PerSecond(10, 10))
 		require.NoError(t, err)
