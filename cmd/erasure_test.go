@@ -347,7 +347,7 @@ func eraseInProduction(t *testing.T, p *person) {
 			"queue": p.messages(address), "dead-letter queue": p.messages(sqs.DeadLetterURL(address)),
 		}
 		require.Contains(t, string(places["dump"]), p.id.String())
-		require.Contains(t, string(places["Redis"]), "contacts:claim:default:")
+		require.Contains(t, string(places["Redis"]), "contacts:operation:default:")
 		return places
 	}
 	p.requireHits(true, places())

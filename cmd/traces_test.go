@@ -56,7 +56,7 @@ func TestEndToEnd_Trace(t *testing.T) {
 			looked[0] = "transaction"
 			edges = append(edges,
 				[2]string{server, "transaction"},
-				[2]string{server, "EVAL put"}, // the key's claim
+				[2]string{server, "EVAL add"}, // the key's claim
 				[2]string{send, "SendMessageBatch contacts-commands"},
 				[2]string{process, "EVAL put"},
 				[2]string{process, "PUBLISH"},

@@ -76,7 +76,7 @@ type Queue interface {
 type Cache interface {
 	// Announce marks documents that are about to be committed, so that until they are refreshed, or the mark has ended by
 	// itself, their readers ask the repository: whoever dies between the commit and the refresh leaves no stale document.
-	// It voids the claims of forgotten operations: see [PendingOperations]. It returns an error that wraps [ErrCacheDown].
+	// It voids the records of forgotten operations: see [PendingOperations]. It returns an error that wraps [ErrCacheDown].
 	Announce(ctx context.Context, documents []Document, forgotten []OperationKey) error
 
 	// Refresh stores the outcomes of commands that were just committed. Older ones never replace newer ones.
@@ -109,18 +109,30 @@ type Outcomes interface {
 	Expect(tenant Tenant, operation uuid.UUID) (ended <-chan Operation, stop func())
 }
 
-// PendingOperations remembers accepted operations that have not ended, for those who ask for them.
+// PendingOperations keeps a record of each operation that has not ended, for twice [CommandsKept] at
+// the most: a record may vanish. Then a retry may name another contact than the first request.
 type PendingOperations interface {
-	// Claim binds an operation to the request that its idempotency key was first used with, and returns that one's
-	// fingerprint: another than the caller's means that the key was used with another request. Of an operation that was
-	// forgotten that cannot be told, nor is it bound again: the caller's fingerprint is returned. It returns an [Error] of
-	// [KindUnavailable] when it cannot be told either.
-	Claim(ctx context.Context, tenant Tenant, operation uuid.UUID, fingerprint string) (holder string, err error)
+	// Claim records an operation before its command is sent, unless it has a record, and returns the
+	// recorded one: the first under its idempotency key. A fingerprint other than the caller's means
+	// that the key was used with another request. The contact of a [Create] is the recorded one's,
+	// or uuid.Nil if that is not known. An operation whose request was forgotten is not recorded
+	// again: the caller's is returned, without a contact. It returns an [Error] of [KindUnavailable]
+	// if the record cannot be read.
+	//
+	// If the process ends between Claim and the send, the operation is shown as pending, and later
+	// as [Expired], although its command was never accepted. A retry under the same key resumes it.
+	Claim(ctx context.Context, operation Operation) (holder Operation, err error)
 
-	// Note remembers a pending operation.
+	// Withdraw removes the record that Claim has made of this very operation, whose command was not
+	// accepted, unless a retry has noted it since. A caller whose Claim has returned another holder
+	// must not call it.
+	Withdraw(ctx context.Context, operation Operation) error
+
+	// Note records an operation whose command may have been accepted. Of two the later one stays.
 	Note(ctx context.Context, operation Operation) error
 
-	// Pending returns a noted operation; found is false where none was noted. It returns an [Error] of [KindUnavailable]
-	// when that cannot be told.
+	// Pending returns a recorded operation, without its fingerprint; found is false if it has no
+	// record. It returns an [Error] of [KindUnavailable] if that cannot be told, which includes
+	// operations whose requests were forgotten.
 	Pending(ctx context.Context, tenant Tenant, id uuid.UUID) (operation Operation, found bool, err error)
 }

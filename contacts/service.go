@@ -87,7 +87,7 @@ func (s *Service) Create(ctx context.Context, caller Caller, fields Fields, writ
 	if err != nil {
 		return Operation{}, fmt.Errorf("mint a contact's id: %w", err)
 	}
-	// The id is no part of the request: a retry mints another, and the first command to be applied decides.
+	// The id is no part of the request: a retry mints another, which gives way to the first one's.
 	return s.submit(ctx, caller, Command{Kind: Create, Contact: contact, Fields: fields}, "", write)
 }
 
@@ -128,14 +128,15 @@ func (s *Service) submit(ctx context.Context, caller Caller, command Command, ta
 	if err := s.identify(&command, caller, target, write.IdempotencyKey); err != nil {
 		return Operation{}, err
 	}
+	accepted, noted := command.pending(), false
 	if write.IdempotencyKey != "" {
 		// A retry of what has ended is answered at once. Not being able to tell, or not soon, does no harm: the worker will.
 		if ended := <-s.ask(ctx, command, askLimit); ended != nil {
 			return settle(command, *ended)
 		}
-		holder, err := s.pending.Claim(ctx, command.Tenant, command.Operation, command.Fingerprint)
-		if err == nil && holder != command.Fingerprint {
-			return Operation{}, keyReused()
+		var err error
+		if accepted, noted, err = s.claim(ctx, &command); err != nil {
+			return Operation{}, err
 		}
 	}
 	if write.Wait > 0 {
@@ -152,14 +153,9 @@ func (s *Service) submit(ctx context.Context, caller Caller, command Command, ta
 		notice, stop = s.outcomes.Expect(command.Tenant, command.Operation)
 		defer stop()
 	}
-	err := s.queue.Send(ctx, command)
-	switch {
-	case IsKind(err, KindUncertain), err == nil && write.IdempotencyKey != "":
-		s.note(ctx, command) // others may ask for the operation, or use its key, from now on
-	}
-	switch {
+	switch err := s.send(ctx, command, accepted, noted); {
 	case IsKind(err, KindUncertain):
-		return command.pending(), err
+		return accepted, err
 	case err != nil:
 		return Operation{}, err
 	}
@@ -169,17 +165,49 @@ func (s *Service) submit(ctx context.Context, caller Caller, command Command, ta
 		}
 	}
 	if write.IdempotencyKey == "" {
-		s.note(ctx, command)
+		s.note(ctx, accepted)
 	}
-	return command.pending(), nil
+	return accepted, nil
 }
 
-// note remembers that the operation is pending, but nothing that was drawn from its data. The write is accepted whether or
-// not that is noted: without a note, asking for the operation before its end is answered "unavailable" or "not found", and
-// after it as ever.
-func (s *Service) note(ctx context.Context, command Command) {
-	command.Fingerprint = ""
-	_ = s.pending.Note(context.WithoutCancel(ctx), command.pending())
+// claim records the operation of a command with an idempotency key, and gives a Create the contact of
+// the key's first request. It returns the pending operation, and whether its record is of this very
+// request. If the record cannot be read, the first command to commit decides on the contact of a
+// Create, so that the operation names none; and the worker finds out if the key was used with another
+// request.
+func (s *Service) claim(ctx context.Context, command *Command) (accepted Operation, noted bool, err error) {
+	accepted = command.pending()
+	holder, failed := s.pending.Claim(ctx, accepted)
+	if failed == nil && holder.Fingerprint != command.Fingerprint {
+		return Operation{}, false, keyReused()
+	}
+	if command.Kind == Create {
+		if accepted.Contact = holder.Contact; holder.Contact != uuid.Nil {
+			command.Contact = holder.Contact
+		}
+	}
+	noted = holder.Contact != uuid.Nil && holder.AcceptedAt.Equal(accepted.AcceptedAt)
+	return accepted, noted, nil
+}
+
+// send sends the command, and corrects the record of its operation. noted says that this request has
+// claimed it: then it is withdrawn if nothing was accepted. Otherwise what may have been accepted is
+// noted; so is a retry, since the queue keeps its command from now on.
+func (s *Service) send(ctx context.Context, command Command, accepted Operation, noted bool) error {
+	err := s.queue.Send(ctx, command)
+	switch accepts := err == nil || IsKind(err, KindUncertain); {
+	case noted && !accepts:
+		_ = s.pending.Withdraw(context.WithoutCancel(ctx), accepted)
+	case !noted && accepts && (command.Fingerprint != "" || err != nil):
+		s.note(ctx, accepted) // an operation without a key is noted when its wait is over
+	}
+	return err
+}
+
+// note records that the operation is pending. The write is accepted even if that fails: then asking
+// for the operation before its end is answered "unavailable" or "not found", and after it as ever.
+func (s *Service) note(ctx context.Context, accepted Operation) {
+	_ = s.pending.Note(context.WithoutCancel(ctx), accepted)
 }
 
 // identify gives the command its operation and, where there is a key, the request's fingerprint. The key is a part of that,

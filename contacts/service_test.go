@@ -243,6 +243,116 @@ func TestService_IdempotencyKey_WhilePending(t *testing.T) {
 	_, err = service.Create(t.Context(), jane, contactstest.Full(t), keyed)
 	require.True(t, contacts.IsKind(err, contacts.KindKeyReused), "%v", err)
 	require.Len(t, d.Sent(), 2, "another request under the key is not sent")
+	require.Equal(t, first.Contact, again.Contact, "the first request has fixed the contact")
+	require.Equal(t, first.Contact, d.Sent()[1].Contact)
+}
+
+// While the records cannot be read, the first command to commit decides on a create's contact.
+func TestService_IdempotencyKey_NotClaimed(t *testing.T) {
+	d, service := newDesk()
+	d.OnSend = func(contacts.Command) error { return nil }
+	keyed := contacts.Write{IdempotencyKey: "k1"}
+	d.FailNotes(contacts.Unavailable("cache down", errors.New("timeout")))
+	unknown := func(fields contacts.Fields) {
+		t.Helper()
+		accepted, err := service.Create(t.Context(), jane, fields, keyed)
+		require.NoError(t, err)
+		require.Equal(t, uuid.Nil, accepted.Contact)
+		require.NotEqual(t, uuid.Nil, d.Sent()[len(d.Sent())-1].Contact)
+	}
+	unknown(contactstest.Jane(t))
+	merged, err := service.Merge(t.Context(), jane, contactstest.NewID(t), contacts.Patch(`{}`), contacts.Write{IdempotencyKey: "k2"})
+	require.NoError(t, err)
+	require.Equal(t, d.Sent()[1].Contact, merged.Contact, "the request names it")
+
+	d.OnSend = func(contacts.Command) error {
+		d.FailNotes(nil)
+		return nil
+	}
+	unknown(contactstest.Jane(t)) // it is noted, since the cache is back, without a contact
+	unknown(contactstest.Jane(t))
+	noted, err := service.Operation(t.Context(), jane, d.Sent()[0].Operation)
+	require.NoError(t, err)
+	require.Equal(t, contacts.Pending, noted.Status)
+	require.Equal(t, uuid.Nil, noted.Contact)
+	_, err = service.Create(t.Context(), jane, contactstest.Full(t), keyed)
+	require.True(t, contacts.IsKind(err, contacts.KindKeyReused), "%v", err)
+	for _, sent := range d.Sent() {
+		d.ApplyCommand(sent, false)
+	}
+	ended, err := service.Operation(t.Context(), jane, d.Sent()[0].Operation)
+	require.NoError(t, err)
+	require.Equal(t, d.Sent()[0].Contact, ended.Contact)
+}
+
+// A write that was refused is not pending, and its key is free again.
+func TestService_IdempotencyKey_QueueRefuses(t *testing.T) {
+	d, service := newDesk()
+	keyed := contacts.Write{Wait: wait.Wait, IdempotencyKey: "k1"}
+	d.OnSend = func(contacts.Command) error { return contacts.Unavailable("not now", nil) }
+	_, err := service.Create(t.Context(), jane, contactstest.Jane(t), keyed)
+	require.True(t, contacts.IsKind(err, contacts.KindUnavailable), "%v", err)
+	_, err = service.Operation(t.Context(), jane, d.Sent()[0].Operation)
+	require.True(t, contacts.IsKind(err, contacts.KindNotFound), "%v", err)
+	d.OnSend = nil
+	made, err := service.Create(t.Context(), jane, contactstest.Full(t), keyed)
+	require.NoError(t, err)
+	require.Equal(t, d.Sent()[0].Operation, made.ID)
+}
+
+// The first request is refused after a retry of it was accepted.
+func TestService_IdempotencyKey_OnlyTheRetryIsAccepted(t *testing.T) {
+	d, service := newDesk()
+	keyed := contacts.Write{IdempotencyKey: "k1"}
+	d.OnSend = func(contacts.Command) error {
+		d.OnSend = func(contacts.Command) error { return nil }
+		retried, err := service.Create(t.Context(), jane, contactstest.Jane(t), keyed)
+		require.NoError(t, err)
+		require.Equal(t, d.Sent()[0].Contact, retried.Contact)
+		return contacts.Unavailable("not now", nil)
+	}
+	_, err := service.Create(t.Context(), jane, contactstest.Jane(t), keyed)
+	require.True(t, contacts.IsKind(err, contacts.KindUnavailable), "%v", err)
+
+	d.OnSend = func(contacts.Command) error { return contacts.Unavailable("not now", nil) }
+	_, err = service.Create(t.Context(), jane, contactstest.Jane(t), keyed)
+	require.True(t, contacts.IsKind(err, contacts.KindUnavailable), "%v", err)
+	noted, err := service.Operation(t.Context(), jane, d.Sent()[0].Operation)
+	require.NoError(t, err)
+	require.Equal(t, contacts.Pending, noted.Status, "a retry that is refused changes nothing either")
+	require.Equal(t, d.Sent()[0].Contact, noted.Contact)
+}
+
+func TestService_IdempotencyKey_Uncertain(t *testing.T) {
+	d, service := newDesk()
+	keyed := contacts.Write{IdempotencyKey: "k1"}
+	d.OnSend = func(c contacts.Command) error { return contacts.Uncertain(c.Operation, errors.New("time-out")) }
+	for range 2 {
+		_, err := service.Create(t.Context(), jane, contactstest.Jane(t), keyed)
+		require.True(t, contacts.IsKind(err, contacts.KindUncertain), "%v", err)
+	}
+	noted, err := service.Operation(t.Context(), jane, d.Sent()[0].Operation)
+	require.NoError(t, err)
+	require.Equal(t, contacts.Pending, noted.Status)
+	require.Equal(t, d.Sent()[0].Contact, noted.Contact)
+	require.Equal(t, d.Sent()[0].Contact, d.Sent()[1].Contact)
+}
+
+// The queue keeps a retry's command from then on.
+func TestService_IdempotencyKey_RetryExpiresLater(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d, service := newDesk()
+		d.OnSend = func(contacts.Command) error { return nil }
+		keyed := contacts.Write{IdempotencyKey: "k1"}
+		for range 2 {
+			_, err := service.Create(t.Context(), jane, contactstest.Jane(t), keyed)
+			require.NoError(t, err)
+			time.Sleep(contacts.CommandsKept - time.Second)
+		}
+		operation, err := service.Operation(t.Context(), jane, d.Sent()[0].Operation)
+		require.NoError(t, err)
+		require.Equal(t, contacts.Pending, operation.Status)
+	})
 }
 
 // What was drawn from data tells nothing without the key.

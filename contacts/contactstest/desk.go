@@ -21,7 +21,7 @@ type Desk struct {
 	sent       []contacts.Command
 	waiting    map[key][]chan contacts.Operation
 	notes      map[key]contacts.Operation
-	claims     map[key]string
+	claims     map[key]bool // whose commands are not known to be accepted
 	notesError error
 }
 
@@ -37,7 +37,7 @@ func NewDesk() *Desk {
 		Model:   NewModel(),
 		waiting: map[key][]chan contacts.Operation{},
 		notes:   map[key]contacts.Operation{},
-		claims:  map[key]string{},
+		claims:  map[key]bool{},
 	}
 }
 
@@ -95,7 +95,7 @@ func (d *Desk) Expect(tenant contacts.Tenant, operation uuid.UUID) (<-chan conta
 	return waiter, func() {}
 }
 
-// FailNotes makes Claim, Note and Pending return err from now on.
+// FailNotes makes Claim, Withdraw, Note and Pending return err from now on, and do nothing.
 func (d *Desk) FailNotes(err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -103,21 +103,41 @@ func (d *Desk) FailNotes(err error) {
 }
 
 // Claim implements [contacts.PendingOperations].
-func (d *Desk) Claim(_ context.Context, tenant contacts.Tenant, operation uuid.UUID, fingerprint string) (string, error) {
+func (d *Desk) Claim(_ context.Context, operation contacts.Operation) (contacts.Operation, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	at := key{tenant, operation}
-	if _, claimed := d.claims[at]; !claimed {
-		d.claims[at] = fingerprint
+	if d.notesError != nil {
+		return contacts.Operation{}, d.notesError
 	}
-	return d.claims[at], d.notesError
+	at := key{operation.Tenant, operation.ID}
+	if holder, found := d.notes[at]; found {
+		return holder, nil
+	}
+	d.notes[at], d.claims[at] = operation, true
+	return operation, nil
+}
+
+// Withdraw implements [contacts.PendingOperations].
+func (d *Desk) Withdraw(_ context.Context, operation contacts.Operation) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	at := key{operation.Tenant, operation.ID}
+	if d.notesError == nil && d.claims[at] && d.notes[at].AcceptedAt.Equal(operation.AcceptedAt) {
+		delete(d.notes, at)
+		delete(d.claims, at)
+	}
+	return d.notesError
 }
 
 // Note implements [contacts.PendingOperations].
 func (d *Desk) Note(_ context.Context, operation contacts.Operation) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.notes[key{operation.Tenant, operation.ID}] = operation
+	at := key{operation.Tenant, operation.ID}
+	if held, found := d.notes[at]; d.notesError == nil && (!found || !operation.AcceptedAt.Before(held.AcceptedAt)) {
+		d.notes[at] = operation
+		delete(d.claims, at)
+	}
 	return d.notesError
 }
 
@@ -126,5 +146,6 @@ func (d *Desk) Pending(_ context.Context, tenant contacts.Tenant, id uuid.UUID) 
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	operation, found := d.notes[key{tenant, id}]
+	operation.Fingerprint = ""
 	return operation, found, d.notesError
 }

@@ -3,8 +3,13 @@ package contactstest_test
 import (
 	"testing"
 
+	"contacts/contacts"
 	"contacts/contacts/contactstest"
 )
+
+func TestDesk_Pending(t *testing.T) {
+	contactstest.RunPending(t, func(*testing.T) contacts.PendingOperations { return contactstest.NewDesk() })
+}
 
 func TestModel_Contract(t *testing.T) {
 	model := contactstest.NewModel()

@@ -26,6 +26,7 @@ func RunService(t *testing.T, client Client) {
 		"ReadsItsOwnWrites":         readsItsOwnWrites,
 		"Async":                     async,
 		"AsyncKeepsOrder":           asyncKeepsOrder,
+		"AsyncRetry":                asyncRetry,
 		"FailedOperation":           failedOperation,
 		"Retry":                     retry,
 		"ConcurrentRetries":         concurrentRetries,
@@ -194,7 +195,22 @@ func async(t *testing.T, client Client) {
 	made := ended(t, client, accepted.ID)
 	require.Equal(t, contacts.Succeeded, made.Status)
 	require.EqualValues(t, 1, made.Version)
+	require.Equal(t, accepted.Contact, made.Contact, "the contact is named before it is there")
 	_, err = client.Get(t.Context(), made.Contact)
+	require.NoError(t, err)
+}
+
+func asyncRetry(t *testing.T, client Client) {
+	write := contacts.Write{IdempotencyKey: uuid.NewString()}
+	first, err := client.Create(t.Context(), Jane(t), write)
+	require.NoError(t, err)
+	for range 3 {
+		again, err := client.Create(t.Context(), Jane(t), write)
+		require.NoError(t, err)
+		require.Equal(t, first.Contact, again.Contact)
+	}
+	require.Equal(t, first.Contact, ended(t, client, first.ID).Contact)
+	_, err = client.Get(t.Context(), first.Contact)
 	require.NoError(t, err)
 }
 

@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"sync/atomic"
 	"time"
@@ -21,8 +22,7 @@ const (
 	liveTTL    = 10 * time.Minute // less up to a quarter, so that what was filled together does not end together
 	goneTTL    = 10 * time.Minute
 	absentTTL  = 5 * time.Second
-	claimTTL   = contacts.CommandsKept
-	pendingTTL = 2 * contacts.CommandsKept // of a noted operation: it is told for as long again that it has expired
+	pendingTTL = 2 * contacts.CommandsKept // an expired operation is shown as such for as long again
 
 	// announcedTTL is longer than PostgreSQL lets a session stand idle within a transaction, so that a commit cannot come
 	// after the mark has ended.
@@ -118,7 +118,7 @@ func (s *Store) Announce(ctx context.Context, documents []contacts.Document, for
 	}
 	for _, operation := range forgotten {
 		items = append(items, cache.Item{
-			Key: claimKey(operation.Tenant, operation.ID), Entry: cache.Entry{Version: voidVersion, State: cache.Gone}, TTL: goneTTL,
+			Key: operationKey(operation.Tenant, operation.ID), Entry: cache.Entry{Version: voidVersion, State: cache.Gone}, TTL: goneTTL,
 		})
 	}
 	if err := s.cache.Put(ctx, items...); err != nil {
@@ -190,43 +190,49 @@ func newItem(document contacts.Document) cache.Item {
 	return item
 }
 
-// The versions of a claim. Of equal ones the first stays.
-const (
-	claimVersion = 1
-	voidVersion  = 2
-)
+// voidVersion is that of an operation whose request was forgotten: nothing replaces it. A record's own
+// version is the time at which the operation was accepted, so that the latest one stays.
+const voidVersion = math.MaxInt64
 
-// Claim implements [contacts.PendingOperations].
-func (s *Store) Claim(ctx context.Context, tenant contacts.Tenant, operation uuid.UUID, fingerprint string) (string, error) {
-	key := claimKey(tenant, operation)
-	err := s.cache.Put(ctx, cache.Item{
-		Key: key, Entry: cache.Entry{Version: claimVersion, State: cache.Live, Body: []byte(fingerprint)}, TTL: claimTTL,
-	})
-	entry, found := cache.Entry{}, false
-	if err == nil {
-		entry, found, _, err = s.cache.Get(ctx, key)
-	}
+// Claim implements [contacts.PendingOperations]. Until it is noted, the record is [cache.Pending], so
+// that Withdraw replaces this claim and nothing else.
+func (s *Store) Claim(ctx context.Context, operation contacts.Operation) (contacts.Operation, error) {
+	item, err := newRecord(operation, cache.Pending)
 	if err != nil {
-		return "", contacts.Unavailable("it cannot be told now whether this Idempotency-Key was used before: try again", err)
+		return contacts.Operation{}, err
 	}
-	if !found || entry.State != cache.Live { // it has vanished already, or is void
-		return fingerprint, nil
+	held, added, err := s.cache.Add(ctx, item)
+	switch {
+	case err != nil:
+		return contacts.Operation{}, contacts.Unavailable("it cannot be told now whether this Idempotency-Key was used before: try again", err)
+	case added:
+		return operation, nil
+	case len(held.Body) == 0:
+		operation.Contact = uuid.Nil
+		return operation, nil
 	}
-	return string(entry.Body), nil
+	return readRecord(held)
+}
+
+// Withdraw implements [contacts.PendingOperations].
+func (s *Store) Withdraw(ctx context.Context, operation contacts.Operation) error {
+	err := s.cache.Put(ctx, cache.Item{
+		Key:   operationKey(operation.Tenant, operation.ID),
+		Entry: cache.Entry{Version: operation.AcceptedAt.UnixMicro(), State: cache.Gone}, // it ends at once
+	})
+	if err != nil {
+		return fmt.Errorf("withdraw operation %s: %w", operation.ID, err)
+	}
+	return nil
 }
 
 // Note implements [contacts.PendingOperations].
 func (s *Store) Note(ctx context.Context, operation contacts.Operation) error {
-	body, err := contacts.Encode(operation)
+	item, err := newRecord(operation, cache.Live)
 	if err != nil {
-		return fmt.Errorf("encode operation %s: %w", operation.ID, err)
+		return err
 	}
-	err = s.cache.Put(ctx, cache.Item{
-		Key:   operationKey(operation.Tenant, operation.ID),
-		Entry: cache.Entry{Version: operation.AcceptedAt.Unix(), State: cache.Live, Body: body}, // the latest of those under one key
-		TTL:   pendingTTL,
-	})
-	if err != nil {
+	if err := s.cache.Put(ctx, item); err != nil {
 		return fmt.Errorf("note operation %s as pending: %w", operation.ID, err)
 	}
 	return nil
@@ -235,25 +241,38 @@ func (s *Store) Note(ctx context.Context, operation contacts.Operation) error {
 // Pending implements [contacts.PendingOperations].
 func (s *Store) Pending(ctx context.Context, tenant contacts.Tenant, id uuid.UUID) (contacts.Operation, bool, error) {
 	entry, found, _, err := s.cache.Get(ctx, operationKey(tenant, id))
-	if err != nil {
+	if err != nil || found && entry.Version == voidVersion {
 		return contacts.Operation{}, false, contacts.Unavailable("it cannot be told now whether this operation is pending: try again", err)
 	}
-	if !found {
+	if !found || len(entry.Body) == 0 {
 		return contacts.Operation{}, false, nil
 	}
-	var operation contacts.Operation
-	if err := json.Unmarshal(entry.Body, &operation); err != nil {
-		return contacts.Operation{}, false, fmt.Errorf("read the note of operation %s: %w", id, err)
+	operation, err := readRecord(entry)
+	operation.Fingerprint = ""
+	return operation, err == nil, err
+}
+
+func newRecord(operation contacts.Operation, state cache.State) (cache.Item, error) {
+	body, err := contacts.Encode(operation)
+	if err != nil {
+		return cache.Item{}, fmt.Errorf("encode operation %s: %w", operation.ID, err)
 	}
-	return operation, true, nil
+	return cache.Item{
+		Key:   operationKey(operation.Tenant, operation.ID),
+		Entry: cache.Entry{Version: operation.AcceptedAt.UnixMicro(), State: state, Body: body},
+		TTL:   pendingTTL,
+	}, nil
+}
+
+func readRecord(entry cache.Entry) (operation contacts.Operation, err error) {
+	if err := json.Unmarshal(entry.Body, &operation); err != nil {
+		return contacts.Operation{}, fmt.Errorf("read the record of an operation: %w", err)
+	}
+	return operation, nil
 }
 
 func documentKey(tenant contacts.Tenant, id uuid.UUID) string {
 	return "contact:" + string(tenant) + ":" + id.String()
-}
-
-func claimKey(tenant contacts.Tenant, operation uuid.UUID) string {
-	return "claim:" + string(tenant) + ":" + operation.String()
 }
 
 func operationKey(tenant contacts.Tenant, id uuid.UUID) string {

@@ -253,6 +253,8 @@ func TestStore_CacheDown(t *testing.T) {
 	require.ErrorIs(t, store.Refresh(t.Context(), []contacts.Document{document}), cache.ErrUnavailable)
 	_, _, err = store.Pending(t.Context(), create.Tenant, create.Operation)
 	require.True(t, contacts.IsKind(err, contacts.KindUnavailable), "%v", err)
+	_, err = store.Claim(t.Context(), contacts.Operation{ID: create.Operation, Tenant: create.Tenant})
+	require.True(t, contacts.IsKind(err, contacts.KindUnavailable), "%v", err)
 }
 
 // A watched cache is trusted only as long as somebody vouches for it.
@@ -284,40 +286,40 @@ func TestStore_Watch(t *testing.T) {
 }
 
 func TestStore_Pending(t *testing.T) {
-	store, _, _, create := fixture(t, newMemory(t))
-	_, found, err := store.Pending(t.Context(), create.Tenant, create.Operation)
-	require.NoError(t, err)
-	require.False(t, found)
-	noted := contacts.Operation{
-		ID: create.Operation, Tenant: create.Tenant, Kind: contacts.Create, Contact: create.Contact, Status: contacts.Pending,
-		AcceptedAt: create.AcceptedAt,
-	}
-	require.NoError(t, store.Note(t.Context(), noted))
-	got, found, err := store.Pending(t.Context(), create.Tenant, create.Operation)
-	require.NoError(t, err)
-	require.True(t, found)
-	require.Equal(t, noted, got)
-	_, found, err = store.Pending(t.Context(), contactstest.NewTenant(), create.Operation)
-	require.NoError(t, err)
-	require.False(t, found, "another tenant's operation is unknown")
+	contactstest.RunPending(t, func(t *testing.T) contacts.PendingOperations {
+		return cachestore.New(contactstest.NewModel(), newMemory(t), nil)
+	})
 }
 
 func TestStore_Claim_Forgotten(t *testing.T) {
 	local := newMemory(t)
 	store := cachestore.New(contactstest.NewModel(), local, nil)
 	of := contacts.OperationKey{Tenant: contacts.DefaultTenant, ID: contactstest.NewID(t)}
+	operation := func(fingerprint string) contacts.Operation {
+		return contacts.Operation{
+			ID: of.ID, Tenant: of.Tenant, Kind: contacts.Create, Contact: contactstest.NewID(t), Status: contacts.Pending,
+			Fingerprint: fingerprint, AcceptedAt: time.Now(),
+		}
+	}
+	var holder contacts.Operation
 	claim := func(fingerprint string) string {
 		t.Helper()
-		holder, err := store.Claim(t.Context(), of.Tenant, of.ID, fingerprint)
+		var err error
+		holder, err = store.Claim(t.Context(), operation(fingerprint))
 		require.NoError(t, err)
-		return holder
+		return holder.Fingerprint
 	}
 	require.Equal(t, "first", claim("first"))
 	require.Equal(t, "first", claim("second"))
 	require.NoError(t, store.Announce(t.Context(), nil, []contacts.OperationKey{of}))
 	for _, fingerprint := range []string{"second", "third"} {
 		require.Equal(t, fingerprint, claim(fingerprint), "nobody knows what came first")
-		entry, found, _, err := local.Get(t.Context(), "claim:default:"+of.ID.String())
+		require.Equal(t, uuid.Nil, holder.Contact, "nor which contact it has made")
+		require.NoError(t, store.Note(t.Context(), operation(fingerprint)))
+		require.NoError(t, store.Withdraw(t.Context(), operation(fingerprint)))
+		_, _, err := store.Pending(t.Context(), of.Tenant, of.ID)
+		require.True(t, contacts.IsKind(err, contacts.KindUnavailable), "its end may not be committed yet: %v", err)
+		entry, found, _, err := local.Get(t.Context(), "operation:default:"+of.ID.String())
 		require.NoError(t, err)
 		require.True(t, found)
 		require.Empty(t, entry.Body, "nor does the cache from now on")

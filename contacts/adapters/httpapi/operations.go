@@ -19,20 +19,20 @@ type operation struct {
 	ID         uuid.UUID            `json:"id" format:"uuid" doc:"Names the operation."`
 	Kind       contacts.CommandKind `json:"kind" enum:"create,replace,merge,delete,erase" doc:"What was asked for."`
 	Status     contacts.Status      `json:"status" enum:"pending,succeeded,failed,expired" doc:"How far it has come; succeeded and failed are final. expired: it was not done within the 14 days that a queue keeps it, and will not be unless an operator has it sent again."`
-	ContactID  *uuid.UUID           `json:"contact_id,omitempty" format:"uuid" doc:"The contact. A create has it once it has succeeded."`
+	ContactID  *uuid.UUID           `json:"contact_id,omitempty" format:"uuid" doc:"The contact: of a create the one that it makes. Left out only of a pending create whose id could not be determined because the cache was unavailable."`
 	Version    int64                `json:"version,omitempty" minimum:"1" doc:"The version of the contact that the operation made, once it has succeeded."`
 	AcceptedAt time.Time            `json:"accepted_at" doc:"When the write was accepted."`
 	EndedAt    time.Time            `json:"ended_at,omitzero" doc:"When the operation ended."`
 	Problem    *problem             `json:"problem,omitempty" doc:"Why the operation failed."`
 }
 
-// describe returns the operation as callers see it. The id of a contact that is only to be created is left out: had the
-// same idempotency key been used before, it would be the id of another one that decides.
+// describe returns the operation as callers see it. The contact's id is left out where it is not
+// known: see [contacts.PendingOperations].
 func describe(o contacts.Operation) operation {
 	described := operation{
 		ID: o.ID, Kind: o.Kind, Status: o.Status, Version: o.Version, AcceptedAt: o.AcceptedAt, EndedAt: o.EndedAt,
 	}
-	if o.Kind != contacts.Create || o.Status == contacts.Succeeded {
+	if o.Contact != uuid.Nil {
 		described.ContactID = &o.Contact
 	}
 	if o.Problem != nil {

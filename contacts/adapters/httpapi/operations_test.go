@@ -23,15 +23,17 @@ func TestAPI_Accepted(t *testing.T) {
 	require.Equal(t, http.StatusOK, pending.StatusCode)
 	require.Equal(t, "1", pending.Header.Get("Retry-After"))
 	require.Equal(t, "pending", pending.json(t)["status"])
-	require.NotContains(t, pending.json(t), "contact_id", "it is not decided")
+	contact := accepted.json(t)["contact_id"]
+	require.NotEmpty(t, contact, "it is decided")
+	require.Equal(t, contact, pending.json(t)["contact_id"])
 
 	c.world.release()
 	ended := c.do(http.MethodGet, operation+"/", "")
 	require.Empty(t, ended.Header.Get("Retry-After"))
 	require.Equal(t, "succeeded", ended.json(t)["status"])
 	require.EqualValues(t, 1, ended.json(t)["version"])
-	contact := c.do(http.MethodGet, "/v1/contacts/"+ended.json(t)["contact_id"].(string), "")
-	require.Equal(t, http.StatusOK, contact.StatusCode)
+	require.Equal(t, contact, ended.json(t)["contact_id"])
+	require.Equal(t, http.StatusOK, c.do(http.MethodGet, "/v1/contacts/"+contact.(string), "").StatusCode)
 }
 
 func TestAPI_Accepted_Failed(t *testing.T) {

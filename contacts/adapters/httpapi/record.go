@@ -45,7 +45,7 @@ func (r *record) deed(contact string) contacts.Deed {
 	}
 	if id, err := contactID(contact); err == nil {
 		d.Contact = id
-	} else if r.operation.Status == contacts.Succeeded { // a contact that is only to be created may get another id
+	} else if r.operation.Status == contacts.Succeeded { // a create that has not ended may fail, and make none
 		d.Contact = r.operation.Contact
 	}
 	return d
