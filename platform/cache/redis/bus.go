@@ -2,7 +2,6 @@ package redis
 
 import (
 	"context"
-	"fmt"
 	"math/rand/v2"
 	"time"
 
@@ -26,8 +25,7 @@ func (c *Client) Publish(ctx context.Context, notices ...cache.Notice) error {
 	if len(notices) == 0 {
 		return nil
 	}
-	what := fmt.Sprintf("publish %d notices", len(notices))
-	return c.ask(ctx, "PUBLISH", what, func(ctx context.Context, conn rueidis.Client) error {
+	return c.ask(ctx, "PUBLISH", func(ctx context.Context, conn rueidis.Client) error {
 		commands := make(rueidis.Commands, len(notices))
 		for i, n := range notices {
 			commands[i] = conn.B().Publish().Channel(c.prefix + n.Address).Message(string(n.Body)).Build()

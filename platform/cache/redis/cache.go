@@ -3,7 +3,6 @@ package redis
 import (
 	"context"
 	"crypto/rand"
-	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -68,7 +67,7 @@ const maxPut = 50
 func (c *Client) Get(
 	ctx context.Context, key string,
 ) (entry cache.Entry, found bool, lease cache.Lease, err error) {
-	err = c.ask(ctx, "GET", "get "+strconv.Quote(key), func(ctx context.Context, conn rueidis.Client) error {
+	err = c.ask(ctx, "GET", func(ctx context.Context, conn rueidis.Client) error {
 		held, err := conn.Do(ctx, conn.B().Get().Key(c.prefix+key).Build()).ToString()
 		switch {
 		case isWrongType(err):
@@ -94,7 +93,7 @@ func (c *Client) Fill(ctx context.Context, lease cache.Lease, item cache.Item) (
 	if !isLease(string(lease)) {
 		return false, nil
 	}
-	err = c.ask(ctx, "EVAL swap", "fill "+strconv.Quote(item.Key), func(ctx context.Context, conn rueidis.Client) error {
+	err = c.ask(ctx, "EVAL swap", func(ctx context.Context, conn rueidis.Client) error {
 		var err error
 		stored, err = c.swap(ctx, conn, item.Key, string(lease), encode(item.Entry), item.TTL)
 		return err
@@ -108,8 +107,7 @@ func (c *Client) Put(ctx context.Context, items ...cache.Item) error {
 	if len(items) == 0 {
 		return nil
 	}
-	what := fmt.Sprintf("put %q and %d more", items[0].Key, len(items)-1)
-	return c.ask(ctx, "EVAL put", what, func(ctx context.Context, conn rueidis.Client) error {
+	return c.ask(ctx, "EVAL put", func(ctx context.Context, conn rueidis.Client) error {
 		each := maxPut
 		if conn.Mode() == rueidis.ClientModeCluster {
 			each = 1
@@ -129,7 +127,7 @@ func (c *Client) Put(ctx context.Context, items ...cache.Item) error {
 
 // Add implements [cache.Cache].
 func (c *Client) Add(ctx context.Context, item cache.Item) (held cache.Entry, added bool, err error) {
-	err = c.ask(ctx, "EVAL add", "add "+strconv.Quote(item.Key), func(ctx context.Context, conn rueidis.Client) error {
+	err = c.ask(ctx, "EVAL add", func(ctx context.Context, conn rueidis.Client) error {
 		present, err := add.Exec(ctx, conn, []string{c.prefix + item.Key}, []string{encode(item.Entry), milliseconds(item.TTL)}).ToString()
 		if added = rueidis.IsRedisNil(err); added {
 			held = item.Entry
@@ -147,14 +145,14 @@ const vouchKey = "vouched"
 // Vouch implements [cache.Cache]. The time is absolute, so that a call that is held up on its way does not last longer;
 // the clocks of the processes and of Redis have to agree about as well as network time lets them.
 func (c *Client) Vouch(ctx context.Context, until time.Time) error {
-	return c.ask(ctx, "SET", "vouch", func(ctx context.Context, conn rueidis.Client) error {
+	return c.ask(ctx, "SET", func(ctx context.Context, conn rueidis.Client) error {
 		return conn.Do(ctx, conn.B().Set().Key(c.prefix+vouchKey).Value("1").Pxat(until).Build()).Error()
 	})
 }
 
 // Vouched implements [cache.Cache].
 func (c *Client) Vouched(ctx context.Context) (vouched bool, err error) {
-	err = c.ask(ctx, "EXISTS", "look who vouches", func(ctx context.Context, conn rueidis.Client) error {
+	err = c.ask(ctx, "EXISTS", func(ctx context.Context, conn rueidis.Client) error {
 		var err error
 		vouched, err = conn.Do(ctx, conn.B().Exists().Key(c.prefix+vouchKey).Build()).AsBool()
 		return err
@@ -164,7 +162,7 @@ func (c *Client) Vouched(ctx context.Context) (vouched bool, err error) {
 
 // Ping implements [cache.Cache].
 func (c *Client) Ping(ctx context.Context) error {
-	return c.ask(ctx, "PING", "ping", func(ctx context.Context, conn rueidis.Client) error {
+	return c.ask(ctx, "PING", func(ctx context.Context, conn rueidis.Client) error {
 		return conn.Do(ctx, conn.B().Ping().Build()).Error()
 	})
 }

@@ -119,9 +119,9 @@ func parse(rawURL string) (rueidis.ClientOption, error) {
 func (c *Client) Close() { c.connection.close() }
 
 // ask runs call within the timeout unless the breaker is open, in a span below the one that ctx belongs to. Every error it
-// returns is a [cache.ErrUnavailable] that wraps its cause; what says which call failed. operation is Redis' command, with the
-// script's name where it runs one: the span is told no keys and no values.
-func (c *Client) ask(ctx context.Context, operation, what string, call func(context.Context, rueidis.Client) error) error {
+// returns is a [cache.ErrUnavailable] that wraps its cause. operation is Redis' command, with the
+// script's name where it runs one: neither span nor error is told keys or values.
+func (c *Client) ask(ctx context.Context, operation string, call func(context.Context, rueidis.Client) error) error {
 	ctx, span := telemetry.Child(ctx, operation, trace.SpanKindClient)
 	defer span.End()
 	if span.IsRecording() {
@@ -141,7 +141,7 @@ func (c *Client) ask(ctx context.Context, operation, what string, call func(cont
 	}
 	if err != nil {
 		telemetry.Fail(span, semconv.ErrorType(err).Value.AsString())
-		return fmt.Errorf("redis: %s: %w: %w", what, cache.ErrUnavailable, err)
+		return fmt.Errorf("redis: %s: %w: %w", operation, cache.ErrUnavailable, err)
 	}
 	return nil
 }

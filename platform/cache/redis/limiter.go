@@ -28,7 +28,7 @@ return ahead`)
 // Take implements [ratelimit.Limiter]. It returns [cache.ErrUnavailable].
 func (c *Client) Take(ctx context.Context, key string, limit ratelimit.Limit) (ratelimit.Decision, error) {
 	var decision ratelimit.Decision
-	err := c.ask(ctx, "EVAL take", "take a key", func(ctx context.Context, conn rueidis.Client) error {
+	err := c.ask(ctx, "EVAL take", func(ctx context.Context, conn rueidis.Client) error {
 		ahead, err := take.Exec(ctx, conn, []string{c.prefix + key}, []string{
 			strconv.FormatInt(limit.Interval.Microseconds(), 10), strconv.FormatInt(limit.Window().Microseconds(), 10),
 		}).AsInt64()

@@ -13,7 +13,7 @@ import (
 
 // FillBlindly stores an entry, whatever is there and whoever has the lease. It is for negative controls.
 func (c *Client) FillBlindly(ctx context.Context, item cache.Item) error {
-	return c.ask(ctx, "SET", "fill blindly", func(ctx context.Context, conn rueidis.Client) error {
+	return c.ask(ctx, "SET", func(ctx context.Context, conn rueidis.Client) error {
 		set := conn.B().Set().Key(c.prefix + item.Key).Value(encode(item.Entry)).Px(max(item.TTL, time.Millisecond))
 		return conn.Do(ctx, set.Build()).Error()
 	})
