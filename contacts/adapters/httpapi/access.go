@@ -20,14 +20,8 @@ func anyone() contacts.Caller {
 	return contacts.Caller{Tenant: contacts.DefaultTenant, Subject: "anonymous", Scopes: contacts.Scopes()}
 }
 
-// callerKey is the key of the request's [contacts.Caller] in its context.
-type callerKey struct{}
-
 // callerOf returns who asks. Every operation is guarded, so that there is somebody.
-func callerOf(ctx context.Context) contacts.Caller {
-	caller, _ := ctx.Value(callerKey{}).(contacts.Caller)
-	return caller
-}
+func callerOf(ctx context.Context) contacts.Caller { return recordOf(ctx).caller }
 
 // guard lets only callers whose credential has the scope, and whose limit is not reached, come to the operation, before anything
 // else of their request is read, and says so in its description.
@@ -71,7 +65,7 @@ func (a *api) guard(op *huma.Operation, scope contacts.Scope) {
 			a.fail(humaecho.Unwrap(ctx), err)
 			return
 		}
-		next(huma.WithValue(ctx, callerKey{}, caller))
+		next(ctx)
 	})
 }
 
