@@ -13,13 +13,10 @@ import (
 // name by name, and lists are replaced as a whole. The shorthands email and phone change the first entry of their lists.
 type Patch json.RawMessage
 
-// ParsePatch accepts a merge patch whose members exist and have the right types. Whether what it makes of a contact is
-// valid can only be told when it is applied. It returns an [Error] of [KindInvalid].
-func ParsePatch(raw []byte) (Patch, error) {
-	fields, err := DecodeFields(raw)
-	if err != nil {
-		return nil, err
-	}
+// NewPatch accepts a merge patch whose members exist and have the right types, and the fields that it was decoded to, where
+// null is nothing. Whether what it makes of a contact is valid can only be told when it is applied. It returns an [Error] of
+// [KindInvalid].
+func NewPatch(raw []byte, fields Fields) (Patch, error) {
 	// What cannot be valid in any contact is refused now; a name makes the rest stand alone.
 	if fields.DisplayName == "" {
 		fields.DisplayName = "-"
@@ -27,11 +24,7 @@ func ParsePatch(raw []byte) (Patch, error) {
 	if _, err := fields.Normalize(""); err != nil {
 		return nil, err
 	}
-	var compact bytes.Buffer
-	if err := json.Compact(&compact, raw); err != nil {
-		return nil, invalid(Violation{Message: "expected a JSON object"})
-	}
-	return Patch(compact.Bytes()), nil
+	return bytes.Clone(raw), nil // raw may be a buffer that is used again
 }
 
 // MarshalJSON implements [json.Marshaler].

@@ -74,8 +74,9 @@ func CreateCommand(t testing.TB, tenant contacts.Tenant, fields contacts.Fields)
 func MergeCommand(t testing.TB, tenant contacts.Tenant, contact uuid.UUID, patch string) contacts.Command {
 	t.Helper()
 	command := NewCommand(t, contacts.Merge, tenant, contact)
-	var err error
-	command.Patch, err = contacts.ParsePatch([]byte(patch))
+	fields, err := contacts.DecodeFields([]byte(patch))
+	require.NoError(t, err)
+	command.Patch, err = contacts.NewPatch([]byte(patch), fields)
 	require.NoError(t, err)
 	return command
 }

@@ -3,14 +3,13 @@ package httpapi
 import (
 	"bytes"
 	"cmp"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"mime"
 	"net"
 	"net/http"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -58,12 +57,46 @@ func (a *api) readBody(c echo.Context) (length int, err error) {
 	return length, nil
 }
 
-// inspect holds a body to its media type, to JSON, and to the names and types in the schema, and
-// returns a problem with the faults. Texts' lengths and contents are the domain's to judge. huma's
-// own validation does not tell "Email" from "email", and loses its way at names that have a dot.
+// fieldsBody is what a write's body is decoded into.
+type fieldsBody struct {
+	contacts.Fields
+
+	ID string `json:"id"` // of a PUT only, which may repeat the id in its path
+}
+
+// decode holds a request's body to its media type, to JSON, and to the names and types in the
+// schema, and decodes it in the same pass. It returns a problem with the faults. Texts' lengths and
+// contents are the domain's to judge. huma's own validation does not tell "Email" from "email", and
+// loses its way at names that have a dot.
 //
 // A missing Content-Type is refused as a wrong one is: a browser sends such a body from any site without asking first.
-func (a *api) inspect(header http.Header, body []byte, schema *huma.Schema, types ...string) error {
+func (a *api) decode(r *request, body []byte, schema *huma.Schema, types ...string) (fieldsBody, error) {
+	var decoded fieldsBody
+	if err := checkMediaType(r.header(), types); err != nil {
+		return decoded, err
+	}
+	if !utf8.Valid(body) {
+		return decoded, newProblem(kindMalformed, "expected UTF-8")
+	}
+	d := bodyDecoder{
+		schemas: a.schemas, tokens: jsontext.NewDecoder(bytes.NewBuffer(body), decoderOptions...),
+		patch: r.echo.Request().Method == http.MethodPatch,
+	}
+	err := d.value(schema, reflect.ValueOf(&decoded).Elem())
+	if err == nil {
+		err = d.end()
+	}
+	switch {
+	case errors.Is(err, errEnoughFaults), err == nil && len(d.faults) > 0:
+		return decoded, invalid(d.faults...)
+	case err != nil:
+		return decoded, notJSON(body, err)
+	}
+	return decoded, nil
+}
+
+// checkMediaType returns a problem unless the body is of one of the types, and not encoded.
+func checkMediaType(header http.Header, types []string) error {
 	sent, _, err := mime.ParseMediaType(header.Get("Content-Type"))
 	if err != nil || !slices.Contains(types, sent) {
 		expected := strings.Join(types, ", ")
@@ -75,20 +108,6 @@ func (a *api) inspect(header http.Header, body []byte, schema *huma.Schema, type
 		p := newProblem(kindUnsupportedMedia, "expected a body without Content-Encoding")
 		p.header.Set("Accept-Encoding", "identity")
 		return p
-	}
-	if !utf8.Valid(body) {
-		return newProblem(kindMalformed, "expected UTF-8")
-	}
-	i := inspector{schemas: a.schemas.registry, decoder: jsontext.NewDecoder(bytes.NewBuffer(body), inspected...)}
-	err = i.value(schema)
-	if err == nil {
-		err = i.end()
-	}
-	switch {
-	case errors.Is(err, errEnoughFaults), err == nil && len(i.faults) > 0:
-		return invalid(i.faults...)
-	case err != nil:
-		return notJSON(body, err)
 	}
 	return nil
 }
@@ -105,155 +124,192 @@ func notJSON(body []byte, err error) *problem {
 	return newProblem(kindMalformed, fmt.Sprintf("not JSON at line %d, byte %d of the line", line, column))
 }
 
-// inspected are the options of an inspector's decoder: the inspector itself looks for what they
-// allow.
-var inspected = []jsontext.Options{jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true)}
+// decoderOptions allow what the [bodyDecoder] itself looks for.
+var decoderOptions = []jsontext.Options{jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true)}
 
-// errEnoughFaults ends an inspection at [maxFaults].
+// errEnoughFaults ends a decoding at [maxFaults].
 var errEnoughFaults = errors.New("enough faults")
 
-// inspector walks along a JSON text and its schema, once. It goes no deeper than the schema, skips
-// the inside of refused values, and ends at [maxFaults]: its time and memory grow with the text's
-// length only.
-type inspector struct {
-	schemas huma.Registry
-	decoder *jsontext.Decoder
+// bodyDecoder walks along a JSON text, its schema and the value that it is decoded into, once. It
+// goes no deeper than the schema, skips the inside of refused values, and ends at [maxFaults]: its
+// time and memory grow with the text's length only.
+//
+// Where the schema has members that the value has not, these are checked and not kept.
+type bodyDecoder struct {
+	schemas schemas
+	tokens  *jsontext.Decoder
+	patch   bool // keeps the names of a map's members that are null, with "": elsewhere null is the same as nothing
 	faults  []fault
 }
 
 // blame notes a fault of what was read last.
-func (i *inspector) blame(detail string) error {
+func (d *bodyDecoder) blame(detail string) error {
 	var pointer strings.Builder
-	for token := range i.decoder.StackPointer().Tokens() {
+	for token := range d.tokens.StackPointer().Tokens() {
 		pointer.WriteString("/" + contacts.EscapePointer(token))
 	}
-	i.faults = append(i.faults, fault{Pointer: new(pointer.String()), Detail: detail})
-	if len(i.faults) == maxFaults {
+	d.faults = append(d.faults, fault{Pointer: new(pointer.String()), Detail: detail})
+	if len(d.faults) == maxFaults {
 		return errEnoughFaults
 	}
 	return nil
 }
 
 // end expects that nothing follows the text.
-func (i *inspector) end() error {
-	_, err := i.decoder.ReadToken()
+func (d *bodyDecoder) end() error {
+	_, err := d.tokens.ReadToken()
 	if errors.Is(err, io.EOF) {
 		return nil
 	}
-	return cmp.Or(err, error(&jsontext.SyntacticError{ByteOffset: i.decoder.InputOffset()}))
+	return cmp.Or(err, error(&jsontext.SyntacticError{ByteOffset: d.tokens.InputOffset()}))
 }
 
-// value reads one value. It returns an error where the text is not JSON, or [errEnoughFaults].
-func (i *inspector) value(s *huma.Schema) error {
+// value reads one value. It returns an error where the text is not JSON, or [errEnoughFaults]. into
+// is the zero value where nothing is to be kept.
+func (d *bodyDecoder) value(s *huma.Schema, into reflect.Value) error {
 	for s.Ref != "" {
-		s = i.schemas.SchemaFromRef(s.Ref)
+		s = d.schemas.registry.SchemaFromRef(s.Ref)
 	}
-	switch kind := i.decoder.PeekKind(); {
+	switch kind := d.tokens.PeekKind(); {
 	case kind == '{' && s.Type == huma.TypeObject:
-		return i.object(s)
+		return d.object(s, into)
 	case kind == '[' && s.Type == huma.TypeArray:
-		return i.array(s)
+		return d.array(s, into)
 	case kind == '{', kind == '[':
-		if err := i.decoder.SkipValue(); err != nil {
+		if err := d.tokens.SkipValue(); err != nil {
 			return err
 		}
-		return i.blame("expected " + typeNames[s.Type])
+		return d.blame("expected " + typeNames[s.Type])
 	}
-	value, err := i.decoder.ReadValue()
+	value, err := d.tokens.ReadValue()
 	switch {
 	case err != nil:
 		return err
 	case !fits(s, value):
-		return i.blame("expected " + typeNames[s.Type])
+		return d.blame("expected " + typeNames[s.Type])
 	case hasLoneSurrogate(value):
-		return i.blame(noSurrogates)
+		return d.blame(noSurrogates)
+	case value.Kind() == '"' && into.Kind() == reflect.String:
+		into.SetString(textOf(value))
 	}
 	return nil
 }
 
-func (i *inspector) object(s *huma.Schema) error {
-	if _, err := i.decoder.ReadToken(); err != nil {
+func (d *bodyDecoder) object(s *huma.Schema, into reflect.Value) error {
+	if _, err := d.tokens.ReadToken(); err != nil {
 		return err
 	}
-	seen := map[string]bool{}
-	for n := 1; i.decoder.PeekKind() != '}'; n++ {
-		raw, err := i.decoder.ReadValue()
+	if into.Kind() == reflect.Map {
+		into.Set(reflect.MakeMap(into.Type()))
+	}
+	var seen []string // not more than the schema has, or lets through
+	for n := 1; d.tokens.PeekKind() != '}'; n++ {
+		raw, err := d.tokens.ReadValue()
 		if err != nil {
 			return err
 		}
 		broken := hasLoneSurrogate(raw)
-		unquoted, _ := jsontext.AppendUnquote(nil, raw) // of a string that was read: no other error than that it is broken
-		name := string(unquoted)
-		member, unknown := i.member(s, name)
+		name := textOf(raw)
+		member, unknown := d.member(s, name)
 		switch {
 		case s.MaxProperties != nil && n > *s.MaxProperties:
-			return i.tooMany('}', *s.MaxProperties)
+			return d.tooMany('}', *s.MaxProperties)
 		case broken:
-			err = i.skip(noSurrogates)
-		case seen[name]: // RFC 7493, 2.3
-			err = i.skip("expected once")
+			err = d.skip(noSurrogates)
+		case slices.Contains(seen, name): // RFC 7493, 2.3
+			err = d.skip("expected once")
 		case unknown != "":
-			err = i.skip(unknown)
+			err = d.skip(unknown)
 		default:
-			seen[name] = true
-			err = i.value(member)
+			seen = append(seen, name)
+			err = d.memberValue(member, into, name)
 		}
 		if err != nil {
 			return err
 		}
 	}
-	_, err := i.decoder.ReadToken()
+	_, err := d.tokens.ReadToken()
 	return err
 }
 
+// memberValue reads the value of an object's member into the struct's field or the map's entry of
+// that name.
+func (d *bodyDecoder) memberValue(s *huma.Schema, into reflect.Value, name string) error {
+	switch into.Kind() {
+	case reflect.Struct:
+		if index, ok := d.schemas.fields[into.Type()][name]; ok {
+			return d.value(s, into.FieldByIndex(index))
+		}
+	case reflect.Map:
+		kept := d.patch || d.tokens.PeekKind() != 'n'
+		entry := reflect.New(into.Type().Elem()).Elem()
+		if err := d.value(s, entry); err != nil || !kept {
+			return err
+		}
+		into.SetMapIndex(reflect.ValueOf(name), entry)
+		return nil
+	}
+	return d.value(s, reflect.Value{})
+}
+
 // skip refuses a member of which the name was read.
-func (i *inspector) skip(detail string) error {
-	if err := i.blame(detail); err != nil {
+func (d *bodyDecoder) skip(detail string) error {
+	if err := d.blame(detail); err != nil {
 		return err
 	}
-	return i.decoder.SkipValue()
+	return d.tokens.SkipValue()
 }
 
 // tooMany refuses an object or an array in the midst of it, and goes to its end.
-func (i *inspector) tooMany(end jsontext.Kind, limit int) error {
-	for i.decoder.PeekKind() != end {
-		if err := i.decoder.SkipValue(); err != nil {
+func (d *bodyDecoder) tooMany(end jsontext.Kind, limit int) error {
+	for d.tokens.PeekKind() != end {
+		if err := d.tokens.SkipValue(); err != nil {
 			return err
 		}
 	}
-	if _, err := i.decoder.ReadToken(); err != nil {
+	if _, err := d.tokens.ReadToken(); err != nil {
 		return err
 	}
-	return i.blame(fmt.Sprintf("expected at most %d entries", limit))
+	return d.blame(fmt.Sprintf("expected at most %d entries", limit))
 }
 
 // member returns the schema of an object's member, or what is wrong with its name.
-func (i *inspector) member(s *huma.Schema, name string) (member *huma.Schema, wrong string) {
+func (d *bodyDecoder) member(s *huma.Schema, name string) (member *huma.Schema, wrong string) {
 	if member, ok := s.Properties[name]; ok {
 		return member, ""
 	}
 	if values, ok := s.AdditionalProperties.(*huma.Schema); ok {
 		return values, ""
 	}
-	if i.decoder.StackDepth() == 1 && slices.Contains([]string{"id", "version", "created_at", "updated_at"}, name) {
+	if d.tokens.StackDepth() == 1 && slices.Contains([]string{"id", "version", "created_at", "updated_at"}, name) {
 		return nil, "expected nothing that only the server sets; If-Match says which version to change"
 	}
 	return nil, "unknown member"
 }
 
-func (i *inspector) array(s *huma.Schema) error {
-	if _, err := i.decoder.ReadToken(); err != nil {
+func (d *bodyDecoder) array(s *huma.Schema, into reflect.Value) error {
+	if _, err := d.tokens.ReadToken(); err != nil {
 		return err
 	}
-	for n := 1; i.decoder.PeekKind() != ']'; n++ {
+	keep := into.Kind() == reflect.Slice
+	if keep {
+		into.Grow(1) // an empty list is not the same as none
+	}
+	for n := 1; d.tokens.PeekKind() != ']'; n++ {
 		if s.MaxItems != nil && n > *s.MaxItems {
-			return i.tooMany(']', *s.MaxItems)
+			return d.tooMany(']', *s.MaxItems)
 		}
-		if err := i.value(s.Items); err != nil {
+		var item reflect.Value
+		if keep {
+			into.Grow(1)
+			into.SetLen(n)
+			item = into.Index(n - 1)
+		}
+		if err := d.value(s.Items, item); err != nil {
 			return err
 		}
 	}
-	_, err := i.decoder.ReadToken()
+	_, err := d.tokens.ReadToken()
 	return err
 }
 
@@ -288,22 +344,29 @@ func hasLoneSurrogate(value jsontext.Value) bool {
 	return bytes.Contains(value, []byte(`\u`)) && !value.IsValid()
 }
 
-// decodeFields reads an inspected body, and the id if it has one. null is the same as nothing.
-func decodeFields(body []byte) (fields contacts.Fields, id string, err error) {
-	var decoded struct {
-		contacts.Fields
+// textOf returns the text of a JSON string that was read, which at worst has lone surrogates.
+func textOf(raw jsontext.Value) string {
+	if bytes.IndexByte(raw, '\\') < 0 {
+		return string(raw[1 : len(raw)-1])
+	}
+	text, _ := jsontext.AppendUnquote(nil, raw)
+	return string(text)
+}
 
-		ID           string             `json:"id"`
-		CustomFields map[string]*string `json:"custom_fields"`
+// jsonFields returns where a struct, and each struct within it, keeps its members, by their JSON
+// names.
+func jsonFields(t reflect.Type, into map[reflect.Type]map[string][]int) map[reflect.Type]map[string][]int {
+	switch t.Kind() {
+	case reflect.Slice, reflect.Map:
+		return jsonFields(t.Elem(), into)
+	case reflect.Struct:
+		into[t] = map[string][]int{}
+		for _, field := range reflect.VisibleFields(t) {
+			if name, _, _ := strings.Cut(field.Tag.Get("json"), ","); name != "" {
+				into[t][name] = field.Index
+				jsonFields(field.Type, into)
+			}
+		}
 	}
-	if err := json.Unmarshal(body, &decoded); err != nil {
-		return contacts.Fields{}, "", fmt.Errorf("decode an inspected body: %w", err)
-	}
-	fields = decoded.Fields
-	fields.CustomFields = make(map[string]string, len(decoded.CustomFields))
-	maps.DeleteFunc(decoded.CustomFields, func(_ string, value *string) bool { return value == nil })
-	for name, value := range decoded.CustomFields {
-		fields.CustomFields[name] = *value
-	}
-	return fields, decoded.ID, nil
+	return into
 }

@@ -40,14 +40,11 @@ func (a *api) create(ctx context.Context, in *createRequest) (*huma.StreamRespon
 	if err != nil {
 		return nil, err
 	}
-	if err := a.inspect(in.header(), in.RawBody, a.schemas.input, jsonType); err != nil {
-		return nil, err
-	}
-	fields, _, err := decodeFields(in.RawBody)
+	body, err := a.decode(&in.request, in.RawBody, a.schemas.input, jsonType)
 	if err != nil {
 		return nil, err
 	}
-	operation, err := a.service.Create(ctx, callerOf(ctx), fields, write)
+	operation, err := a.service.Create(ctx, callerOf(ctx), body.Fields, write)
 	return settled(&in.request, operation, err, http.StatusCreated)
 }
 
@@ -75,41 +72,38 @@ type changeRequest struct {
 	RawBody []byte
 }
 
-// change reads which contact is to be changed and how, and holds the body to its schema and media types.
-func (a *api) change(in *changeRequest, schema *huma.Schema, types ...string) (uuid.UUID, contacts.Write, error) {
-	id, err := contactID(in.ID)
-	if err != nil {
-		return uuid.Nil, contacts.Write{}, err
+// change reads which contact is to be changed and how.
+func (a *api) change(
+	in *changeRequest, schema *huma.Schema, types ...string,
+) (id uuid.UUID, body fieldsBody, write contacts.Write, err error) {
+	if id, err = contactID(in.ID); err != nil {
+		return id, body, write, err
 	}
-	write, err := a.write(&in.request)
-	if err != nil {
-		return uuid.Nil, contacts.Write{}, err
+	if write, err = a.write(&in.request); err != nil {
+		return id, body, write, err
 	}
-	return id, write, a.inspect(in.header(), in.RawBody, schema, types...)
+	body, err = a.decode(&in.request, in.RawBody, schema, types...)
+	return id, body, write, err
 }
 
 func (a *api) replace(ctx context.Context, in *changeRequest) (*huma.StreamResponse, error) {
-	id, write, err := a.change(in, a.schemas.replacement, jsonType)
+	id, body, write, err := a.change(in, a.schemas.replacement, jsonType)
 	if err != nil {
 		return nil, err
 	}
-	fields, given, err := decodeFields(in.RawBody)
-	if err != nil {
-		return nil, err
-	}
-	if same, err := uuid.Parse(given); given != "" && (err != nil || same != id) {
+	if same, err := uuid.Parse(body.ID); body.ID != "" && (err != nil || same != id) {
 		return nil, invalid(fault{Pointer: new("/id"), Detail: "expected the id in the path, or none"})
 	}
-	operation, err := a.service.Replace(ctx, callerOf(ctx), id, fields, write)
+	operation, err := a.service.Replace(ctx, callerOf(ctx), id, body.Fields, write)
 	return settled(&in.request, operation, err, http.StatusOK)
 }
 
 func (a *api) merge(ctx context.Context, in *changeRequest) (*huma.StreamResponse, error) {
-	id, write, err := a.change(in, a.schemas.input, mergePatchType, jsonType)
+	id, body, write, err := a.change(in, a.schemas.input, mergePatchType, jsonType)
 	if err != nil {
 		return nil, err
 	}
-	patch, err := contacts.ParsePatch(in.RawBody)
+	patch, err := contacts.NewPatch(in.RawBody, body.Fields)
 	if err != nil {
 		return nil, err
 	}

@@ -291,3 +291,17 @@ func BenchmarkAPI_List(b *testing.B) {
 		require.Equal(b, http.StatusOK, answer.Code)
 	}
 }
+
+// null takes a custom field away from a contact, and from what is sent for a new one. Its name has to be one that a field
+// could have had.
+func TestAPI_NullCustomFields(t *testing.T) {
+	t.Parallel()
+	c := newClient(t)
+	id := c.create(`{"first_name":"J","custom_fields":{"a":null,"b":"","c":"x"},"emails":[]}`)
+	require.Equal(t, map[string]any{"b": "", "c": "x"}, c.do(http.MethodGet, "/v1/contacts/"+id, "").json(t)["custom_fields"])
+	patched := c.do(http.MethodPatch, "/v1/contacts/"+id, `{"custom_fields":{"b":null,"d":null}}`)
+	require.Equal(t, map[string]any{"c": "x"}, patched.json(t)["custom_fields"])
+	long := `{"first_name":"J","custom_fields":{"` + strings.Repeat("n", 101) + `":null}}`
+	require.Equal(t, http.StatusOK, c.do(http.MethodPut, "/v1/contacts/"+id, long).StatusCode)
+	require.Equal(t, http.StatusUnprocessableEntity, c.do(http.MethodPatch, "/v1/contacts/"+id, long).StatusCode)
+}

@@ -150,7 +150,7 @@ func (r *request) header() http.Header { return r.echo.Request().Header }
 // problem. What can be read with GET can be asked for with HEAD, whose body net/http leaves out.
 func register[I any](a *api, scope contacts.Scope, op huma.Operation, handle func(context.Context, *I) (*huma.StreamResponse, error)) {
 	op.RejectUnknownQueryParameters = true
-	op.SkipValidateBody = true      // see inspect
+	op.SkipValidateBody = true      // see decode
 	op.MaxBodyBytes = a.maxBody + 1 // the guard has read the body, within its own limits
 	op.BodyReadTimeout = -1
 	a.guard(&op, scope)

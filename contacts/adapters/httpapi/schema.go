@@ -23,6 +23,8 @@ type schemas struct {
 	problem     *huma.Schema
 	input       *huma.Schema // of POST and PATCH
 	replacement *huma.Schema // of PUT, which also takes what GET gave
+
+	fields map[reflect.Type]map[string][]int // where what comes in is kept: see [jsonFields]
 }
 
 func newSchemas() schemas {
@@ -38,6 +40,7 @@ func newSchemas() schemas {
 		problem:     out.Schema(reflect.TypeFor[problem](), true, ""),
 		input:       in.Schema(reflect.TypeFor[contacts.Fields](), true, ""),
 		replacement: in.Schema(reflect.TypeFor[contacts.Representation](), true, ""),
+		fields:      jsonFields(reflect.TypeFor[fieldsBody](), map[reflect.Type]map[string][]int{}),
 	}
 	maps.Copy(out.Map(), in.Map())
 
