@@ -6,9 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"path"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -27,18 +25,14 @@ import (
 	"contacts/platform/httpserver"
 	"contacts/platform/oidc"
 	"contacts/platform/queue"
-	"contacts/platform/queue/embedded"
-	"contacts/platform/queue/sqs"
 	"contacts/platform/ratelimit"
 	"contacts/platform/telemetry"
 )
 
-// closeLimit is how long sends to SQS and its last polls are waited for when the queue is closed: as long as they may take.
-const closeLimit = config.MaxPollWait + time.Second
-
 // app is the opened adapters and the use cases over them, the same in every command.
 type app struct {
 	settings *config.Config
+	backend  backend
 	log      *slog.Logger
 	audit    *slog.Logger // who did what, whatever the level of the log
 	metrics  *metrics
@@ -69,12 +63,15 @@ type options struct {
 	alone       bool // with the embedded queue: only if no other process works on it
 }
 
-// openApp opens what the settings name. It refuses a database whose schema is older than the program, but that of the
-// embedded mode, which has nobody else to migrate it.
+// openApp opens what the settings name. It refuses a database whose schema is older than the program, but one that is
+// worked on within the process, which has nobody else to migrate it.
 func openApp(ctx context.Context, settings *config.Config, o options) (_ *app, err error) {
 	a, err := newApp(settings, o.logTo)
 	if err != nil {
 		return nil, err
+	}
+	if o.createQueue && a.backend.create == nil {
+		return nil, errNoQueueToCreate
 	}
 	log := a.log
 	defer func() {
@@ -111,7 +108,7 @@ func openApp(ctx context.Context, settings *config.Config, o options) (_ *app, e
 	cached := cachestore.New(store, a.cache, a.metrics.cacheLookup)
 	a.notices = cachestore.NewNotices(bus, log)
 	a.service = contacts.NewService(contacts.ServiceOptions{
-		Repository: cached, Queue: commandqueue.NewSender(a.queue, a.queueNames()), Outcomes: a.notices, Pending: cached, Changes: store,
+		Repository: cached, Queue: commandqueue.NewSender(a.queue, a.backend.names), Outcomes: a.notices, Pending: cached, Changes: store,
 		Region: settings.Contact.DefaultRegion, MayWait: a.mayWait(),
 	})
 	a.keys = contacts.NewKeys(cachestore.NewKeys(store, a.metrics.keyLookup))
@@ -129,7 +126,7 @@ func openApp(ctx context.Context, settings *config.Config, o options) (_ *app, e
 		a.metrics.watchTrust(cached.Trusted)
 		source := sqlstore.New(own)
 		a.keeping = []func(context.Context){cached.Watch, contacts.NewKeeper(source, source, cached, log, nil).Run}
-	case !settings.Embedded():
+	case !a.backend.inProcess:
 		// What other processes write, this one's own cache does not hear of: nobody vouches for it, so it is never trusted.
 		a.keeping = []func(context.Context){cached.Watch}
 	}
@@ -138,8 +135,8 @@ func openApp(ctx context.Context, settings *config.Config, o options) (_ *app, e
 	a.metrics.watchParked(a.parking)
 	a.consumer = commandqueue.NewConsumer(a.queue, contacts.NewProcessor(store, store, store, cached, a.notices, a.ended, log, nil),
 		commandqueue.ConsumerOptions{
-			Pollers: a.pollers(), Loops: settings.Worker.Loops, Batch: settings.Worker.Batch, PollWait: settings.Queue.PollWait,
-			Visibility: a.visibility(), Names: a.queueNames(), Log: log, Tracer: a.tracing.Tracer(), Observe: a.metrics.batch,
+			Pollers: a.backend.pollers, Loops: settings.Worker.Loops, Batch: settings.Worker.Batch, PollWait: settings.Queue.PollWait,
+			Visibility: a.backend.visibility, Names: a.backend.names, Log: log, Tracer: a.tracing.Tracer(), Observe: a.metrics.batch,
 		})
 	return a, nil
 }
@@ -166,7 +163,7 @@ func newApp(settings *config.Config, logTo io.Writer) (*app, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &app{settings: settings, log: log, audit: audit, metrics: newMetrics()}, nil
+	return &app{settings: settings, backend: newBackend(settings), log: log, audit: audit, metrics: newMetrics()}, nil
 }
 
 // openDatabase opens the database at a schema that the program knows. It refuses a role that could see past the second wall
@@ -203,9 +200,7 @@ func loadSettings(command *cobra.Command, more ...func(context.Context, *config.
 	if settings.SharedCache() {
 		check("cache.url", redis.Check(settings.Cache.URL))
 	}
-	if !settings.Embedded() {
-		check("queue.url", sqs.Check(command.Context(), sqs.Options{URL: settings.Queue.URL}))
-	}
+	check("queue.url", newBackend(settings).check(command.Context()))
 	if settings.TakesTokens() {
 		check("auth.oidc_issuer", oidc.CheckIssuer(settings.Auth.OIDCIssuer))
 		check("auth.oidc_algorithms", oidc.CheckAlgorithms(settings.Auth.OIDCAlgorithms))
@@ -229,7 +224,7 @@ func keyPair(settings *config.Config) httpserver.KeyPair {
 
 // claim makes this process the one that works the embedded queue and caches what is in its database, if no other is.
 func (a *app) claim(alone bool) error {
-	if !a.settings.Embedded() {
+	if !a.backend.inProcess {
 		return nil
 	}
 	held, release, err := database.Lock(a.settings.Database.URL)
@@ -249,7 +244,7 @@ func (a *app) prepareSchema(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("open database.url: %w", err)
 	}
-	if a.settings.Embedded() {
+	if a.backend.inProcess {
 		err = schema.Up(ctx)
 	}
 	status, statusErr := schema.Status(ctx)
@@ -279,67 +274,6 @@ func (a *app) openCache() (cache.Bus, error) {
 	a.cache, a.limiter = client, ratelimit.Fallback{Shared: client, Local: limiter}
 	a.closers = append(a.closers, closer(client.Close))
 	return client, nil
-}
-
-func (a *app) openQueue(ctx context.Context, create bool) error {
-	if a.settings.Embedded() {
-		local := embedded.Open(a.db.Write, a.db.Read, embedded.Options{Visibility: a.visibility()})
-		if a.consumes {
-			if err := local.ReleaseClaims(ctx); err != nil {
-				return errors.Join(err, closer(local.Close)())
-			}
-		}
-		a.queue = local
-		a.metrics.watchAge(local.Age)
-		a.closers = append(a.closers, closer(local.Close))
-		return nil
-	}
-	o := sqs.Options{URL: a.settings.Queue.URL, Visibility: a.visibility(), Observe: a.metrics.sqsRequest, Log: a.log}
-	if create {
-		if err := sqs.CreateQueue(ctx, o); err != nil {
-			return err
-		}
-	}
-	remote, err := sqs.Open(ctx, o)
-	if err != nil {
-		return err
-	}
-	a.queue = remote
-	a.closers = append(a.closers, func() error {
-		ctx, cancel := context.WithTimeout(context.Background(), closeLimit)
-		defer cancel()
-		return remote.Close(ctx)
-	})
-	return nil
-}
-
-// embeddedVisibility is how long, after a crash, the embedded queue takes to deliver again what was being applied. A live
-// worker extends it.
-const embeddedVisibility = 5 * time.Second
-
-// pollers is how many receives a worker has at the same time. SQS hands out ten messages at a time: with more receives than
-// batches, batches can grow beyond that.
-func (a *app) pollers() int {
-	if a.settings.Embedded() {
-		return a.settings.Worker.Loops
-	}
-	return 2 * a.settings.Worker.Loops
-}
-
-// queueNames are what the traces call the queue.
-func (a *app) queueNames() commandqueue.Names {
-	if a.settings.Embedded() {
-		return commandqueue.Names{System: "sqlite", Queue: "contacts-commands"}
-	}
-	return commandqueue.Names{System: "aws_sqs", Queue: path.Base(a.settings.Queue.URL)}
-}
-
-// visibility is the queue's visibility timeout.
-func (a *app) visibility() time.Duration {
-	if a.settings.Embedded() {
-		return embeddedVisibility
-	}
-	return a.settings.Queue.Visibility
 }
 
 func closer(closeIt func()) func() error {

@@ -10,7 +10,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"contacts/platform/queue"
-	"contacts/platform/queue/sqs"
 )
 
 func newRedrive() *cobra.Command {
@@ -20,12 +19,10 @@ func newRedrive() *cobra.Command {
 		Args:  usage(cobra.NoArgs),
 		RunE: func(command *cobra.Command, _ []string) error {
 			return withApp(command, func(ctx context.Context, a *app) error {
-				if a.settings.Embedded() {
+				if a.backend.deadLetters == nil {
 					return usageError{errors.New("the embedded queue has no dead-letter queue: see `contacts worker parked`")}
 				}
-				dead, err := sqs.Open(ctx, sqs.Options{
-					URL: sqs.DeadLetterURL(a.settings.Queue.URL), Visibility: a.visibility(), Log: a.log,
-				})
+				dead, err := a.backend.deadLetters(ctx, a)
 				if err != nil {
 					return err
 				}
@@ -34,7 +31,7 @@ func newRedrive() *cobra.Command {
 				deed.Messages = moved
 				deed.Log(ctx, a.audit)
 				fmt.Fprintf(command.OutOrStdout(), "%d messages sent again\n", moved)
-				return errors.Join(err, dead.Close(ctx))
+				return err
 			})
 		},
 	}

@@ -29,9 +29,6 @@ func newServe() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if createQueue && settings.Embedded() {
-				return errNoQueueToCreate
-			}
 			a, err := openApp(command.Context(), settings, options{role: "serve", createQueue: createQueue, logTo: command.ErrOrStderr(), alone: true})
 			if err != nil {
 				return err
@@ -161,7 +158,7 @@ func (a *app) scheme() string {
 
 // place says where the data are, without a password.
 func (a *app) place() string {
-	if a.settings.Embedded() {
+	if a.backend.inProcess {
 		return a.settings.Database.URL
 	}
 	return "in the database that database.url names"

@@ -19,10 +19,7 @@ func newWorker() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if settings.Embedded() && createQueue {
-				return errNoQueueToCreate
-			}
-			if settings.Embedded() {
+			if newBackend(settings).inProcess && !createQueue {
 				fmt.Fprintln(command.OutOrStdout(), "Nothing to do: with queue.url embedded:// the worker runs within `contacts serve`.")
 				return nil
 			}
@@ -38,9 +35,6 @@ func newWorker() *cobra.Command {
 	worker.AddCommand(newParked(), newPurge(), newRedrive())
 	return worker
 }
-
-// errNoQueueToCreate is the error of --create-queue with the embedded queue.
-var errNoQueueToCreate = usageError{errors.New("--create-queue: expected queue.url to be the URL of an SQS queue; the embedded one needs no making")}
 
 func addCreateQueue(command *cobra.Command, createQueue *bool) {
 	command.Flags().BoolVar(createQueue, "create-queue", false,
