@@ -24,7 +24,7 @@ import (
 // that begin with +); labels and links lose their repetitions; display_name is composed where it was not given.
 // Normalizing twice changes nothing.
 func (f Fields) Normalize(region string) (Fields, error) {
-	n := normalizer{limits: Limits(), aliases: map[string]string{}}
+	n := normalizer{aliases: map[string]string{}}
 	f = n.texts(f)
 	f = n.shorthands(f)
 	f.Emails = n.emails(f.Emails)
@@ -95,9 +95,11 @@ func (f Fields) primaryPhone() string {
 	return f.Phones[0].Number
 }
 
+// limits is what [Limits] returns. It is never changed.
+var limits = Limits()
+
 // normalizer collects every violation instead of stopping at the first.
 type normalizer struct {
-	limits     map[string]int
 	violations []Violation
 	aliases    map[string]string // from the pointer of what a shorthand stands for to that of the shorthand
 }
@@ -109,17 +111,17 @@ func (n *normalizer) violate(pointer, format string, args ...any) {
 	n.violations = append(n.violations, Violation{Pointer: pointer, Message: fmt.Sprintf(format, args...)})
 }
 
-// text cleans one value and holds it to the limit under key.
-func (n *normalizer) text(pointer, key, value string) string {
+// text cleans one value, the member name of what the pointer at points to, and holds it to the limit under key.
+func (n *normalizer) text(at, name, key, value string) string {
 	value = cleanText(value)
-	if limit := n.limits[key]; utf8.RuneCountInString(value) > limit {
-		n.violate(pointer, "expected at most %d characters", limit)
+	if limit := limits[key]; utf8.RuneCountInString(value) > limit {
+		n.violate(at+"/"+name, "expected at most %d characters", limit)
 	}
 	multiline := key == "notes" || key == "addresses/*/street" || key == "custom_fields/*"
 	if strings.ContainsFunc(value, func(r rune) bool {
 		return unicode.IsControl(r) && (!multiline || (r != '\n' && r != '\r' && r != '\t'))
 	}) {
-		n.violate(pointer, "expected no control characters")
+		n.violate(at+"/"+name, "expected no control characters")
 	}
 	return value
 }
@@ -137,7 +139,7 @@ func cleanText(text string) string { return strings.TrimSpace(norm.NFC.String(te
 
 // entries reports whether there are entries to look at: some, and no more than the limit under key.
 func (n *normalizer) entries(key string, count int) bool {
-	if limit := n.limits[key]; count > limit {
+	if limit := limits[key]; count > limit {
 		n.violate("/"+key, "expected at most %d entries", limit)
 		return false
 	}
@@ -145,15 +147,25 @@ func (n *normalizer) entries(key string, count int) bool {
 }
 
 func (n *normalizer) texts(f Fields) Fields {
-	for key, value := range map[string]*string{
-		"first_name": &f.FirstName, "middle_name": &f.MiddleName, "last_name": &f.LastName,
-		"name_prefix": &f.NamePrefix, "name_suffix": &f.NameSuffix, "nickname": &f.Nickname,
-		"display_name": &f.DisplayName, "organization": &f.Organization, "department": &f.Department,
-		"job_title": &f.JobTitle, "notes": &f.Notes, "external_id": &f.ExternalID,
+	for _, text := range []struct {
+		name  string
+		value *string
+	}{
+		{"department", &f.Department},
+		{"display_name", &f.DisplayName},
+		{"external_id", &f.ExternalID},
+		{"first_name", &f.FirstName},
+		{"job_title", &f.JobTitle},
+		{"last_name", &f.LastName},
+		{"middle_name", &f.MiddleName},
+		{"name_prefix", &f.NamePrefix},
+		{"name_suffix", &f.NameSuffix},
+		{"nickname", &f.Nickname},
+		{"notes", &f.Notes},
+		{"organization", &f.Organization},
 	} {
-		*value = n.text("/"+key, key, *value)
+		*text.value = n.text("", text.name, text.name, *text.value)
 	}
-	slices.SortFunc(n.violations, func(a, b Violation) int { return strings.Compare(a.Pointer, b.Pointer) })
 	return f
 }
 
@@ -188,8 +200,8 @@ func (n *normalizer) emails(emails []EmailAddress) []EmailAddress {
 	normal := make([]EmailAddress, 0, len(emails))
 	for i, e := range emails {
 		at := "/emails/" + strconv.Itoa(i)
-		e.Address = n.text(at+"/address", "emails/*/address", e.Address)
-		e.Label = n.text(at+"/label", "emails/*/label", e.Label)
+		e.Address = n.text(at, "address", "emails/*/address", e.Address)
+		e.Label = n.text(at, "label", "emails/*/label", e.Label)
 		if parsed, err := mail.ParseAddress(e.Address); err != nil || parsed.Address != e.Address {
 			n.violate(at+"/address", "expected an email address such as jane@example.com")
 		}
@@ -205,8 +217,8 @@ func (n *normalizer) phones(phones []PhoneNumber, region string) []PhoneNumber {
 	normal := make([]PhoneNumber, 0, len(phones))
 	for i, p := range phones {
 		at := "/phones/" + strconv.Itoa(i)
-		p.Number = n.text(at+"/number", "phones/*/number", p.Number)
-		p.Label = n.text(at+"/label", "phones/*/label", p.Label)
+		p.Number = n.text(at, "number", "phones/*/number", p.Number)
+		p.Label = n.text(at, "label", "phones/*/label", p.Label)
 		p.E164 = ""
 		if !strings.ContainsFunc(p.Number, unicode.IsDigit) {
 			n.violate(at+"/number", "expected a phone number such as +1 415 555 2671")
@@ -236,7 +248,7 @@ func (n *normalizer) addresses(addresses []PostalAddress) []PostalAddress {
 			{"country", &a.Country},
 			{"label", &a.Label},
 		} {
-			*part.value = n.text(at+"/"+part.name, "addresses/*/"+part.name, *part.value)
+			*part.value = n.text(at, part.name, "addresses/*/"+part.name, *part.value)
 		}
 		if (a == PostalAddress{Label: a.Label}) {
 			n.violate(at, "expected at least one of street, city, region, postal_code or country")
@@ -255,7 +267,7 @@ func (n *normalizer) list(pointer string, values []string, check func(string) st
 	normal := make([]string, 0, len(values))
 	for i, value := range values {
 		at := pointer + "/" + strconv.Itoa(i)
-		value = n.text(at, key+"/*", value)
+		value = n.text(pointer, strconv.Itoa(i), key+"/*", value)
 		switch {
 		case value == "":
 			n.violate(at, "expected text")
@@ -294,7 +306,7 @@ func (n *normalizer) customFields(custom map[string]string) map[string]string {
 		if _, twice := normal[clean]; twice {
 			n.violate(at, "expected each name once; spaces around it and the way accents are encoded do not count")
 		}
-		normal[clean] = n.text(at, "custom_fields/*", custom[name])
+		normal[clean] = n.text("/custom_fields", EscapePointer(name), "custom_fields/*", custom[name])
 	}
 	return normal
 }
