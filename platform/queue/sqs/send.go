@@ -73,8 +73,10 @@ func (q *Queue) sendAll(ctx context.Context) {
 		size += len(out.message.Body)
 	}
 	gathered := time.NewTimer(gatherTime)
+	batches := make(chan []*outgoing)
+	defer close(batches)
 	arrived := make(chan struct{})
-	underway := 0
+	underway, started := 0, 0
 	for closing := q.closing; closing != nil || underway > 0 || len(batch) > 0; {
 		outbox := q.outbox
 		if len(batch) == maxEntries || next != nil || closing == nil {
@@ -109,11 +111,17 @@ func (q *Queue) sendAll(ctx context.Context) {
 				next = nil
 			}
 			ready = closing == nil
-			underway++
-			q.senders.Go(func() {
-				q.sendBatch(ctx, full)
-				arrived <- struct{}{}
-			})
+			if underway++; underway > started {
+				started++
+				// It is kept for the next batches, because a new one would have to grow its stack for the SDK's calls each time.
+				q.senders.Go(func() {
+					for batch := range batches {
+						q.sendBatch(ctx, batch)
+						arrived <- struct{}{}
+					}
+				})
+			}
+			batches <- full // one of those started is free
 		}
 	}
 }
