@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf16"
@@ -71,7 +72,7 @@ func encode(c contacts.Command) ([]byte, error) {
 // escape writes what a queue's transport may not take as JSON escapes (RFC 8259, section 7): the noncharacters U+FFFE and
 // U+FFFF, which SQS refuses, and characters beyond them, which some of its emulators do.
 func escape(body []byte) []byte {
-	if !bytes.ContainsFunc(body, outsideTransport) {
+	if !slices.ContainsFunc(body, func(b byte) bool { return b >= 0xEF }) { // with which they begin in UTF-8, as others do
 		return body
 	}
 	escaped := make([]byte, 0, len(body)+64)
