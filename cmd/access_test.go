@@ -91,7 +91,7 @@ func TestEndToEnd_Access_Keys(t *testing.T) {
 		told := listed.stdout + listed.stderr + metrics
 		for _, p := range s.processes {
 			require.Zero(t, p.terminate(t))
-			told += p.output.String()
+			told += p.log()
 		}
 		require.Contains(t, told, "was revoked", "the log says why")
 		for _, credential := range append(door.Bad[1:], door.Owner, door.Rival) {
@@ -147,7 +147,7 @@ func TestEndToEnd_Access_Tokens(t *testing.T) {
 		var told string
 		for _, p := range s.processes {
 			require.Zero(t, p.terminate(t))
-			told += p.output.String()
+			told += p.log()
 		}
 		require.Contains(t, told, "it is for another audience", "the log says why")
 		require.Contains(t, told, "the token's tenant: expected")
@@ -290,7 +290,7 @@ func TestCommand_OpenDoor(t *testing.T) {
 	for mode, warned := range map[string]bool{"none": true, "keys": false} {
 		p, _ := start(t, s.folder, append(s.env, "CONTACTS_HTTP_ADDR=localhost:0", "CONTACTS_AUTH_MODE="+mode), "serve")
 		require.Zero(t, p.terminate(t))
-		require.Equal(t, warned, strings.Contains(p.output.String(), warning), mode)
+		require.Equal(t, warned, strings.Contains(p.log(), warning), mode)
 	}
 }
 

@@ -1,10 +1,12 @@
 package cmd_test
 
 import (
+	"context"
 	"encoding/json"
 	"net/http"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -47,8 +49,13 @@ func (s *system) startSilently(t *testing.T) {
 			s.url = "http://127.0.0.1:" + port
 			env = append(env, "CONTACTS_HTTP_ADDR=127.0.0.1:"+port)
 		}
-		p, _ := begin(t, command(t, s.folder, env, name))
-		s.processes = append(s.processes, p)
+		c := command(t, s.folder, env, name)
+		server, err := servers.StartProgram(t.Context(), s.url, servers.Program{
+			Name: name, Args: c.Args, Env: c.Env, Dir: c.Dir, Stop: syscall.SIGKILL,
+			Ready: func(context.Context, *servers.Server) error { return nil }, // it is asked below
+		})
+		require.NoError(t, err)
+		s.processes = append(s.processes, keep(t, server))
 	}
 	require.Eventually(t, func() bool {
 		response, err := http.Get(s.url + "/openapi.json")

@@ -1,6 +1,7 @@
 package cmd_test
 
 import (
+	"bytes"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -8,6 +9,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
@@ -39,10 +41,12 @@ func TestEndToEnd_SyncsBeforeItAnswers(t *testing.T) {
 	mark := "mark-" + uuid.NewString()
 	response, body := request(t, http.MethodPost, ready["api"].(string)+"/v1/contacts", `{"first_name":"`+mark+`"}`)
 	require.Equal(t, http.StatusCreated, response.StatusCode, body)
-	require.Zero(t, p.terminate(t)) // and the tracer with it
-
-	lines, err := os.ReadFile(trace)
-	require.NoError(t, err)
+	require.Zero(t, p.terminate(t))
+	var lines []byte
+	require.Eventually(t, func() bool { // until the tracer has written the end
+		lines, err = os.ReadFile(trace)
+		return err == nil && bytes.Contains(lines, []byte("+++ exited with 0 +++"))
+	}, time.Minute, 10*time.Millisecond)
 	var asked, answered, written bool
 	syncs := 0
 	for line := range strings.Lines(string(lines)) {

@@ -13,7 +13,6 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -284,7 +283,7 @@ func TestEndToEnd_StalledWorker(t *testing.T) {
 		return err == nil && n == 1
 	}
 	require.Eventually(t, func() bool { return sessions("wait_event_type = 'Lock'") }, 30*time.Second, time.Millisecond)
-	require.NoError(t, stalled.command.Process.Signal(syscall.SIGSTOP))
+	require.NoError(t, stalled.Freeze())
 	require.NoError(t, tx.Rollback()) // before it has waited too long: it gets the row, and holds it
 	require.Eventually(t, func() bool { return sessions("state = 'idle in transaction'") }, 30*time.Second, time.Millisecond)
 	start(t, s.folder, s.env, "worker")
@@ -303,7 +302,7 @@ func TestEndToEnd_StalledWorker(t *testing.T) {
 	require.NoError(t, err)
 	require.EqualValues(t, 3, second.Version)
 
-	require.NoError(t, stalled.command.Process.Signal(syscall.SIGCONT))
+	require.NoError(t, stalled.Thaw())
 	require.Zero(t, stalled.terminate(t), "it finishes what it has begun")
 	require.Equal(t, was, end(first.ID))
 	var changes int

@@ -248,9 +248,7 @@ func (p *person) late() {
 func (p *person) logs() map[string][]byte {
 	logs := map[string][]byte{}
 	for i, process := range p.processes {
-		process.mu.Lock()
-		logs[fmt.Sprint("log ", i)] = bytes.Clone(process.output.Bytes())
-		process.mu.Unlock()
+		logs[fmt.Sprint("log ", i)] = []byte(process.log())
 	}
 	return logs
 }

@@ -34,7 +34,7 @@ var resident = regexp.MustCompile(`(?m)^(VmRSS|VmHWM):\s+(\d+) kB$`)
 // memory returns how many bytes of memory a process has now, and has had at the most.
 func memory(t *testing.T, p *process) (now, most int) {
 	t.Helper()
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.command.Process.Pid))
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.Pid()))
 	require.NoError(t, err, "only Linux tells")
 	found := map[string]int{}
 	for _, match := range resident.FindAllStringSubmatch(string(status), -1) {

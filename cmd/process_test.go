@@ -1,23 +1,18 @@
 package cmd_test
 
 import (
-	"bufio"
 	"bytes"
+	"context"
 	"database/sql"
-	"encoding/json"
 	"fmt"
-	"io"
 	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"testing"
-	"time"
 
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
@@ -25,6 +20,8 @@ import (
 	"contacts/contacts/contactstest"
 	"contacts/platform/database"
 	"contacts/platform/database/databasetest"
+	"contacts/test/servers"
+	harness "contacts/test/system"
 )
 
 // binary builds the program once and returns its path.
@@ -33,18 +30,13 @@ var binary = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	path := filepath.Join(folder, "contacts")
-	build := exec.Command("go", "build", "-o", path, "contacts")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if output, err := build.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("build the program: %w\n%s", err, output)
-	}
-	return path, nil
+	return harness.Build(context.Background(), folder, false)
 })
 
 func TestMain(m *testing.M) {
 	// For the queues that the tests open themselves; the program is given its own environment.
-	for name, value := range emulator(os.Getenv("CONTACTS_TEST_SQS_URL")) {
+	for _, variable := range harness.AWS(os.Getenv("CONTACTS_TEST_SQS_URL")) {
+		name, value, _ := strings.Cut(variable, "=")
 		if err := os.Setenv(name, value); err != nil {
 			panic(err)
 		}
@@ -56,29 +48,14 @@ func TestMain(m *testing.M) {
 	os.Exit(status)
 }
 
-// emulator is the AWS configuration of the SQS emulator at an endpoint.
-func emulator(endpoint string) map[string]string {
-	return map[string]string{
-		"AWS_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test",
-		"AWS_CONFIG_FILE": os.DevNull, "AWS_ENDPOINT_URL_SQS": endpoint,
-	}
-}
-
 // command returns the program with arguments, in a folder of its own. Of the variables that it knows it has only those in
 // env, as KEY=VALUE.
 func command(t *testing.T, folder string, env []string, args ...string) *exec.Cmd {
 	t.Helper()
 	path, err := binary()
 	require.NoError(t, err)
-	c := exec.Command(path, args...)
+	c := harness.Command(context.Background(), path, env, args...)
 	c.Dir = folder
-	for _, variable := range os.Environ() {
-		known := slices.ContainsFunc([]string{"CONTACTS_", "AWS_", "OTEL_"}, func(prefix string) bool { return strings.HasPrefix(variable, prefix) })
-		if !known {
-			c.Env = append(c.Env, variable)
-		}
-	}
-	c.Env = append(c.Env, env...)
 	return c
 }
 
@@ -102,13 +79,7 @@ func run(t *testing.T, folder string, env []string, args ...string) result {
 }
 
 // process is a running serve or worker.
-type process struct {
-	command *exec.Cmd
-	exited  chan struct{}
-
-	mu     sync.Mutex
-	output bytes.Buffer
-}
+type process struct{ *servers.Server }
 
 // start starts the program and waits until it is ready.
 func start(t *testing.T, folder string, env []string, args ...string) (*process, map[string]any) {
@@ -117,81 +88,45 @@ func start(t *testing.T, folder string, env []string, args ...string) (*process,
 }
 
 // launch starts a command of the program and waits until it says, in a line of its JSON log, that it is ready. It returns
-// that line's members. The process is killed at the end of the test, if it is still there.
+// that line's members.
 func launch(t *testing.T, c *exec.Cmd) (*process, map[string]any) {
 	t.Helper()
-	p, ready := begin(t, c)
-	select {
-	case line := <-ready:
-		return p, line
-	case <-p.exited:
-		require.Fail(t, "the program ended instead of getting ready")
-	case <-time.After(time.Minute):
-		require.Fail(t, "the program does not get ready")
-	}
-	return nil, nil
-}
-
-// begin is launch without the wait. What it returns gets the line, if the process logs it.
-func begin(t *testing.T, c *exec.Cmd) (*process, <-chan map[string]any) {
-	t.Helper()
-	p := &process{command: c, exited: make(chan struct{})}
-	stderr, err := p.command.StderrPipe()
+	server, ready, err := harness.Launch(t.Context(), "", c)
 	require.NoError(t, err)
-	require.NoError(t, p.command.Start())
-	ready := make(chan map[string]any, 1)
-	go func() {
-		defer close(p.exited)
-		p.read(stderr, ready)
-		_ = p.command.Wait()
-	}()
-	t.Cleanup(func() {
-		p.kill()
-		if t.Failed() {
-			t.Logf("log of %s:\n%s", strings.Join(c.Args, " "), p.log())
-		}
-	})
-	return p, ready
+	return keep(t, server), ready
 }
 
-// read keeps the log and announces the line that says that the process is ready.
-func (p *process) read(log io.Reader, ready chan<- map[string]any) {
-	lines := bufio.NewScanner(log)
-	lines.Buffer(nil, 1<<20)
-	for lines.Scan() {
-		p.mu.Lock()
-		p.output.Write(append(lines.Bytes(), '\n'))
-		p.mu.Unlock()
-		var line map[string]any
-		if json.Unmarshal(lines.Bytes(), &line) == nil && (line["msg"] == "contacts is ready" || line["msg"] == "worker is running") {
-			ready <- line
+// keep has a process killed at the end of the test, if it is still there.
+func keep(t *testing.T, server *servers.Server) *process {
+	t.Helper()
+	p := &process{server}
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("log:\n%s", p.log())
 		}
-	}
+		_ = p.Stop() // some of them have ended by themselves
+	})
+	return p
 }
 
 // log returns what the process has logged so far.
 func (p *process) log() string {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.output.String()
+	log, err := p.Log()
+	if err != nil {
+		return err.Error()
+	}
+	return string(log)
 }
 
 // kill ends the process at once, as kill -9 does.
-func (p *process) kill() {
-	_ = p.command.Process.Kill()
-	<-p.exited
-}
+func (p *process) kill() { _ = p.Kill() }
 
 // terminate asks the process to end and returns its exit status.
 func (p *process) terminate(t *testing.T) int {
 	t.Helper()
-	require.NoError(t, p.command.Process.Signal(syscall.SIGTERM))
-	select {
-	case <-p.exited:
-	case <-time.After(time.Minute):
-		require.Fail(t, "the process does not end on SIGTERM")
-	}
-	return p.command.ProcessState.ExitCode()
+	_, err := p.Terminate()
+	require.NoError(t, err)
+	return p.ExitCode()
 }
 
 // system is the service in one of its modes, as real processes.
@@ -230,13 +165,10 @@ func production(t *testing.T) *system {
 	s.env = append(s.env,
 		"CONTACTS_DATABASE_URL="+databasetest.App(owner), "CONTACTS_DATABASE_OWNER_URL="+owner,
 		fmt.Sprintf("CONTACTS_CACHE_URL=%s/%d", server(t, "CONTACTS_TEST_REDIS_URL"), cacheDatabases.Add(1)),
-		// The emulator calls its queues so, wherever it listens.
-		"CONTACTS_QUEUE_URL=http://sqs.us-east-1.localhost:"+endpoint.Port()+"/000000000000/e2e-"+uuid.NewString()+".fifo",
+		"CONTACTS_QUEUE_URL="+harness.QueueURL(endpoint, "e2e-"+uuid.NewString()+".fifo"),
 		"CONTACTS_QUEUE_VISIBILITY=4s", "CONTACTS_QUEUE_POLL_WAIT=1s",
 	)
-	for name, value := range emulator(endpoint.String()) {
-		s.env = append(s.env, name+"="+value)
-	}
+	s.env = append(s.env, harness.AWS(endpoint.String())...)
 	migrated := run(t, s.folder, s.env, "migrate")
 	require.Zero(t, migrated.status, migrated.stderr)
 	return s

@@ -253,8 +253,8 @@ func TestEndToEnd_DiskFull(t *testing.T) {
 	require.Equal(t, http.StatusCreated, status, body)
 	limit := func(bytes uint64) {
 		old := unix.Rlimit{}
-		require.NoError(t, unix.Prlimit(s.processes[0].command.Process.Pid, unix.RLIMIT_FSIZE, nil, &old))
-		require.NoError(t, unix.Prlimit(s.processes[0].command.Process.Pid, unix.RLIMIT_FSIZE, &unix.Rlimit{Cur: bytes, Max: old.Max}, nil))
+		require.NoError(t, unix.Prlimit(s.processes[0].Pid(), unix.RLIMIT_FSIZE, nil, &old))
+		require.NoError(t, unix.Prlimit(s.processes[0].Pid(), unix.RLIMIT_FSIZE, &unix.Rlimit{Cur: bytes, Max: old.Max}, nil))
 	}
 	limit(1)
 	response, body := request(t, http.MethodPost, s.url+"/v1/contacts", `{"first_name":"Jane"}`, "Idempotency-Key", `"full"`)

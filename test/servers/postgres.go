@@ -56,7 +56,7 @@ func StartPostgres(ctx context.Context, settings ...string) (*Server, error) {
 		Args:  args,
 		Owner: owner,
 		Stop:  syscall.SIGQUIT, // "immediate shutdown": no checkpoint, but shared memory is released
-		Ready: func(ctx context.Context) error {
+		Ready: func(ctx context.Context, _ *Server) error {
 			return exec.CommandContext(ctx, filepath.Join(bin, "pg_isready"), "-q", "-h", "127.0.0.1", "-p", port).Run()
 		},
 	})

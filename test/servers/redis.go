@@ -27,7 +27,7 @@ func StartRedis(ctx context.Context) (*Server, error) {
 		Name:  "Redis",
 		Args:  []string{redis, "--bind", "127.0.0.1", "--port", port, "--save", "", "--appendonly", "no", "--databases", "1024"},
 		Stop:  syscall.SIGTERM,
-		Ready: func(ctx context.Context) error { return ping(ctx, net.JoinHostPort("127.0.0.1", port)) },
+		Ready: func(ctx context.Context, _ *Server) error { return ping(ctx, net.JoinHostPort("127.0.0.1", port)) },
 	})
 }
 

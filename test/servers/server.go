@@ -2,9 +2,11 @@ package servers
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"net"
 	"os"
@@ -33,17 +35,19 @@ type Server struct {
 	dir     string // holds the data and the log, owned by the user whom the server runs as
 	cmd     *exec.Cmd
 	exited  chan struct{} // closed once the process has been waited for
+	logged  int64         // bytes in the log when the process was started
 	down    bool          // its process was ended on purpose
 }
 
 // Program is what it takes to run one kind of server in the foreground.
 type Program struct {
-	Name  string                          // as people know it, for errors
-	Args  []string                        // the executable's path and its arguments
-	Env   []string                        // its environment, each KEY=VALUE; nil means that of this process
-	Owner *syscall.Credential             // whom it runs as; nil means as this process
-	Stop  syscall.Signal                  // ends it quickly; its data need not survive
-	Ready func(ctx context.Context) error // asks it something; nil once it has answered
+	Name  string                                     // as people know it, for errors
+	Args  []string                                   // the executable's path and its arguments
+	Env   []string                                   // its environment, each KEY=VALUE; nil means that of this process
+	Dir   string                                     // its working directory; "" means a temporary one
+	Owner *syscall.Credential                        // whom it runs as; nil means as this process
+	Stop  syscall.Signal                             // ends it quickly; its data need not survive
+	Ready func(ctx context.Context, s *Server) error // asks it something; nil once it has answered
 }
 
 // StartProgram starts any program as a server that clients reach at url, in a temporary folder of its own, and waits
@@ -73,6 +77,9 @@ func (s *Server) Processes() ([]int, error) {
 	children, err := childrenOf(s.Pid())
 	return append(children, s.Pid()), err
 }
+
+// ExitCode returns the status of the server's process once it has ended, and -1 before.
+func (s *Server) ExitCode() int { return s.cmd.ProcessState.ExitCode() }
 
 // Stop ends the server's process, waits for its end and removes its data.
 // The error tells, with the end of the server's log, when the server had ended before it was asked to.
@@ -108,9 +115,12 @@ func (s *Server) start(ctx context.Context) (err error) {
 	}
 	defer func() { err = errors.Join(err, log.Close()) }() // the process has its own hold on the file
 
+	if s.logged, err = log.Seek(0, io.SeekEnd); err != nil {
+		return fmt.Errorf("%s: %w", s.program.Name, err)
+	}
 	// The server outlives the context under which it was started.
 	cmd := exec.CommandContext(context.WithoutCancel(ctx), s.program.Args[0], s.program.Args[1:]...)
-	cmd.Dir, cmd.Env = s.dir, s.program.Env
+	cmd.Dir, cmd.Env = cmp.Or(s.program.Dir, s.dir), s.program.Env
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr = childOf(s.program.Owner, s.program.Stop)
 	exited, err := launch(cmd)
@@ -127,7 +137,7 @@ func (s *Server) awaitReady(ctx context.Context) error {
 	tick := time.NewTicker(askEvery)
 	defer tick.Stop()
 	for {
-		unready := s.program.Ready(ctx)
+		unready := s.program.Ready(ctx, s)
 		select {
 		case <-s.exited: // first: another process on the same port may have given the answer
 			return fmt.Errorf("%s did not start on %s", s.program.Name, s.URL)
@@ -143,6 +153,15 @@ func (s *Server) awaitReady(ctx context.Context) error {
 			return s.explain(fmt.Errorf("%s does not answer on %s: %w", s.program.Name, s.URL, errors.Join(unready, ctx.Err())))
 		}
 	}
+}
+
+// Log returns what the server's processes have written since the latest start.
+func (s *Server) Log() ([]byte, error) {
+	log, err := os.ReadFile(s.LogFile())
+	if err != nil {
+		return nil, err
+	}
+	return log[s.logged:], nil
 }
 
 // explain adds the end of the server's log to an error.

@@ -53,7 +53,7 @@ func StartSQS(ctx context.Context) (*Server, error) {
 		Name:  "the SQS emulator",
 		Args:  []string{node, filepath.Join(home, "server.mjs"), port},
 		Stop:  syscall.SIGTERM,
-		Ready: func(ctx context.Context) error { return healthy(ctx, url+"/health") },
+		Ready: func(ctx context.Context, _ *Server) error { return healthy(ctx, url+"/health") },
 	})
 }
 

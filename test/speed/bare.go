@@ -36,7 +36,7 @@ func startBare(ctx context.Context, answer string) (*servers.Server, error) {
 	url := "http://127.0.0.1:" + port
 	return servers.StartProgram(ctx, url, servers.Program{
 		Name: "bare", Args: []string{self, "-bare", "127.0.0.1:" + port, "-answer", answer}, Stop: syscall.SIGKILL,
-		Ready: func(ctx context.Context) error {
+		Ready: func(ctx context.Context, _ *servers.Server) error {
 			c, err := dial(ctx, url)
 			if err != nil {
 				return err

@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os/exec"
 	"strconv"
 	"strings"
 	"time"
@@ -36,8 +35,7 @@ func (s *System) CheckDeadLetters(ctx context.Context) error {
 	if s.Cache == "" {
 		return nil // the embedded mode has none
 	}
-	redrive := exec.CommandContext(ctx, s.Binary, "worker", "redrive")
-	redrive.Env = s.Env
+	redrive := Command(ctx, s.Binary, s.Env, "worker", "redrive")
 	var log bytes.Buffer
 	redrive.Stderr = &log
 	output, err := redrive.Output()

@@ -8,12 +8,11 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	"contacts/test/servers"
@@ -40,6 +39,7 @@ type Target struct {
 // Options say what to run.
 type Options struct {
 	Mode     Mode
+	Binary   string   // the path of a built one; "": it is built
 	Folder   string   // for the binary, the embedded database and, in the end, the processes' logs
 	Sabotage string   // what a binary built for that is to fail in, see cmd/sabotage.go; "": nothing
 	Replicas int      // serve processes in the production mode
@@ -56,45 +56,20 @@ type System struct {
 	Cache    string    // URL; "" where the cache is in the process
 	HTTP     *http.Client
 	Binary   string
-	Env      []string // of the service's processes
+	Env      []string // the settings of the service's processes
 
 	folder string
 }
 
-// Build builds the binary into folder and returns its path. One to sabotage has hooks that the shipped one has not.
-func Build(ctx context.Context, folder string, toSabotage bool) (string, error) {
-	path := filepath.Join(folder, "contacts")
-	args := []string{"build", "-o", path}
-	if toSabotage {
-		args = append(args, "-tags", "sabotage")
-	}
-	command := exec.CommandContext(ctx, "go", append(args, "contacts")...)
-	command.Env = append(environment(), "CGO_ENABLED=0")
-	if output, err := command.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("build the binary: %w\n%s", err, output)
-	}
-	return path, nil
-}
-
-// environment is this process's, without what the service would take for its settings.
-func environment() []string {
-	var kept []string
-	for _, variable := range os.Environ() {
-		if !strings.HasPrefix(variable, "CONTACTS_") && !strings.HasPrefix(variable, "AWS_") {
-			kept = append(kept, variable)
-		}
-	}
-	return kept
-}
-
 // Start starts everything and waits until it answers. Stop it after use, also after an error.
 func Start(ctx context.Context, o Options) (*System, error) {
-	s := &System{folder: o.Folder, HTTP: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64, IdleConnTimeout: time.Minute}}}
-	var err error
-	if s.Binary, err = Build(ctx, o.Folder, o.Sabotage != ""); err != nil {
-		return s, err
+	s := &System{folder: o.Folder, Binary: o.Binary, Env: []string{"CONTACTS_LOG_FORMAT=json", "CONTACTS_LOG_LEVEL=info"}, HTTP: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64, IdleConnTimeout: time.Minute}}}
+	if s.Binary == "" {
+		var err error
+		if s.Binary, err = Build(ctx, o.Folder, o.Sabotage != ""); err != nil {
+			return s, err
+		}
 	}
-	s.Env = append(environment(), "CONTACTS_LOG_FORMAT=json", "CONTACTS_LOG_LEVEL=info")
 	if o.Sabotage != "" {
 		s.Env = append(s.Env, "CONTACTS_TEST_SABOTAGE="+o.Sabotage)
 	}
@@ -108,8 +83,7 @@ func Start(ctx context.Context, o Options) (*System, error) {
 		return s, err
 	}
 	s.Env = append(s.Env, o.Env...)
-	migrate := exec.CommandContext(ctx, s.Binary, "migrate")
-	migrate.Env = append(slices.Clip(s.Env), "CONTACTS_DATABASE_OWNER_URL="+s.Database)
+	migrate := Command(ctx, s.Binary, append(slices.Clip(s.Env), "CONTACTS_DATABASE_OWNER_URL="+s.Database), "migrate")
 	if output, err := migrate.CombinedOutput(); err != nil {
 		return s, fmt.Errorf("migrate: %w\n%s", err, output)
 	}
@@ -144,14 +118,16 @@ func (s *System) startServers(ctx context.Context, settings []string) error {
 		return err
 	}
 	s.Targets = append(s.Targets, &Target{Name: "sqs", Kind: "sqs", Server: sqs})
+	endpoint, err := url.Parse(sqs.URL)
+	if err != nil {
+		return err
+	}
 	s.Database, s.Cache = postgres.URL, redis.URL
 	s.Env = append(s.Env,
 		"CONTACTS_DATABASE_URL="+strings.Replace(postgres.URL, "postgres@", "contacts@", 1),
 		"CONTACTS_CACHE_URL="+redis.URL,
-		// The emulator calls its queues so, wherever it listens.
-		"CONTACTS_QUEUE_URL="+strings.Replace(sqs.URL, "127.0.0.1", "sqs.us-east-1.localhost", 1)+"/000000000000/crash.fifo",
-		"AWS_REGION=us-east-1", "AWS_ACCESS_KEY_ID=test", "AWS_SECRET_ACCESS_KEY=test", "AWS_ENDPOINT_URL_SQS="+sqs.URL,
-	)
+		"CONTACTS_QUEUE_URL="+QueueURL(endpoint, "crash.fifo"))
+	s.Env = append(s.Env, AWS(sqs.URL)...)
 	return nil
 }
 
@@ -164,18 +140,12 @@ func (s *System) StartService(ctx context.Context, name string) error {
 	}
 	kind, _, _ := strings.Cut(name, "-")
 	t := &Target{Name: name, Kind: kind, API: "http://127.0.0.1:" + apiPort, Admin: "http://127.0.0.1:" + adminPort}
-	args := []string{s.Binary, kind}
+	args := []string{kind}
 	if len(s.Replicas) == 0 && s.Cache != "" {
 		args = append(args, "--create-queue")
 	}
-	server, err := servers.StartProgram(ctx, t.API, servers.Program{
-		Name: name, Args: args, Stop: syscall.SIGKILL,
-		Env: append(slices.Clip(s.Env), "CONTACTS_HTTP_ADDR=127.0.0.1:"+apiPort, "CONTACTS_ADMIN_ADDR=127.0.0.1:"+adminPort),
-		Ready: func(ctx context.Context) error { // it lives; what it needs may be broken at the moment
-			_, err := Fetch(ctx, s.HTTP, t.Admin+"/livez")
-			return err
-		},
-	})
+	env := append(slices.Clip(s.Env), "CONTACTS_HTTP_ADDR=127.0.0.1:"+apiPort, "CONTACTS_ADMIN_ADDR=127.0.0.1:"+adminPort)
+	server, _, err := Launch(ctx, t.API, Command(ctx, s.Binary, env, args...))
 	if err != nil {
 		return err
 	}
