@@ -153,11 +153,6 @@ func load(ctx context.Context, url string, callers, want int, next func(caller, 
 	return all, errors.Join(append(errs, ctx.Err())...)
 }
 
-// forAWhile makes requests for loadTime.
-func forAWhile(r func(caller, i int) request) func(caller, i int) (request, bool) {
-	return forSome(loadTime, r)
-}
-
 // forSome makes requests for that time from now.
 func forSome(d time.Duration, r func(caller, i int) request) func(caller, i int) (request, bool) {
 	end := time.Now().Add(d)

@@ -1,10 +1,10 @@
-// Command speed measures the service beside the limits of the machine it runs on:
+// Command speed measures the service, beside a bare handler and, if told to, beside an older commit:
 //
-//	go run ./test/speed -rows 1000000
+//	go run ./test/speed -baseline COMMIT
 //
-// It builds the binary, runs it with real servers of its own in both modes, and prints a table in Markdown, and as JSON where
-// -json names a file. What counts are the ratios: all figures of a run come from the same machine at about the same time. See
-// docs/performance.md for what bounds each.
+// It builds the binaries, runs each with real servers of its own in both modes, measures them in turn, and prints tables in
+// Markdown, and JSON where -json names a file. What counts are the ratios: all figures of a run come from the same machine at
+// about the same time. See docs/performance.md for what each row means.
 package main
 
 import (
@@ -36,10 +36,13 @@ func run(ctx context.Context, args []string) error {
 	bare := flags.String("bare", "", "internal: serve the body of -answer from a bare handler at this address, and nothing else")
 	answer := flags.String("answer", "", "internal: see -bare")
 	var o sizes
-	flags.IntVar(&o.rows, "rows", 1_000_000, "how many contacts the largest table has that pages are read from; 10000 and 100000 are measured as well")
-	flags.IntVar(&o.writes, "writes", 20_000, "how many contacts are written end to end")
-	flags.DurationVar(&o.soak, "soak", time.Minute, "how long memory is watched under full load")
+	flags.IntVar(&o.rows, "rows", 100_000, "how many contacts are written first, which pages and uncached reads are of")
+	flags.IntVar(&o.writes, "writes", 20_000, "how many contacts a round of writes has")
+	flags.IntVar(&o.rounds, "rounds", 4, "how often each figure is measured; the median counts")
+	flags.DurationVar(&o.period, "period", 1500*time.Millisecond, "how long a round of reads takes")
+	flags.DurationVar(&o.soak, "soak", 20*time.Second, "how long memory is watched under full load")
 	flags.StringVar(&o.profiles, "profiles", "", "a folder for profiles of the service's processes at work")
+	baseline := flags.String("baseline", "", "a commit to build, and to measure in turn with the code as it is")
 	only := flags.String("mode", "", "production or embedded; both where it is not given")
 	file := flags.String("json", "", "a file for the figures as JSON")
 	if err := flags.Parse(args); err != nil {
@@ -56,25 +59,25 @@ func run(ctx context.Context, args []string) error {
 	if err := servers.Install(ctx, os.Stderr); err != nil {
 		return err
 	}
-	var tables []table
+	var reports []report
 	for _, mode := range []system.Mode{system.Production, system.Embedded} {
 		if *only != "" && *only != string(mode) {
 			continue
 		}
-		t, err := measure(ctx, mode, o)
+		r, err := measure(ctx, mode, *baseline, o)
 		if err != nil {
 			return fmt.Errorf("%s: %w", mode, err)
 		}
-		tables = append(tables, t)
-		t.print(os.Stdout)
+		reports = append(reports, r)
+		r.print(os.Stdout)
 	}
-	if len(tables) == 0 {
+	if len(reports) == 0 {
 		return errors.New("-mode: expected production or embedded")
 	}
 	if *file == "" {
 		return nil
 	}
-	content, err := json.MarshalIndent(tables, "", "  ")
+	content, err := json.MarshalIndent(reports, "", "  ")
 	if err != nil {
 		return err
 	}

@@ -4,63 +4,61 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"os"
 	"strings"
 	"time"
 )
 
 // memory reads and writes at full load for a while, and looks at what the processes hold.
-func (b *bench) memory(ctx context.Context) error {
-	made, err := load(ctx, b.api(), 16, 201, times(64, b.create("")))
-	if err != nil {
-		return err
-	}
+func (s *side) memory(ctx context.Context) error {
+	create := s.create("")
 	call := func(caller, i int) request {
 		if (caller+i)%4 == 0 {
-			return b.create("")(caller, i)
+			return create(caller, i)
 		}
-		return request{method: "GET", path: made.headers[rand.IntN(len(made.headers))]}
+		return s.get(caller, i)
 	}
 	held := map[string][]float64{} // MiB, by kind of process
 	sampling, stop := context.WithCancel(ctx)
 	sampled := make(chan error, 1)
-	go func() {
-		for pause(sampling, b.soak/60) == nil {
-			for _, t := range b.Targets {
-				if t.Admin == "" {
-					continue
-				}
-				resident, err := memoryOf(t.Pid(), "VmRSS")
-				if err != nil {
-					sampled <- err
-					return
-				}
-				held[t.Kind] = append(held[t.Kind], resident)
-			}
-		}
-		sampled <- nil
-	}()
-	_, err = load(ctx, b.api(), connections, 0, forSome(b.soak, call))
+	go func() { sampled <- s.sample(sampling, held) }()
+	_, err := load(ctx, s.api(), 64, 0, forSome(s.soak, call))
 	stop()
 	if err := errors.Join(err, <-sampled); err != nil {
 		return err
 	}
-	for _, t := range b.Targets {
-		samples := held[t.Kind]
-		if t.Admin == "" || len(samples) < 10 {
+	for _, t := range s.Targets {
+		if t.Admin == "" {
 			continue
 		}
 		most, err := memoryOf(t.Pid(), "VmHWM")
 		if err != nil {
 			return err
 		}
-		b.table.add(figure{Name: "most memory, " + t.Kind, Value: most, Unit: "MiB", Goal: "under 150"})
-		third := len(samples) / 3
-		b.table.add(figure{Name: fmt.Sprintf("memory in the last third of %s of full load, %s", b.soak, t.Kind), Value: mean(samples[2*third:]), Unit: "MiB"})
-		b.table.compare(mean(samples[third:2*third]), "the third before", "1, flat")
+		s.speed.add("most memory, "+t.Kind, "MiB", sample{value: most})
+		if third := len(held[t.Kind]) / 3; third > 3 {
+			s.speed.add(fmt.Sprintf("memory in the last third of %s of full load, of the third before, %s", s.soak, t.Kind), "",
+				sample{value: mean(held[t.Kind][2*third:]) / mean(held[t.Kind][third:2*third])})
+		}
 	}
-	return b.quiet(ctx)
+	return nil
+}
+
+// sample notes what the service's processes hold, until ctx ends.
+func (s *side) sample(ctx context.Context, held map[string][]float64) error {
+	for pause(ctx, s.soak/60) == nil {
+		for _, t := range s.Targets {
+			if t.Admin == "" {
+				continue
+			}
+			resident, err := memoryOf(t.Pid(), "VmRSS")
+			if err != nil {
+				return err
+			}
+			held[t.Kind] = append(held[t.Kind], resident)
+		}
+	}
+	return nil
 }
 
 // memoryOf reads a line of /proc/PID/status, in MiB.
@@ -87,15 +85,13 @@ func mean(values []float64) float64 {
 }
 
 // start measures how long a serve takes from its start to its first answer.
-func (b *bench) start(ctx context.Context) error {
-	serve := b.Replicas[0]
+func (s *side) start(ctx context.Context) error {
+	serve := s.Replicas[0]
 	if _, err := serve.Terminate(); err != nil {
 		return err
 	}
 	began := time.Now()
-	if err := serve.Restart(ctx); err != nil {
-		return err
-	}
-	b.table.duration("start of serve", time.Since(began), "")
-	return nil
+	err := serve.Restart(ctx)
+	s.speed.add("start of serve", "ms", sample{value: milliseconds(time.Since(began))})
+	return err
 }

@@ -19,13 +19,30 @@ import (
 
 // Build builds the binary into folder and returns its path. One to sabotage has hooks that the shipped one has not.
 func Build(ctx context.Context, folder string, toSabotage bool) (string, error) {
-	path := filepath.Join(folder, "contacts")
-	args := []string{"build", "-o", path}
 	if toSabotage {
-		args = append(args, "-tags=sabotage")
+		return build(ctx, "", folder, "-tags=sabotage")
 	}
-	command := exec.CommandContext(ctx, "go", append(args, "contacts")...)
-	command.Env = append(environment(), "CGO_ENABLED=0")
+	return build(ctx, "", folder)
+}
+
+// BuildCommit builds the binary of a commit into folder, beside its source, and returns its path.
+func BuildCommit(ctx context.Context, folder, commit string) (string, error) {
+	source := filepath.Join(folder, "source")
+	if err := os.Mkdir(source, 0o700); err != nil {
+		return "", err
+	}
+	// In a shell for the pipe. --full-tree: it is the repository's, wherever in it this runs.
+	unpack := exec.CommandContext(ctx, "sh", "-c", `git archive --format=tar "$1" >"$2.tar" && tar -xf "$2.tar" -C "$2"`, "sh", commit, source)
+	if output, err := unpack.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("unpack commit %s: %w\n%s", commit, err, output)
+	}
+	return build(ctx, source, folder)
+}
+
+func build(ctx context.Context, source, folder string, flags ...string) (string, error) {
+	path := filepath.Join(folder, "contacts")
+	command := exec.CommandContext(ctx, "go", slices.Concat([]string{"build", "-o", path}, flags, []string{"contacts"})...)
+	command.Dir, command.Env = source, append(environment(), "CGO_ENABLED=0")
 	if output, err := command.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("build the binary: %w\n%s", err, output)
 	}
