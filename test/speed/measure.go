@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"contacts/test/system"
@@ -54,7 +55,7 @@ func measure(ctx context.Context, mode system.Mode, baseline string, o sizes) (r
 			return r, fmt.Errorf("%s: %w", name, err)
 		}
 	}
-	for _, step := range steps {
+	for _, step := range steps() {
 		fmt.Fprintf(os.Stderr, "speed: %s: %s\n", mode, step.name)
 		rounds := o.rounds
 		if step.once {
@@ -89,21 +90,35 @@ func build(ctx context.Context, folder, name, baseline string) (string, error) {
 	return system.Build(ctx, folder, false)
 }
 
-// steps are measured one after the other, each in several rounds.
-var steps = []struct {
+// step is what a round measures of one side before it is the other one's turn.
+type step struct {
 	name string
 	run  func(*side, context.Context) error
-	once bool
-}{
-	{name: "latency", run: (*side).latency},
-	{name: "cached reads", run: (*side).cachedReads},
-	{name: "uncached reads", run: (*side).uncachedReads},
-	{name: "pages", run: (*side).pages},
-	{name: "writes with the worker stopped, and drain", run: (*side).backlog},
-	{name: "durable writes", run: (*side).durable},
-	{name: "memory", run: (*side).memory, once: true},
-	{name: "start", run: (*side).start},
-	{name: "round trips", run: (*side).roundTrips, once: true}, // the last: it leaves the processes behind proxies
+	once bool // one round will do
+}
+
+// steps returns what is measured, one after the other: as little at a time as can be, so that both sides meet the same
+// machine.
+func steps() []step {
+	all := []step{{name: "latency", run: (*side).latency}}
+	each := func(name string, run func(s *side, ctx context.Context, callers int, name string) error) {
+		for _, callers := range connections {
+			name := name + ", " + with(callers)
+			all = append(all, step{name: name, run: func(s *side, ctx context.Context) error { return run(s, ctx, callers, name) }})
+		}
+	}
+	each("cached read", (*side).cachedRead)
+	each("uncached read", (*side).uncachedRead)
+	each("first page of 50", page(func(*side, int) string { return "/v1/contacts" }))
+	each("deep page of 50", page(func(s *side, _ int) string { return s.deep }))
+	each("search", page(func(s *side, i int) string { return fmt.Sprintf("/v1/contacts?q=first%d", 1+i%s.rows) }))
+	all = append(all, step{name: "writes with the worker stopped, and drain", run: (*side).backlog})
+	each("durable writes", (*side).durable)
+	return append(all,
+		step{name: "memory", run: (*side).memory, once: true},
+		step{name: "start", run: (*side).start},
+		step{name: "round trips", run: (*side).roundTrips, once: true}, // the last: it leaves the processes behind proxies
+	)
 }
 
 // connections are the numbers of callers that each rate is measured with.
@@ -152,82 +167,87 @@ func (s *side) latency(ctx context.Context) error {
 	return errors.Join(err, batches(1))
 }
 
-// batches returns a function that records how many commands a transaction has had meanwhile.
+// batches returns a function that records how many commands a transaction has had meanwhile, and what each took of SQS.
 func (s *side) batches(ctx context.Context) (record func(callers int) error, err error) {
-	const sum, count = "contacts_batch_commands_sum", "contacts_batch_commands_count"
-	before, err := s.Metrics(ctx, s.consumer())
+	before, err := s.queueing(ctx)
 	return func(callers int) error {
-		after, err := s.Metrics(ctx, s.consumer())
-		s.protocol.add("commands per transaction, "+with(callers), "",
-			sample{value: (after[sum] - before[sum]) / max(1, after[count]-before[count])})
+		after, err := s.queueing(ctx)
+		commands := max(1, after.commands-before.commands)
+		s.protocol.add("commands per transaction, "+with(callers), "", sample{value: commands / max(1, after.transactions-before.transactions)})
+		if s.Cache != "" {
+			s.protocol.add("SQS requests, one write, "+with(callers), "", sample{value: (after.requests - before.requests) / commands})
+		}
 		return err
 	}, err
 }
 
-// cachedReads measures reads of one contact beside a bare server that answers with the same bytes.
-func (s *side) cachedReads(ctx context.Context) error {
+// queueing is what the service's processes have counted.
+type queueing struct{ commands, transactions, requests float64 }
+
+func (s *side) queueing(ctx context.Context) (q queueing, err error) {
+	for _, t := range s.Targets {
+		if t.Admin == "" {
+			continue
+		}
+		values, err := s.Metrics(ctx, t)
+		if err != nil {
+			return q, err
+		}
+		q.commands += values["contacts_batch_commands_sum"]
+		q.transactions += values["contacts_batch_commands_count"]
+		for name, value := range values {
+			if strings.HasPrefix(name, "contacts_sqs_requests_total{") && !strings.Contains(name, "GetQueueAttributes") {
+				q.requests += value
+			}
+		}
+	}
+	return q, nil
+}
+
+// cachedRead measures reads of a few contacts beside a bare server that answers with the same bytes.
+func (s *side) cachedRead(ctx context.Context, callers int, name string) error {
 	few := s.filled[:min(64, len(s.filled))]
 	get := func(caller, i int) request { return request{method: "GET", path: few[(caller+i)%len(few)]} }
 	if _, err := load(ctx, s.api(), 1, 200, times(2*len(few), get)); err != nil { // they are in the cache by then
 		return err
 	}
-	for _, callers := range connections {
-		bare, err := s.rate(ctx, "bare handler, the same bytes, "+with(callers), func() (outcome, error) {
-			return load(ctx, s.bare.URL, callers, 200, forSome(s.period, get))
-		})
-		if err != nil {
-			return err
-		}
-		cached, err := s.rate(ctx, "cached read, "+with(callers), func() (outcome, error) {
-			return load(ctx, s.api(), callers, 200, forSome(s.period, get))
-		})
-		if err != nil {
-			return err
-		}
-		s.speed.add("cached read, of the bare handler, "+with(callers), "", sample{value: cached / bare})
+	bare, err := s.rate(ctx, "bare handler, the same bytes, "+with(callers), func() (outcome, error) {
+		return load(ctx, s.bare.URL, callers, 200, forSome(s.period, get))
+	})
+	if err != nil {
+		return err
 	}
-	return nil
+	cached, err := s.rate(ctx, name, func() (outcome, error) {
+		return load(ctx, s.api(), callers, 200, forSome(s.period, get))
+	})
+	s.speed.add("cached read, of the bare handler, "+with(callers), "", sample{value: cached / bare})
+	return err
 }
 
-// uncachedReads measures reads of contacts that the cache has forgotten, each once.
-func (s *side) uncachedReads(ctx context.Context) error {
-	for _, callers := range connections {
-		if err := s.forget(ctx); err != nil {
-			return err
-		}
+// uncachedRead measures reads of contacts that the cache has forgotten, each once.
+func (s *side) uncachedRead(ctx context.Context, callers int, name string) error {
+	if err := s.forget(ctx); err != nil {
+		return err
+	}
+	_, err := s.rate(ctx, name, func() (outcome, error) {
 		ends, last := time.Now().Add(s.period), s.next.Load()+int64(len(s.filled))
-		if _, err := s.rate(ctx, "uncached read, "+with(callers), func() (outcome, error) {
-			return load(ctx, s.api(), callers, 200, func(caller, i int) (request, bool) {
-				return s.get(caller, i), s.next.Load() < last && time.Now().Before(ends)
-			})
-		}); err != nil {
-			return err
-		}
-	}
-	return nil
+		return load(ctx, s.api(), callers, 200, func(caller, i int) (request, bool) {
+			return s.get(caller, i), s.next.Load() < last && time.Now().Before(ends)
+		})
+	})
+	return err
 }
 
-// pages measures pages of 50, and searches.
-func (s *side) pages(ctx context.Context) error {
-	for _, page := range []struct {
-		name string
-		path func(caller, i int) string
-	}{
-		{"first page of 50", func(int, int) string { return "/v1/contacts" }},
-		{"deep page of 50", func(int, int) string { return s.deep }},
-		{"search", func(caller, i int) string { return fmt.Sprintf("/v1/contacts?q=first%d", 1+(caller*7919+i)%s.rows) }},
-	} {
-		for _, callers := range connections {
-			if _, err := s.rate(ctx, page.name+", "+with(callers), func() (outcome, error) {
-				return load(ctx, s.api(), callers, 200, forSome(s.period, func(caller, i int) request {
-					return request{method: "GET", path: page.path(caller, i)}
-				}))
-			}); err != nil {
-				return err
-			}
-		}
+// page returns what measures pages at such paths, of which each call may have another one.
+func page(path func(s *side, i int) string) func(*side, context.Context, int, string) error {
+	return func(s *side, ctx context.Context, callers int, name string) error {
+		_, err := s.rate(ctx, name, func() (outcome, error) {
+			return load(ctx, s.api(), callers, 200, forSome(s.period, func(caller, i int) request {
+				return request{method: "GET", path: path(s, caller*7919+i)}
+			}))
+		})
+		return err
 	}
-	return nil
 }
 
 // backlog measures writes that are accepted while the worker is stopped, and then how fast it drains what has gathered.
@@ -266,23 +286,18 @@ func (s *side) backlog(ctx context.Context) error {
 
 // durable measures writes while the worker runs: how fast they are accepted, and from the first request until the last of
 // them is applied.
-func (s *side) durable(ctx context.Context) error {
-	for _, callers := range connections {
-		batches, err := s.batches(ctx)
-		if err != nil {
-			return err
-		}
-		if _, err := s.rate(ctx, "durable writes, "+with(callers), func() (outcome, error) {
-			started := time.Now()
-			o, err := s.write(ctx, callers, s.writes*callers/64)
-			s.speed.add("accepted writes, worker running, "+with(callers), "/s", sample{value: o.rate()})
-			return outcome{calls: o.calls, took: time.Since(started)}, err
-		}); err != nil {
-			return err
-		}
-		if err := batches(callers); err != nil {
-			return err
-		}
+func (s *side) durable(ctx context.Context, callers int, name string) error {
+	batches, err := s.batches(ctx)
+	if err != nil {
+		return err
 	}
-	return nil
+	if _, err := s.rate(ctx, name, func() (outcome, error) {
+		started := time.Now()
+		o, err := s.write(ctx, callers, s.writes*callers/64)
+		s.speed.add("accepted writes, worker running, "+with(callers), "/s", sample{value: o.rate()})
+		return outcome{calls: o.calls, took: time.Since(started)}, err
+	}); err != nil {
+		return err
+	}
+	return batches(callers)
 }
