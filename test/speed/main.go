@@ -38,7 +38,7 @@ func run(ctx context.Context, args []string) error {
 	var o sizes
 	flags.IntVar(&o.rows, "rows", 100_000, "how many contacts are written first, which pages and uncached reads are of")
 	flags.IntVar(&o.writes, "writes", 20_000, "how many contacts a round of writes has")
-	flags.IntVar(&o.rounds, "rounds", 4, "how often each figure is measured; the median counts")
+	flags.IntVar(&o.rounds, "rounds", 3, "how often each figure is measured; the median counts")
 	flags.DurationVar(&o.period, "period", 1500*time.Millisecond, "how long a round of reads takes")
 	flags.DurationVar(&o.soak, "soak", 20*time.Second, "how long memory is watched under full load")
 	flags.StringVar(&o.profiles, "profiles", "", "a folder for profiles of the service's processes at work")

@@ -293,7 +293,7 @@ func (s *side) durable(ctx context.Context, callers int, name string) error {
 	}
 	if _, err := s.rate(ctx, name, func() (outcome, error) {
 		started := time.Now()
-		o, err := s.write(ctx, callers, s.writes*callers/64)
+		o, err := s.write(ctx, callers, s.writes*callers/128)
 		s.speed.add("accepted writes, worker running, "+with(callers), "/s", sample{value: o.rate()})
 		return outcome{calls: o.calls, took: time.Since(started)}, err
 	}); err != nil {
