@@ -13,7 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"contacts/platform/servertest"
+	"contacts/test/servers"
 )
 
 // Redis counts the commands that the API sends for one keyed POST, of a caller with a rate limit. Each
@@ -21,7 +21,7 @@ import (
 func TestEndToEnd_RedisRoundTrips(t *testing.T) {
 	t.Parallel()
 	s := withKeys(production(t))
-	redis, err := servertest.StartRedis(t.Context())
+	redis, err := servers.StartRedis(t.Context())
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, redis.Stop()) })
 	named := func(name string) []string {
@@ -61,11 +61,11 @@ func TestEndToEnd_RedisRoundTrips(t *testing.T) {
 // redisWatch is everything that the clients of a Redis send, as the server sees it (MONITOR).
 type redisWatch struct {
 	t      *testing.T
-	server *servertest.Server
+	server *servers.Server
 	lines  *bufio.Scanner
 }
 
-func watchRedis(t *testing.T, server *servertest.Server) *redisWatch {
+func watchRedis(t *testing.T, server *servers.Server) *redisWatch {
 	t.Helper()
 	conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", strings.TrimPrefix(server.URL, "redis://"))
 	require.NoError(t, err)
