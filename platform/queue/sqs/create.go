@@ -14,8 +14,9 @@ import (
 )
 
 const (
-	// maxReceives is how often a message is delivered before SQS moves it to the dead-letter queue.
-	maxReceives = 20
+	// maxReceives is how often a message is delivered before SQS moves it to the dead-letter queue: SQS's largest number,
+	// because a message may wait for as long as the queue keeps it.
+	maxReceives = 1000
 	// createTimeout bounds CreateQueue as a whole.
 	createTimeout = 20 * time.Second
 	// settleTimeout is how long a new queue is waited for: SQS may take a second or so until it answers.

@@ -44,7 +44,7 @@ func TestCreateQueue(t *testing.T) {
 				"SqsManagedSseEnabled":          "true",
 			})
 		}
-		requireJSON(t, map[string]any{"deadLetterTargetArn": dead["QueueArn"], "maxReceiveCount": 20.0}, main["RedrivePolicy"])
+		requireJSON(t, map[string]any{"deadLetterTargetArn": dead["QueueArn"], "maxReceiveCount": 1000.0}, main["RedrivePolicy"])
 		requireJSON(t, map[string]any{"redrivePermission": "byQueue", "sourceQueueArns": []any{main["QueueArn"]}}, dead["RedriveAllowPolicy"])
 	}
 }

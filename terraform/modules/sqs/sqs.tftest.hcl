@@ -47,9 +47,9 @@ run "queue" {
   assert {
     condition = jsondecode(aws_sqs_queue.commands.redrive_policy) == {
       deadLetterTargetArn = aws_sqs_queue.dead.arn
-      maxReceiveCount     = 20
+      maxReceiveCount     = 1000
     }
-    error_message = "Expected a message to go to the dead-letter queue after 20 deliveries."
+    error_message = "Expected a message to go to the dead-letter queue after 1,000 deliveries."
   }
 }
 
@@ -112,7 +112,25 @@ run "refuses_names" {
 run "refuses_few_deliveries" {
   command = plan
   variables {
-    max_receive_count = 5
+    max_receive_count = 99
   }
   expect_failures = [var.max_receive_count]
+}
+
+run "refuses_more_deliveries_than_sqs" {
+  command = plan
+  variables {
+    max_receive_count = 1001
+  }
+  expect_failures = [var.max_receive_count]
+}
+
+run "accepts_a_hundred_deliveries" {
+  variables {
+    max_receive_count = 100
+  }
+  assert {
+    condition     = jsondecode(aws_sqs_queue.commands.redrive_policy).maxReceiveCount == 100
+    error_message = "Expected the count that was asked for."
+  }
 }

@@ -9,12 +9,12 @@ variable "name" {
 }
 
 variable "max_receive_count" {
-  description = "How often a message is delivered before it goes to the dead-letter queue. A worker parks what it cannot apply after five deliveries, so that this is for workers that die."
+  description = "How often a message is delivered before it goes to the dead-letter queue: SQS's largest number, so that a write that waits for a lock or a cache does so for as long as the queue keeps it. A worker parks what fails by itself after five deliveries."
   type        = number
-  default     = 20
+  default     = 1000
 
   validation {
-    condition     = var.max_receive_count >= 10 && var.max_receive_count <= 1000 && floor(var.max_receive_count) == var.max_receive_count
-    error_message = "Expected a whole number from 10 to 1000: with fewer, messages would get there before a worker has parked them."
+    condition     = var.max_receive_count >= 100 && var.max_receive_count <= 1000 && floor(var.max_receive_count) == var.max_receive_count
+    error_message = "Expected a whole number from 100 to 1000: with fewer, writes that only have to be tried again would get there within two days."
   }
 }
