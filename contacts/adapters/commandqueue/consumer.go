@@ -22,8 +22,6 @@ type Consumer struct {
 	processor Processor
 	options   ConsumerOptions
 	holding   holding
-	kept      chan struct{} // has an element for each command that is kept
-	keeping   sync.WaitGroup
 }
 
 // Processor is what a consumer needs of [contacts.Processor].
@@ -63,7 +61,7 @@ type Batch struct {
 func NewConsumer(q queue.Queue, processor Processor, o ConsumerOptions) *Consumer {
 	return &Consumer{
 		queue: q, processor: processor, options: o,
-		holding: holding{receipts: map[string]time.Time{}}, kept: make(chan struct{}, maxKept),
+		holding: holding{receipts: map[string]time.Time{}},
 	}
 }
 
@@ -92,7 +90,6 @@ func (c *Consumer) Run(ctx context.Context) {
 		})
 	}
 	running.Wait()
-	c.keeping.Wait() // begun by who has run
 	stop()
 }
 
@@ -119,7 +116,7 @@ func (c *Consumer) poll(ctx context.Context, received chan<- []queue.Delivery) {
 			for i, delivery := range deliveries {
 				items[i].delivery = delivery
 			}
-			c.giveUp(ctx, items)
+			c.settle(ctx, items)
 		}
 	}
 }
@@ -144,16 +141,11 @@ type item struct {
 	err      error
 }
 
-// blamed reports whether it is the message's own fault that it is not done.
-func (i item) blamed() bool {
-	return !errors.Is(i.err, contacts.ErrDown) && !errors.Is(i.err, contacts.ErrTransient) && !errors.Is(i.err, contacts.ErrBlocked)
-}
-
 // handle works on a batch until every command is done, or ctx has ended, or what is left has failed too often. While the
 // database is down that is as long as it takes: an outage is waited for here, and costs no message one of its deliveries.
 func (c *Consumer) handle(ctx context.Context, deliveries []queue.Delivery) {
 	left, unreadable := c.read(deliveries)
-	c.giveUp(ctx, unreadable)
+	c.settle(ctx, unreadable)
 	for try, failures := 0, 0; len(left) > 0 && failures < maxTries && ctx.Err() == nil; try++ {
 		if try > 0 {
 			sleep(ctx, backoff(try-1, longestPause))
@@ -163,7 +155,7 @@ func (c *Consumer) handle(ctx context.Context, deliveries []queue.Delivery) {
 			failures++
 		}
 	}
-	c.giveUp(ctx, left)
+	c.settle(ctx, left)
 }
 
 const (
@@ -199,14 +191,14 @@ func (c *Consumer) attempt(ctx context.Context, items []item) (left []item, down
 	var done []string
 	failed := map[string]int{}
 	for i, it := range items {
-		if errs[i] == nil {
+		if fateOf(errs[i], it.delivery.Attempt).action == acknowledge {
 			done = append(done, it.delivery.Receipt)
 			continue
 		}
 		it.err = errs[i]
 		left = append(left, it)
 		failed[reason(errs[i])]++
-		down = down || errors.Is(errs[i], contacts.ErrDown)
+		down = down || reason(errs[i]) == databaseDown
 		c.options.Log.WarnContext(telemetry.WithTraceParent(ctx, it.command.TraceParent), "command not applied; trying again",
 			"operation", it.command.Operation, "attempt", it.delivery.Attempt, "error", errs[i])
 	}

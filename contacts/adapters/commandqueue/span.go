@@ -2,7 +2,6 @@ package commandqueue
 
 import (
 	"context"
-	"errors"
 
 	"go.opentelemetry.io/otel/attribute"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
@@ -74,19 +73,5 @@ func (p processing) end(errs []error) {
 			telemetry.Fail(span, reason(errs[i]))
 		}
 		span.End()
-	}
-}
-
-// reason is the class of errors that a command was not applied for.
-func reason(err error) string {
-	switch {
-	case errors.Is(err, contacts.ErrDown):
-		return "down"
-	case errors.Is(err, contacts.ErrTransient):
-		return "transient"
-	case errors.Is(err, contacts.ErrBlocked):
-		return "blocked"
-	default:
-		return "command"
 	}
 }

@@ -51,8 +51,8 @@ func (s *scripted) after(d time.Duration) (deleted []string, extended map[string
 	return slices.Clone(s.deleted), maps.Clone(s.extended)
 }
 
-// What circumstances keep from being applied is never set aside: before the dead-letter queue takes it, it is kept.
-func TestConsumer_KeepsWhatWillPass(t *testing.T) {
+// What circumstances keep from being applied is never parked, however often it was delivered.
+func TestConsumer_RetriesWhatWillPass(t *testing.T) {
 	t.Parallel()
 	var stuck atomic.Bool
 	b := newBench(t, func(contacts.Command) error {
@@ -62,31 +62,23 @@ func TestConsumer_KeepsWhatWillPass(t *testing.T) {
 		return nil
 	})
 	commands := story(t, 1)
-	deliveries := b.deliver(17, nil, commands...)
-	for kept := range 2 {
-		stuck.Store(true)
-		deliveries[0].Attempt += kept
-		b.consume(deliveries, time.Minute, func(t *testing.T, script *scripted, _ func()) {
-			_, extended := script.after(10 * time.Second)
-			require.Len(t, extended, len(commands)-kept, "the first, and not the one behind it, which has not been tried")
-			if kept == 0 {
-				return
-			}
-			_, extended = script.after(20 * time.Minute)
-			require.Equal(t, time.Minute, extended["0"], "it is held all the time")
-			stuck.Store(false)
-			deleted, _ := script.after(15 * time.Second)
-			require.Equal(t, []string{"0"}, deleted)
-			b.mu.Lock()
-			require.Equal(t, commands[:1], b.seen[commands[0].Contact])
-			b.mu.Unlock()
-		})
-		require.Empty(t, b.parked)
-	}
+	deliveries := b.deliver(999, nil, commands...)
+	stuck.Store(true)
+	b.consume(deliveries, time.Minute, func(t *testing.T, script *scripted, _ func()) {
+		deleted, extended := script.after(10 * time.Second)
+		require.Empty(t, deleted)
+		require.Equal(t, map[string]time.Duration{"0": 25 * time.Minute, "1": 25 * time.Minute}, extended)
+		stuck.Store(false)
+		script.deliveries <- deliveries // when the pause is over
+		deleted, _ = script.after(time.Second)
+		require.Equal(t, []string{"0", "1"}, deleted)
+	})
+	require.Empty(t, b.parked)
+	require.Equal(t, commands, b.seen[commands[0].Contact])
 }
 
-// However many are stuck, the others go on; and there is an end to how many are kept.
-func TestConsumer_WhatIsKeptHoldsUpNobody(t *testing.T) {
+// However many are stuck, the others go on.
+func TestConsumer_StuckMessagesHoldUpNoOthers(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, func(command contacts.Command) error {
 		if command.Fields.FirstName == "Stuck" {
@@ -105,28 +97,24 @@ func TestConsumer_WhatIsKeptHoldsUpNobody(t *testing.T) {
 	other[0].Receipt = "other"
 	b.consume(deliveries, time.Hour, func(t *testing.T, script *scripted, stop func()) {
 		_, extended := script.after(10 * time.Second)
-		require.Len(t, extended, 1, "one is too many")
+		require.Len(t, extended, len(deliveries))
 		script.deliveries <- other
 		deleted, _ := script.after(0)
 		require.Equal(t, []string{"other"}, deleted)
+		script.deliveries <- deliveries
+		script.after(0)
 		stop()
 		_, extended = script.after(0)
-		require.Len(t, extended, len(deliveries))
 		immediately := slices.DeleteFunc(slices.Collect(maps.Values(extended)), func(d time.Duration) bool { return d != 0 })
-		require.Len(t, immediately, len(deliveries)-1, "on a shutdown the others are handed back at once")
+		require.Len(t, immediately, len(deliveries), "on a shutdown they are handed back at once")
 	})
 }
 
-// What turns out to be itself to blame is parked, when that can be done.
-func TestConsumer_ParksWhatIsKept(t *testing.T) {
+// A message that cannot be parked comes again, and is parked then.
+func TestConsumer_ParksLater(t *testing.T) {
 	t.Parallel()
-	var bad, unparkable atomic.Bool
-	b := newBench(t, func(contacts.Command) error {
-		if bad.Load() {
-			return errors.New("bad")
-		}
-		return contacts.ErrTransient
-	})
+	var unparkable atomic.Bool
+	b := newBench(t, func(contacts.Command) error { return errors.New("bad") })
 	unparkable.Store(true)
 	b.refusePark = func() error {
 		if unparkable.Load() {
@@ -135,14 +123,15 @@ func TestConsumer_ParksWhatIsKept(t *testing.T) {
 		return nil
 	}
 	commands := slices.Concat(story(t, 0), story(t, 0))
-	b.consume(b.deliver(18, map[int]string{1: "no event"}, commands...), time.Hour, func(t *testing.T, script *scripted, _ func()) {
-		script.after(10 * time.Second)
-		bad.Store(true)
-		deleted, extended := script.after(time.Minute)
+	deliveries := b.deliver(5, map[int]string{1: "no event"}, commands...)
+	b.consume(deliveries, time.Hour, func(t *testing.T, script *scripted, _ func()) {
+		deleted, extended := script.after(10 * time.Second)
 		require.Empty(t, deleted)
-		require.Empty(t, extended, "neither the dead-letter queue nor anybody else has them")
+		require.Equal(t, map[string]time.Duration{"0": 16 * time.Second, "1": 16 * time.Second}, extended)
 		unparkable.Store(false)
-		deleted, _ = script.after(15 * time.Second)
+		deliveries[0].Attempt, deliveries[1].Attempt = 6, 6
+		script.deliveries <- deliveries
+		deleted, _ = script.after(10 * time.Second)
 		require.ElementsMatch(t, []string{"0", "1"}, deleted)
 	})
 	require.Len(t, b.parked, 2)
