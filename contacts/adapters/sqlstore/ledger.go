@@ -32,7 +32,7 @@ func (s *Store) Apply(
 	for i, c := range commands {
 		tenants[i] = c.Tenant
 	}
-	err := s.write(ctx, of(tenants...), func(tx *gorm.DB) error {
+	err := s.write(ctx, of(tenants...).keyed(), func(tx *gorm.DB) error {
 		state, err := s.load(tx, commands)
 		if err != nil {
 			return err

@@ -44,7 +44,7 @@ const writeLimit = 15 * time.Second
 // Document implements [contacts.Repository]. On PostgreSQL it takes one round trip.
 func (s *Store) Document(ctx context.Context, tenant contacts.Tenant, id uuid.UUID) (contacts.Document, error) {
 	document := contacts.Document{Tenant: tenant, ID: id}
-	err := s.readOnce(ctx, of(tenant), func(rows database.Rows) error {
+	err := s.readOnce(ctx, of(tenant).keyed(), func(rows database.Rows) error {
 		var found scannedDocument
 		for rows.Next() {
 			if err := rows.Scan(found.into()...); err != nil {
@@ -64,7 +64,7 @@ func (s *Store) Document(ctx context.Context, tenant contacts.Tenant, id uuid.UU
 func (s *Store) Operation(
 	ctx context.Context, tenant contacts.Tenant, id uuid.UUID,
 ) (operation contacts.Operation, found bool, err error) {
-	err = s.readOnce(ctx, of(tenant), func(rows database.Rows) error {
+	err = s.readOnce(ctx, of(tenant).keyed(), func(rows database.Rows) error {
 		return eachOperation(rows, func(o contacts.Operation) { operation, found = o, true })
 	}, s.statements.operation, string(tenant), id)
 	if err != nil {

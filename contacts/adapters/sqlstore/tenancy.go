@@ -17,7 +17,16 @@ import (
 // they ask for (migrations/postgres, "tenants"). On SQLite nothing does, beside the conditions of the statements themselves.
 type tenancy struct {
 	setting, value string // that PostgreSQL's policies go by; "": none
+	byKeys         bool   // see [tenancy.keyed]
 	err            error  // why there is no such tenancy
+}
+
+// keyed is for transactions whose statements all find their rows by keys, whatever the values are: PostgreSQL plans them once for
+// a connection. By default it plans for each query's values, which takes longer than to execute such a statement. A plan that
+// was made while a table was small has to do when it has grown, and so reads no whole table.
+func (t tenancy) keyed() tenancy {
+	t.byKeys = true
+	return t
 }
 
 // TenantTables returns the tables whose rows are each of one tenant. On PostgreSQL row-level security guards them.
@@ -99,6 +108,9 @@ func (s *Store) write(ctx context.Context, whose tenancy, do func(tx *gorm.DB) e
 func (t tenancy) transaction(ctx context.Context, db *gorm.DB, do func(tx *gorm.DB) error, options ...*sql.TxOptions) error {
 	if t.setting != "" {
 		ctx = database.WithSetting(ctx, t.setting, t.value)
+	}
+	if t.byKeys {
+		ctx = database.WithSetting(database.WithSetting(ctx, "plan_cache_mode", "force_generic_plan"), "enable_seqscan", "off")
 	}
 	return db.WithContext(ctx).Transaction(do, options...)
 }
