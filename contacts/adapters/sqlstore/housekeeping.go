@@ -80,7 +80,7 @@ func (s *Store) Reindex(ctx context.Context, limit int) (int64, error) {
 	ctx, cancel := context.WithTimeout(ctx, writeLimit)
 	defer cancel()
 	var found []key
-	err := s.read(ctx, acrossTenants(), func(db *gorm.DB) error {
+	err := s.read(ctx, acrossTenants().keyed(), func(db *gorm.DB) error {
 		var rows []struct {
 			TenantID string
 			ID       uuid.UUID

@@ -198,6 +198,18 @@ func TestStore_List_Plans(t *testing.T) {
 	}
 }
 
+// What is to be reindexed is found without reading a whole table.
+func TestStore_Reindex_Plan(t *testing.T) {
+	eachStore(t, func(t *testing.T, s *Store) {
+		fill(t, s, "tenant", map[database.Engine]int{database.Postgres: 20_000, database.SQLite: 1000}[s.db.Engine], time.Now())
+		require.NoError(t, s.read(t.Context(), acrossTenants().keyed(), func(db *gorm.DB) error {
+			plan := planOf(t, db.Statement.ConnPool, s.db.Engine, "SELECT tenant_id, id FROM contacts WHERE "+outdated+" LIMIT 10", nil)
+			require.Contains(t, plan, "contacts_needs_reindexing", plan)
+			return nil
+		}))
+	})
+}
+
 // Every statement of a batch that looks for rows finds them through an index of keys. The policies must not keep it from that, which
 // they do where a condition is not leakproof.
 func testBatchPlans(t *testing.T, address string, s *Store, tenant contacts.Tenant) {

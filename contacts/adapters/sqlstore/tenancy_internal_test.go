@@ -345,6 +345,28 @@ func TestRowSecurity_Policies(t *testing.T) {
 	require.ErrorContains(t, err, "42501")
 }
 
+// The view for people who use SQL shows the fields of its reader's tenants, on both engines alike.
+func TestContactFields(t *testing.T) {
+	eachStore(t, func(t *testing.T, s *Store) {
+		n := newNeighbours(t, s)
+		names := func(tenant contacts.Tenant) (names []string) {
+			require.NoError(t, s.read(t.Context(), of(tenant), func(db *gorm.DB) error {
+				where := "TRUE"
+				if s.db.Engine == database.SQLite {
+					where = "tenant_id = '" + string(tenant) + "'"
+				}
+				return db.Raw("SELECT first_name || ' ' || email FROM contact_fields WHERE " + where + " ORDER BY first_name").Scan(&names).Error
+			}))
+			return names
+		}
+		require.Equal(t, []string{"Jane jane@example.com", n.fields.FirstName + " " + n.fields.Email}, names(n.theirs))
+		require.Equal(t, []string{"Jane jane@example.com"}, names(n.mine))
+		_, err := s.Apply(t.Context(), []contacts.Command{contactstest.NewCommand(t, contacts.Delete, n.theirs, n.contact)}, time.Now(), nil)
+		require.NoError(t, err)
+		require.Equal(t, []string{"Jane jane@example.com"}, names(n.theirs))
+	})
+}
+
 // Every table with a tenant has its policies, the role that the program uses can do nothing about them, and the view shows what the
 // table has.
 func TestRowSecurity_Roles(t *testing.T) {
