@@ -3,6 +3,7 @@ package sqlstore
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -41,30 +42,25 @@ func id(name string) column       { return column{name, "uuid", gather[uuid.UUID
 func number(name string) column   { return column{name, "bigint", gather[int64]} }
 func moment(name string) column   { return column{name, "timestamptz", gather[*time.Time]} }
 
-// writer has the statement that writes rows of a table. On PostgreSQL it takes an array for each
-// column, and so is one text for any number of rows; on SQLite it takes one row.
+// writer writes rows of a table in one statement: on SQLite, each statement after the first would make the search index write
+// out what it has gathered. On PostgreSQL it takes an array for each column, and so is one text for any number of rows.
 type writer struct {
 	table
 
-	statement string
-	arrays    bool
+	insert string // up to the rows
+	arrays string // PostgreSQL's
 }
 
 func newWriter(engine database.Engine, t table) writer {
-	names, places := make([]string, len(t.columns)), make([]string, len(t.columns))
+	names, arrays := make([]string, len(t.columns)), make([]string, len(t.columns))
 	for i, c := range t.columns {
-		names[i], places[i] = c.name, "?"
-		if engine == database.Postgres {
-			places[i] = fmt.Sprintf("$%d::%s[]", i+1, c.kind)
-		}
+		names[i], arrays[i] = c.name, fmt.Sprintf("$%d::%s[]", i+1, c.kind)
 	}
-	columns, values := strings.Join(names, ", "), strings.Join(places, ", ")
+	w := writer{table: t, insert: "INSERT INTO " + t.name + " (" + strings.Join(names, ", ") + ") "}
 	if engine == database.Postgres {
-		values = "SELECT * FROM unnest(" + values + ")"
-	} else {
-		values = "VALUES (" + values + ")"
+		w.arrays = "SELECT * FROM unnest(" + strings.Join(arrays, ", ") + ")"
 	}
-	return writer{t, "INSERT INTO " + t.name + " (" + columns + ") " + values + t.tail, engine == database.Postgres}
+	return w
 }
 
 // add adds the rows to a batch, each with a value for each column. How many are written is added to
@@ -72,16 +68,15 @@ func newWriter(engine database.Engine, t table) writer {
 func (w writer) add(batch *database.Batch, written *int64, rows ...[]any) {
 	switch {
 	case len(rows) == 0:
-	case w.arrays:
+	case w.arrays != "":
 		arrays := make([]any, len(w.columns))
 		for i, c := range w.columns {
 			arrays[i] = c.gather(rows, i)
 		}
-		batch.Exec(written, w.statement, arrays...)
+		batch.Exec(written, w.insert+w.arrays+w.tail, arrays...)
 	default:
-		for _, row := range rows {
-			batch.Exec(written, w.statement, row...)
-		}
+		row := ", (?" + strings.Repeat(", ?", len(w.columns)-1) + ")"
+		batch.Exec(written, w.insert+"VALUES "+strings.Repeat(row, len(rows))[2:]+w.tail, slices.Concat(rows...)...)
 	}
 }
 

@@ -9,13 +9,13 @@ import "strings"
 func (s *Store) Sabotage(fence, guard bool) {
 	if fence {
 		s.statements.ended += " AND 1 = 0"
-		s.statements.operations.statement += " ON CONFLICT (tenant_id, id) DO UPDATE SET ended_at = excluded.ended_at"
+		s.statements.operations.tail += " ON CONFLICT (tenant_id, id) DO UPDATE SET ended_at = excluded.ended_at"
 	}
 	if guard {
 		s.statements.lock = "SELECT key FROM unnest($1::bigint[]) AS key"
 		s.statements.ended += " AND (SELECT pg_sleep(random() * 0.05)) IS NOT NULL" // after the contacts were read
-		s.statements.contacts.statement, _, _ = strings.Cut(s.statements.contacts.statement, " WHERE ")
-		s.statements.changes.statement += " ON CONFLICT (tenant_id, contact_id, version) DO UPDATE SET" +
+		s.statements.contacts.tail, _, _ = strings.Cut(s.statements.contacts.tail, " WHERE ")
+		s.statements.changes.tail += " ON CONFLICT (tenant_id, contact_id, version) DO UPDATE SET" +
 			" operation_id = excluded.operation_id, changed_at = excluded.changed_at, document = excluded.document"
 	}
 }
