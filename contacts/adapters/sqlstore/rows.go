@@ -35,10 +35,19 @@ func gather[T any](rows [][]any, i int) any {
 	return values
 }
 
+// gatherIDs returns ids in a type of which pgx knows that it is 16 bytes: a UUID would go through its text.
+func gatherIDs(rows [][]any, i int) any {
+	values := make([][16]byte, len(rows))
+	for k, row := range rows {
+		values[k] = row[i].(uuid.UUID)
+	}
+	return values
+}
+
 func text(name string) column     { return column{name, "text", gather[string]} }
 func optional(name string) column { return column{name, "text", gather[*string]} }
 func document(name string) column { return column{name, "json", gather[*string]} }
-func id(name string) column       { return column{name, "uuid", gather[uuid.UUID]} }
+func id(name string) column       { return column{name, "uuid", gatherIDs} }
 func number(name string) column   { return column{name, "bigint", gather[int64]} }
 func moment(name string) column   { return column{name, "timestamptz", gather[*time.Time]} }
 
