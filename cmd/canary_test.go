@@ -237,10 +237,10 @@ func (b *birdcage) partsAway() (others []*process) {
 func (b *birdcage) parkAndBreak() {
 	t, s := b.t, b.s
 	address := databasetest.Superuser(t, s.variable("CONTACTS_DATABASE_URL"))
-	mistake := "ALTER TABLE contacts ADD CONSTRAINT mistake CHECK (nickname <> '" + canary + "-bad')"
+	mistake := "ALTER TABLE contacts ADD CONSTRAINT mistake CHECK (document->>'nickname' <> '" + canary + "-bad')"
 	if !s.worker {
 		address = "sqlite://" + s.folder + "/data/contacts.db"
-		mistake = "CREATE TRIGGER mistake BEFORE UPDATE ON contacts WHEN NEW.nickname = '" + canary + "-bad' BEGIN SELECT RAISE(ABORT, 'mistake'); END"
+		mistake = "CREATE TRIGGER mistake BEFORE UPDATE ON contacts WHEN NEW.document->>'nickname' = '" + canary + "-bad' BEGIN SELECT RAISE(ABORT, 'mistake'); END"
 	}
 	db, err := database.Open(t.Context(), address)
 	require.NoError(t, err)
@@ -272,8 +272,10 @@ func (b *birdcage) parkAndBreak() {
 	}, 2*time.Minute, time.Second)
 
 	// A row that cannot be read, and then a table that is not there.
-	require.NoError(t, db.Write.Exec(`UPDATE contacts SET emails = '"`+canary+`"'`).Error)
-	b.do(500, "GET", "/v1/contacts?q="+canary, "")
+	var operation uuid.UUID
+	require.NoError(t, db.Write.Raw("SELECT id FROM operations WHERE status = 'succeeded' LIMIT 1").Row().Scan(&operation))
+	require.NoError(t, db.Write.Exec(`UPDATE operations SET problem = '"`+canary+`"' WHERE id = ?`, operation).Error)
+	b.do(500, "GET", "/v1/operations/"+operation.String(), "")
 	require.NoError(t, db.Write.Exec("ALTER TABLE contacts RENAME TO "+canary).Error)
 	status := http.StatusServiceUnavailable
 	if !s.worker {

@@ -22,7 +22,7 @@ func TestCommand_ParkedAndReplayed(t *testing.T) {
 	db := s.database(t)
 	made, err := s.client().Create(t.Context(), contactstest.Jane(t), waiting())
 	require.NoError(t, err)
-	_, err = db.ExecContext(t.Context(), "ALTER TABLE contacts ADD CONSTRAINT mistake CHECK (nickname <> 'Janie')")
+	_, err = db.ExecContext(t.Context(), "ALTER TABLE contacts ADD CONSTRAINT mistake CHECK (document->>'nickname' <> 'Janie')")
 	require.NoError(t, err)
 
 	refused, err := s.client().Merge(t.Context(), made.Contact, contacts.Patch(`{"nickname":"Janie"}`), contacts.Write{})

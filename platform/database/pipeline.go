@@ -164,7 +164,10 @@ func (t *postgresTx) pipeline(ctx context.Context, conn *pgx.Conn, all []stateme
 		}
 		ends[i](failed)
 	}
-	return errors.Join(failed, results.Close())
+	if err := results.Close(); failed == nil {
+		failed = err
+	}
+	return failed
 }
 
 // result reads the result of the statement, which is the next one of results.

@@ -53,18 +53,14 @@ func readDatabase(ctx context.Context, s *system.System, final *history.Final) (
 		return rows.Err()
 	}
 	return errors.Join(
-		scan("SELECT id, version, deleted_at IS NOT NULL, custom_fields FROM contacts", func(scan func(...any) error) error {
+		scan("SELECT id, version, deleted_at IS NOT NULL, document FROM contacts", func(scan func(...any) error) error {
 			var id string
 			var row history.Contact
-			var custom []byte
-			if err := scan(&id, &row.Version, &row.Deleted, &custom); err != nil {
-				return err
+			var document []byte
+			err := scan(&id, &row.Version, &row.Deleted, &document)
+			if err == nil && document != nil {
+				row.Document, err = customFields(document)
 			}
-			final.Contacts[id] = row
-			if len(custom) == 0 {
-				return nil
-			}
-			err := json.Unmarshal(custom, &row.Document)
 			final.Contacts[id] = row
 			return err
 		}),

@@ -266,7 +266,7 @@ func TestQueue_Deduplication_Ends(t *testing.T) {
 func TestMigration_Down(t *testing.T) {
 	t.Parallel()
 	db := writeHandle(t, newFile(t))
-	down, err := migrations.Files.ReadFile("sqlite/000001_queue.down.sql")
+	down, err := migrations.Files.ReadFile("sqlite/000010_queue.down.sql")
 	require.NoError(t, err)
 	require.NoError(t, db.Exec(string(down)).Error)
 	var left []string

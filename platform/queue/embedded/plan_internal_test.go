@@ -81,7 +81,7 @@ func deepQueue(t *testing.T, groups int) *gorm.DB {
 	pool, err := db.DB()
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, pool.Close()) })
-	schema, err := migrations.Files.ReadFile("sqlite/000001_queue.up.sql")
+	schema, err := migrations.Files.ReadFile("sqlite/000010_queue.up.sql")
 	require.NoError(t, err)
 	numbers := fmt.Sprintf("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < %d) ", groups)
 	for _, sql := range []string{
