@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/stdlib"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
@@ -153,7 +154,7 @@ func (t *postgresTx) pipeline(ctx context.Context, conn *pgx.Conn, all []stateme
 	var batch pgx.Batch
 	ends := make([]func(error), len(all))
 	for i, s := range all {
-		batch.Queue(s.query, s.args...)
+		batch.Queue(s.query, binaryIDs(s.args)...)
 		_, ends[i] = t.statements.begin(ctx, s.query)
 	}
 	results := conn.SendBatch(ctx, &batch)
@@ -189,11 +190,36 @@ func (s statement) result(results pgx.BatchResults) error {
 		return err
 	}
 	defer rows.Close()
-	if err := s.read(rows); err != nil {
+	if err := s.read(pgxRows{rows}); err != nil {
 		return fmt.Errorf("read rows: %w", err)
 	}
 	rows.Close()
 	return rows.Err()
+}
+
+// binaryIDs returns arguments with UUIDs in a type of which pgx knows that it is 16 bytes: by itself it would take them, and
+// give them in [pgxRows], as texts.
+func binaryIDs(args []any) []any {
+	binary := make([]any, len(args))
+	for i, arg := range args {
+		if id, ok := arg.(uuid.UUID); ok {
+			arg = [16]byte(id)
+		}
+		binary[i] = arg
+	}
+	return binary
+}
+
+type pgxRows struct{ pgx.Rows }
+
+// Scan implements [Rows].
+func (r pgxRows) Scan(dest ...any) error {
+	for i, d := range dest {
+		if id, ok := d.(*uuid.UUID); ok {
+			dest[i] = (*[16]byte)(id)
+		}
+	}
+	return r.Rows.Scan(dest...)
 }
 
 const commitStatement = "COMMIT"

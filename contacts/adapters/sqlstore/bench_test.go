@@ -48,3 +48,27 @@ func BenchmarkStore_Document(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkStore_List measures pages of 50 contacts of 2,000.
+func BenchmarkStore_List(b *testing.B) {
+	for _, engine := range []database.Engine{database.SQLite, database.Postgres} {
+		b.Run(string(engine), func(b *testing.B) {
+			store := open(b, engine)
+			fields := contactstest.Jane(b)
+			for range 20 {
+				commands := make([]contacts.Command, 100)
+				for i := range commands {
+					commands[i] = contactstest.CreateCommand(b, contacts.DefaultTenant, fields)
+				}
+				_, err := store.Apply(b.Context(), commands, time.Now(), nil)
+				require.NoError(b, err)
+			}
+			b.ReportAllocs()
+			for b.Loop() {
+				listing, err := store.List(b.Context(), contacts.DefaultTenant, contacts.Query{Sort: contacts.SortCreated, Limit: contacts.DefaultPage})
+				require.NoError(b, err)
+				require.Len(b, listing.Items, contacts.DefaultPage)
+			}
+		})
+	}
+}

@@ -93,7 +93,16 @@ func (l *list) part(page *page, listing *contacts.Listing) (more bool, err error
 
 // ask executes a statement.
 func (l *list) ask(read func(database.Rows) error, e expr) error {
-	return l.readOnce(l.ctx, of(l.tenant), read, e.text(l.db.Engine), e.args...)
+	whose := of(l.tenant)
+	if l.plain() {
+		whose = whose.keyed()
+	}
+	return l.readOnce(l.ctx, whose, read, e.text(l.db.Engine), e.args...)
+}
+
+// plain reports whether the list has no filters, so that the index of its order is all that it needs.
+func (l *list) plain() bool {
+	return len(l.query.Terms)+len(l.query.Values) == 0 && (l.query.UpdatedSince.IsZero() || l.byUpdate())
 }
 
 // position is a contact's place in the list.

@@ -21,9 +21,9 @@ type tenancy struct {
 	err            error  // why there is no such tenancy
 }
 
-// keyed is for transactions whose statements all find their rows by keys, whatever the values are: PostgreSQL plans them once for
-// a connection. By default it plans for each query's values, which takes longer than to execute such a statement. A plan that
-// was made while a table was small has to do when it has grown, and so reads no whole table.
+// keyed is for transactions whose statements all find their rows by an index, in its order, whatever the values are: PostgreSQL
+// plans them once for a connection. By default it plans for each query's values, which takes longer than to execute such a
+// statement. A plan that was made while a table was small has to do when it has grown, and so reads and sorts no whole table.
 func (t tenancy) keyed() tenancy {
 	t.byKeys = true
 	return t
@@ -110,7 +110,9 @@ func (t tenancy) transaction(ctx context.Context, db *gorm.DB, do func(tx *gorm.
 		ctx = database.WithSetting(ctx, t.setting, t.value)
 	}
 	if t.byKeys {
-		ctx = database.WithSetting(database.WithSetting(ctx, "plan_cache_mode", "force_generic_plan"), "enable_seqscan", "off")
+		for _, setting := range [][2]string{{"plan_cache_mode", "force_generic_plan"}, {"enable_seqscan", "off"}, {"enable_sort", "off"}} {
+			ctx = database.WithSetting(ctx, setting[0], setting[1])
+		}
 	}
 	return db.WithContext(ctx).Transaction(do, options...)
 }
