@@ -33,8 +33,8 @@ func newBackend(settings *config.Config) backend {
 	return sqsBackend(settings)
 }
 
-// embeddedVisibility is how long, after a crash, the embedded queue takes to deliver again what was being applied. A live
-// worker extends it.
+// embeddedVisibility is how long, after a crash, the embedded queue takes to deliver again what was
+// being applied. A live worker extends it.
 const embeddedVisibility = 5 * time.Second
 
 func embeddedBackend(settings *config.Config) backend {
@@ -56,7 +56,8 @@ func embeddedBackend(settings *config.Config) backend {
 	}
 }
 
-// closeLimit is how long sends to SQS and its last polls are waited for when the queue is closed: as long as they may take.
+// closeLimit is how long sends to SQS and its last polls are waited for when the queue is closed:
+// as long as they may take.
 const closeLimit = config.MaxPollWait + time.Second
 
 func sqsBackend(settings *config.Config) backend {
@@ -83,7 +84,8 @@ func sqsBackend(settings *config.Config) backend {
 		deadLetters: func(ctx context.Context, a *app) (queue.Queue, error) { return open(ctx, a, sqs.DeadLetterURL(url)) },
 		names:       commandqueue.Names{System: "aws_sqs", Queue: path.Base(url)},
 		visibility:  settings.Queue.Visibility,
-		// SQS hands out ten messages at a time: with more receives than batches, batches can grow beyond that.
+		// SQS hands out ten messages at a time: with more receives than batches, batches can grow
+		// beyond that.
 		pollers: 2 * settings.Worker.Loops,
 	}
 }

@@ -21,8 +21,8 @@ const (
 	Erase   CommandKind = "erase" // a Delete, after which nothing is kept of the contact's past either
 )
 
-// Command is an accepted write on its way to the database. Commands of one contact are applied in the order in which the
-// queue accepted them, and those of one operation once.
+// Command is an accepted write on its way to the database. Commands of one contact are applied in
+// the order in which the queue accepted them, and those of one operation once.
 type Command struct {
 	Operation  uuid.UUID // see [Service]; the fence against doing it twice
 	Tenant     Tenant
@@ -40,17 +40,18 @@ type Command struct {
 	TraceParent string // the span that it was sent in (W3C Trace Context), or ""; set and read by the queue's two ends
 }
 
-// MessageGroup names a contact to the queue and to locks, within all tenants, in 32 hexadecimal digits: what happens to one
-// contact happens in order.
+// MessageGroup names a contact to the queue and to locks, within all tenants, in 32 hexadecimal
+// digits: what happens to one contact happens in order.
 func MessageGroup(tenant Tenant, contact uuid.UUID) string {
 	sum := sha256.Sum256([]byte(string(tenant) + "\x00" + contact.String()))
 	return hex.EncodeToString(sum[:16])
 }
 
-// Decide says what the command makes of its contact as it is now: nil if there never was one, a deleted contact if it is
-// gone. It returns the contact's next version, or the error that ends the operation; for an Erase of a deleted contact, of
-// which only the past is left to erase, the contact as it is. It does nothing else, so that it may run any number of times
-// before its result is committed.
+// Decide says what the command makes of its contact as it is now: nil if there never was one, a
+// deleted contact if it is gone. It returns the contact's next version, or the error that ends the
+// operation; for an Erase of a deleted contact, of which only the past is left to erase, the
+// contact as it is. It does nothing else, so that it may run any number of times before its result
+// is committed.
 func (c Command) Decide(current *Contact, now time.Time) (Contact, *Error) {
 	now = now.UTC().Truncate(time.Microsecond)
 	if c.Kind == Create {

@@ -28,8 +28,8 @@ type Stored struct {
 	Keys []string // [Index.Keys], as they were when it was written
 }
 
-// Snapshot is what the commands of a batch meet, as far as it matters to them. The contacts must not
-// change until the effects are committed.
+// Snapshot is what the commands of a batch meet, as far as it matters to them. The contacts must
+// not change until the effects are committed.
 type Snapshot struct {
 	Contacts   map[ContactKey]Stored      // the commands' contacts
 	Operations map[OperationKey]Operation // the commands' operations that have ended, with their documents

@@ -16,8 +16,8 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// Sort is the order of a list: by one of the keys, ascending, or descending with a "-" before it. The order is total: what
-// is equal by the key is ordered by id, in the same direction.
+// Sort is the order of a list: by one of the keys, ascending, or descending with a "-" before it.
+// The order is total: what is equal by the key is ordered by id, in the same direction.
 type Sort string
 
 // The keys of a [Sort]. The order of creation is that of the ids, which are UUIDv7.
@@ -144,16 +144,16 @@ func (l Lookup) keyOf(value string) string {
 	return l.Parameter + ":" + strings.ReplaceAll(value, "\n", " ")
 }
 
-// Index is what contacts are found and ordered by: folded, so that case, accents and the notation of
-// numbers do not count.
+// Index is what contacts are found and ordered by: folded, so that case, accents and the notation
+// of numbers do not count.
 type Index struct {
 	Text string   // of names, organization, emails, numbers' digits and addresses, a line each
 	Name string   // of display_name
 	Keys []string // one for each value of a [Lookup], sorted
 }
 
-// How much of a name counts for its order, and of a value by which contacts are found as a whole, in characters. Databases
-// index no longer ones.
+// How much of a name counts for its order, and of a value by which contacts are found as a whole,
+// in characters. Databases index no longer ones.
 const (
 	maxSortName = 100
 	maxKey      = 254
@@ -161,8 +161,8 @@ const (
 
 // Index returns what the contact is found and ordered by.
 //
-// A release that gives something else for the same contact marks all contacts as to be reindexed, in
-// a migration of the release after it: the workers of an older one would index as before.
+// A release that gives something else for the same contact marks all contacts as to be reindexed,
+// in a migration of the release after it: the workers of an older one would index as before.
 func (c Contact) Index() Index {
 	f := c.Fields
 	ix := Index{Name: truncate(fold(f.DisplayName), maxSortName)}
@@ -214,7 +214,8 @@ func truncate(text string, limit int) string {
 	return text
 }
 
-// fold takes case and accents away (Unicode's full case folding, and compatibility decomposition without its marks).
+// fold takes case and accents away (Unicode's full case folding, and compatibility decomposition
+// without its marks).
 func fold(text string) string {
 	plain := true
 	for i := 0; i < len(text) && plain; i++ {
@@ -246,8 +247,9 @@ func digits(text string) string {
 	}, norm.NFKD.String(text))
 }
 
-// terms splits what people search for into parts that all have to be found, each with the forms in which it may be written.
-// What looks like a phone number, in whatever notation, is one part, and is also looked for as digits.
+// terms splits what people search for into parts that all have to be found, each with the forms in
+// which it may be written. What looks like a phone number, in whatever notation, is one part, and
+// is also looked for as digits.
 func terms(q, region string) [][]string {
 	words := strings.Fields(fold(q))
 	whole := strings.Join(words, " ")
@@ -265,12 +267,14 @@ func terms(q, region string) [][]string {
 	return all
 }
 
-// numeric reports whether a folded text has digits and otherwise only what numbers are written with.
+// numeric reports whether a folded text has digits and otherwise only what numbers are written
+// with.
 func numeric(text string) bool {
 	return strings.Trim(text, "0123456789 +-./()") == "" && strings.ContainsAny(text, "0123456789")
 }
 
-// phoneKeys are the digits that the number may be kept under: as it is written, and as it is dialled from abroad.
+// phoneKeys are the digits that the number may be kept under: as it is written, and as it is
+// dialled from abroad.
 func phoneKeys(number, region string) []string {
 	keys := []string{digits(number)}
 	if parsed, err := phonenumbers.Parse(number, region); err == nil && phonenumbers.IsValidNumber(parsed) {
@@ -281,7 +285,8 @@ func phoneKeys(number, region string) []string {
 	return keys
 }
 
-// Filter says which contacts to list, in the caller's words. The zero value lists all, in the order of their creation.
+// Filter says which contacts to list, in the caller's words. The zero value lists all, in the order
+// of their creation.
 type Filter struct {
 	Text         string            // any parts of a contact's names, organization, emails, numbers and addresses, in any case
 	Values       map[string]string // by the parameters of [Lookups]; "" is no filter
@@ -364,7 +369,8 @@ func searchable(text string) bool {
 	return utf8.ValidString(text) && !strings.ContainsFunc(text, func(r rune) bool { return unicode.IsControl(r) && !unicode.IsSpace(r) })
 }
 
-// cursor is the JSON form of a keyset cursor, which clients take as it is: the place of the last contact of its page.
+// cursor is the JSON form of a keyset cursor, which clients take as it is: the place of the last
+// contact of its page.
 type cursor struct {
 	Sort    Sort      `json:"s"`
 	ID      uuid.UUID `json:"i"`

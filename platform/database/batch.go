@@ -27,8 +27,9 @@ type Rows interface {
 	Err() error
 }
 
-// Query adds a statement that returns rows, for the engine as it is: parameters are $1 on PostgreSQL
-// and ? on SQLite. read is called with its rows when the batch is sent; its error ends the batch.
+// Query adds a statement that returns rows, for the engine as it is: parameters are $1 on
+// PostgreSQL and ? on SQLite. read is called with its rows when the batch is sent; its error ends
+// the batch.
 func (b *Batch) Query(read func(Rows) error, query string, args ...any) {
 	b.statements = append(b.statements, statement{query: query, args: args, read: read})
 }

@@ -197,8 +197,8 @@ func (s statement) result(results pgx.BatchResults) error {
 	return rows.Err()
 }
 
-// binaryIDs returns arguments with UUIDs in a type of which pgx knows that it is 16 bytes: by itself it would take them, and
-// give them in [pgxRows], as texts.
+// binaryIDs returns arguments with UUIDs in a type of which pgx knows that it is 16 bytes: by
+// itself it would take them, and give them in [pgxRows], as texts.
 func binaryIDs(args []any) []any {
 	binary := make([]any, len(args))
 	for i, arg := range args {

@@ -60,7 +60,8 @@ func (s *Store) Purge(ctx context.Context, kind contacts.Past, before time.Time,
 	of := past[kind]
 	statement := "DELETE FROM %[1]s WHERE (%[2]s) IN (SELECT %[2]s FROM %[1]s WHERE %[3]s < ? ORDER BY %[3]s LIMIT ?)"
 	if s.db.Engine == database.Postgres {
-		// Rows lie about in the order of their times, and are found by ranges of pages (BRIN), which have no order in them.
+		// Rows lie about in the order of their times, and are found by ranges of pages (BRIN),
+		// which have no order in them.
 		of.key = "ctid"
 		statement = "DELETE FROM %[1]s WHERE %[2]s = ANY (ARRAY(SELECT %[2]s FROM %[1]s WHERE %[3]s < ? LIMIT ?))"
 	}

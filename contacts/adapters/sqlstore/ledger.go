@@ -20,9 +20,9 @@ import (
 // Apply implements [contacts.Ledger]. On PostgreSQL it takes three round trips: one that begins,
 // locks and reads, one that writes, and the commit.
 //
-// The batch's contacts are locked in key order, so that two workers cannot deadlock; what the domain decides on them cannot
-// change before the commit. Two workers that apply one operation at the same time meet at the primary key
-// of operations, and the later one is undone.
+// The batch's contacts are locked in key order, so that two workers cannot deadlock; what the
+// domain decides on them cannot change before the commit. Two workers that apply one operation at
+// the same time meet at the primary key of operations, and the later one is undone.
 func (s *Store) Apply(
 	ctx context.Context, commands []contacts.Command, now time.Time, announce contacts.Announce,
 ) ([]contacts.Outcome, error) {
@@ -140,7 +140,8 @@ func (s *Store) load(tx *gorm.DB, commands []contacts.Command) (contacts.Snapsho
 		}
 		return nil
 	}, s.statements.stored, keysJSON(of))
-	// Only after the locks: an operation that another worker was applying to these contacts has ended by now.
+	// Only after the locks: an operation that another worker was applying to these contacts has
+	// ended by now.
 	batch.Query(func(rows database.Rows) error {
 		return eachOperation(rows, func(o contacts.Operation) {
 			state.Operations[contacts.OperationKey{Tenant: o.Tenant, ID: o.ID}] = o
@@ -179,9 +180,10 @@ func eachOperation(rows database.Rows, do func(contacts.Operation)) error {
 	return nil
 }
 
-// lock adds to a batch the locks of contacts, in order. They are advisory, and not those of the rows, because whoever
-// locks a row on PostgreSQL is given its transaction's id, and the later of two transactions of a contact is to have the
-// higher one; see [Store.Changes]. A contact is named by its message group; whatever else is, shares a lock.
+// lock adds to a batch the locks of contacts, in order. They are advisory, and not those of the
+// rows, because whoever locks a row on PostgreSQL is given its transaction's id, and the later of
+// two transactions of a contact is to have the higher one; see [Store.Changes]. A contact is named
+// by its message group; whatever else is, shares a lock.
 func (s *Store) lock(tx *gorm.DB, batch *database.Batch, groups []string) {
 	if tx.Name() != postgres {
 		return // one transaction at a time writes
@@ -204,7 +206,8 @@ func groups(of []key) []string {
 	return all
 }
 
-// save writes the rows of a batch. A contact whose version is not the one that its command met undoes the transaction.
+// save writes the rows of a batch. A contact whose version is not the one that its command met
+// undoes the transaction.
 func (s *Store) save(tx *gorm.DB, effects contacts.Effects) error {
 	var batch database.Batch
 	operations := make([][]any, len(effects.Operations))

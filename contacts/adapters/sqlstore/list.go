@@ -16,20 +16,23 @@ import (
 const (
 	// maxLed is how many contacts are gathered by the index of a filter, and then put into order.
 	maxLed = 2000
-	// maxLooked is how many contacts are looked at in the order of the list, for want of such an index.
+	// maxLooked is how many contacts are looked at in the order of the list, for want of such an
+	// index.
 	maxLooked = 20_000
-	// maxSampled is how many contacts are looked at, on PostgreSQL, to tell whether a part of a text is one that many have.
+	// maxSampled is how many contacts are looked at, on PostgreSQL, to tell whether a part of a
+	// text is one that many have.
 	maxSampled = 200
-	// commonOf is which part of the sample makes it common: one in so many. A page of those is sooner found in the order of the list.
+	// commonOf is which part of the sample makes it common: one in so many. A page of those is
+	// sooner found in the order of the list.
 	commonOf = 40
 )
 
 // List implements [contacts.Repository]. On PostgreSQL a page takes one round trip, or two where a
 // sample is taken, or where it has more than a part.
 //
-// A filter that lets few contacts through leads to them by its index; the others are then tested on each. Where all let many
-// through, or have no index, contacts are tested in the order of the list, but no more than maxLooked for one page: the
-// next one goes on from there.
+// A filter that lets few contacts through leads to them by its index; the others are then tested on
+// each. Where all let many through, or have no index, contacts are tested in the order of the list,
+// but no more than maxLooked for one page: the next one goes on from there.
 func (s *Store) List(ctx context.Context, tenant contacts.Tenant, query contacts.Query) (contacts.Listing, error) {
 	l := list{s, ctx, tenant, query}
 	var listing contacts.Listing
@@ -100,7 +103,8 @@ func (l *list) ask(read func(database.Rows) error, e expr) error {
 	return l.readOnce(l.ctx, whose, read, e.text(l.db.Engine), e.args...)
 }
 
-// plain reports whether the list has no filters, so that the index of its order is all that it needs.
+// plain reports whether the list has no filters, so that the index of its order is all that it
+// needs.
 func (l *list) plain() bool {
 	return len(l.query.Terms)+len(l.query.Values) == 0 && (l.query.UpdatedSince.IsZero() || l.byUpdate())
 }
@@ -121,8 +125,9 @@ func (l *list) position(found scannedDocument, at contacts.Position) contacts.Po
 // listColumns are what [list.part] reads.
 const listColumns = documentColumns + ", search_name, updated_at"
 
-// selection returns the statement for a part and one contact more. beyond tells from after where the list goes on if that does
-// not fill the part, nil if nowhere; it is nil itself where the statement looks at the whole list.
+// selection returns the statement for a part and one contact more. beyond tells from after where
+// the list goes on if that does not fill the part, nil if nowhere; it is nil itself where the
+// statement looks at the whole list.
 func (l *list) selection() (selection expr, beyond func() (*contacts.Position, error), err error) {
 	if l.db.Engine == database.Postgres {
 		return l.postgresSelection()
@@ -165,8 +170,9 @@ func (e expr) text(engine database.Engine) string {
 type filter struct {
 	set  expr // gives the contacts by an index; empty if there is none
 	test expr // of a single contact
-	// probe goes through what set gives, to be counted; on PostgreSQL it is there only where the planner, which goes by what it
-	// has seen of the tables, has been seen to err: new contacts are of times that it has not seen.
+	// probe goes through what set gives, to be counted; on PostgreSQL it is there only where the
+	// planner, which goes by what it has seen of the tables, has been seen to err: new contacts are
+	// of times that it has not seen.
 	probe expr
 	fence expr // on PostgreSQL: the same as a table, on whose inside the order outside has no influence
 	rows  bool // on SQLite: whether set gives rows by their numbers
@@ -182,8 +188,9 @@ func (l *list) byUpdate() bool {
 // trigram is how many characters a text needs to be found by its trigrams.
 const trigram = 3
 
-// filters returns the conditions of the query, those first that as a rule let the fewest contacts through: keyed makes those
-// by a key, containing those by parts of a text, and since the one by the last update.
+// filters returns the conditions of the query, those first that as a rule let the fewest contacts
+// through: keyed makes those by a key, containing those by parts of a text, and since the one by
+// the last update.
 func (l *list) filters(
 	keyed func(keys []string) filter, containing func(parts []string) filter, since func(at time.Time) filter,
 ) []filter {
@@ -206,7 +213,8 @@ func (l *list) filters(
 	return filters
 }
 
-// contains is the condition that search_text has one of the parts in it. short tells that one of them is too short for an index.
+// contains is the condition that search_text has one of the parts in it. short tells that one of
+// them is too short for an index.
 func contains(parts []string) (test expr, short bool) {
 	tests := make([]string, len(parts))
 	for i, part := range parts {
@@ -235,8 +243,8 @@ func (l *list) few(probe expr) (bool, error) {
 	return count <= l.leads, nil
 }
 
-// owned is the condition of the live contacts that the list is of. With the prefix "+" before a column, SQLite uses no index
-// of it.
+// owned is the condition of the live contacts that the list is of. With the prefix "+" before a
+// column, SQLite uses no index of it.
 func (l *list) owned(prefix string) expr {
 	e := expr{" WHERE " + prefix + "tenant_id = ? AND deleted_at IS NULL", []any{string(l.tenant)}}
 	if l.byUpdate() && !l.query.UpdatedSince.IsZero() { // a part of the order
@@ -253,7 +261,8 @@ func (l *list) after(prefix string) expr {
 	return l.within(">", "<", *l.query.After, prefix)
 }
 
-// within is the condition that contacts are on one side of a position: up or down, as the list goes.
+// within is the condition that contacts are on one side of a position: up or down, as the list
+// goes.
 func (l *list) within(up, down string, at contacts.Position, prefix string) expr {
 	column, descending := orderColumn(l.query.Sort)
 	side := " " + up + " "

@@ -39,7 +39,8 @@ func (l *list) postgresSelection() (selection expr, beyond func() (*contacts.Pos
 			selection = selection.also(" AND "+f.test.sql, f.test.args...)
 		}
 	}
-	// Written out: of a parameter a plan for any values would expect that it lets a good part of the table through.
+	// Written out: of a parameter a plan for any values would expect that it lets a good part of
+	// the table through.
 	return selection.also(l.order("") + " LIMIT " + strconv.Itoa(l.query.Limit+1)), beyond, nil
 }
 
@@ -63,8 +64,9 @@ func (l *list) postgresSince(at time.Time) filter {
 	}
 }
 
-// postgresLead returns the filter that leads to few contacts, -1 if none is known to. walk tells that contacts are to be tested
-// in the order of the list, so that somebody has to say when it is enough.
+// postgresLead returns the filter that leads to few contacts, -1 if none is known to. walk tells
+// that contacts are to be tested in the order of the list, so that somebody has to say when it is
+// enough.
 func (l *list) postgresLead(filters []filter) (lead int, walk bool, err error) {
 	for i, f := range filters {
 		switch {
@@ -82,11 +84,13 @@ func (l *list) postgresLead(filters []filter) (lead int, walk bool, err error) {
 	return -1, len(filters) > 0, nil
 }
 
-// sample tells which parts of texts few of the contacts have, and makes these lead. It goes by the first contacts of
-// the list, from which the others may differ: then a page takes longer, or the list is given in shorter ones.
+// sample tells which parts of texts few of the contacts have, and makes these lead. It goes by the
+// first contacts of the list, from which the others may differ: then a page takes longer, or the
+// list is given in shorter ones.
 //
-// The planner, which tells the rest by itself, does not know: it does not consult its statistics by what is not leakproof where there
-// are policies. And it does not use the index, but for the view; see the migration "tenants".
+// The planner, which tells the rest by itself, does not know: it does not consult its statistics by
+// what is not leakproof where there are policies. And it does not use the index, but for the view;
+// see the migration "tenants".
 func (l *list) sample(filters []filter) error {
 	sampled := expr{sql: "SELECT count(*)"}
 	var parts []*filter

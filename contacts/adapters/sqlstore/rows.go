@@ -35,7 +35,8 @@ func gather[T any](rows [][]any, i int) any {
 	return values
 }
 
-// gatherIDs returns ids in a type of which pgx knows that it is 16 bytes: a UUID would go through its text.
+// gatherIDs returns ids in a type of which pgx knows that it is 16 bytes: a UUID would go through
+// its text.
 func gatherIDs(rows [][]any, i int) any {
 	values := make([][16]byte, len(rows))
 	for k, row := range rows {
@@ -51,8 +52,9 @@ func id(name string) column       { return column{name, "uuid", gatherIDs} }
 func number(name string) column   { return column{name, "bigint", gather[int64]} }
 func moment(name string) column   { return column{name, "timestamptz", gather[*time.Time]} }
 
-// writer writes rows of a table in one statement: on SQLite, each statement after the first would make the search index write
-// out what it has gathered. On PostgreSQL it takes an array for each column, and so is one text for any number of rows.
+// writer writes rows of a table in one statement: on SQLite, each statement after the first would
+// make the search index write out what it has gathered. On PostgreSQL it takes an array for each
+// column, and so is one text for any number of rows.
 type writer struct {
 	table
 

@@ -35,7 +35,8 @@ func New(db *database.DB) *Store {
 	}
 }
 
-// readLimit bounds a read on this side too: a server that is frozen or cut off keeps no limits of its own.
+// readLimit bounds a read on this side too: a server that is frozen or cut off keeps no limits of
+// its own.
 const readLimit = 10 * time.Second
 
 // writeLimit does the same for what is written in the background.
@@ -73,9 +74,9 @@ func (s *Store) Operation(
 	return operation, found, nil
 }
 
-// among is the condition that two columns, a tenant and an id, hold one of the keys. However many there are, they are one
-// parameter: see [newStatements]. On PostgreSQL a list of them would be taken for a good part of a table that has grown since
-// it was last looked at, and all of it read.
+// among is the condition that two columns, a tenant and an id, hold one of the keys. However many
+// there are, they are one parameter: see [newStatements]. On PostgreSQL a list of them would be
+// taken for a good part of a table that has grown since it was last looked at, and all of it read.
 func among(db *gorm.DB, columns string, keys []key) clause.Expr {
 	if db.Name() == postgres {
 		return gorm.Expr("("+columns+") IN (SELECT tenant, id FROM json_to_recordset(?::json) AS keys (tenant text, id uuid))", keysJSON(keys))
