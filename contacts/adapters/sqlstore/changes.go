@@ -94,14 +94,7 @@ func (s *Store) reached(ctx context.Context, tenant contacts.Tenant, at contacts
 		query, position = postgresReached, strconv.FormatUint(at.Commit, 10)
 	}
 	var reached bool
-	err := s.readOnce(ctx, of(tenant), func(rows database.Rows) error {
-		for rows.Next() {
-			if err := rows.Scan(&reached); err != nil {
-				return err
-			}
-		}
-		return nil
-	}, query, position)
+	err := s.readOnce(ctx, of(tenant), into(&reached), query, position)
 	if err == nil && !reached {
 		err = contacts.CursorExpired()
 	}

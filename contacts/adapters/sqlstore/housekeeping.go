@@ -141,12 +141,7 @@ func (s *Store) reindexOne(tx *gorm.DB, at contacts.ContactKey, stored contacts.
 	if changed.Error != nil || changed.RowsAffected == 0 {
 		return changed.Error
 	}
-	old := make([]contactKey, len(stored.Keys))
-	for i, key := range stored.Keys {
-		old[i] = contactKey{at.Tenant, key, at.ID}
-	}
 	var batch database.Batch
-	batch.Exec(nil, s.statements.removeKeys, keysJSON(old))
-	s.statements.keys.add(&batch, nil, keyValues(contacts.Version{Contact: c}, ix.Keys)...)
+	s.rekey(&batch, contacts.Version{Contact: c, OldKeys: stored.Keys, NewKeys: ix.Keys})
 	return batch.Send(tx)
 }

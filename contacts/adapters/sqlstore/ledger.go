@@ -219,22 +219,13 @@ func (s *Store) save(tx *gorm.DB, effects contacts.Effects) error {
 	}
 	s.statements.operations.add(&batch, nil, operations...)
 	made, changes := make([][]any, len(effects.Versions)), make([][]any, len(effects.Versions))
-	var oldKeys []contactKey
-	var newKeys [][]any
 	for i, version := range effects.Versions {
 		made[i], changes[i] = contactValues(version), changeValues(version)
-		for _, old := range version.OldKeys {
-			oldKeys = append(oldKeys, contactKey{version.Tenant, old, version.ID})
-		}
-		newKeys = append(newKeys, keyValues(version, version.NewKeys)...)
 	}
 	var written int64
 	s.statements.contacts.add(&batch, &written, made...)
 	s.statements.changes.add(&batch, nil, changes...)
-	if len(oldKeys) > 0 {
-		batch.Exec(nil, s.statements.removeKeys, keysJSON(oldKeys))
-	}
-	s.statements.keys.add(&batch, nil, newKeys...)
+	s.rekey(&batch, effects.Versions...)
 	if err := batch.Send(tx); err != nil {
 		return fmt.Errorf("write a batch: %w", err)
 	}
@@ -242,6 +233,22 @@ func (s *Store) save(tx *gorm.DB, effects contacts.Effects) error {
 		return fmt.Errorf("%w: %d of %d contacts were changed meanwhile", contacts.ErrTransient, missed, len(made))
 	}
 	return nil
+}
+
+// rekey adds to a batch the keys that versions have, and have no more.
+func (s *Store) rekey(batch *database.Batch, versions ...contacts.Version) {
+	var oldKeys []contactKey
+	var newKeys [][]any
+	for _, version := range versions {
+		for _, old := range version.OldKeys {
+			oldKeys = append(oldKeys, contactKey{version.Tenant, old, version.ID})
+		}
+		newKeys = append(newKeys, keyValues(version, version.NewKeys)...)
+	}
+	if len(oldKeys) > 0 {
+		batch.Exec(nil, s.statements.removeKeys, keysJSON(oldKeys))
+	}
+	s.statements.keys.add(batch, nil, newKeys...)
 }
 
 // key names a row of one of the tables within all tenants.

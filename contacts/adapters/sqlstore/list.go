@@ -229,14 +229,7 @@ func contains(parts []string) (test expr, short bool) {
 // few reports whether a probe gives no more than maxLed rows.
 func (l *list) few(probe expr) (bool, error) {
 	var count int
-	err := l.ask(func(rows database.Rows) error {
-		for rows.Next() {
-			if err := rows.Scan(&count); err != nil {
-				return err
-			}
-		}
-		return nil
-	}, probe.with("SELECT count(*) FROM (", " LIMIT ?) AS found", l.leads+1))
+	err := l.ask(into(&count), probe.with("SELECT count(*) FROM (", " LIMIT ?) AS found", l.leads+1))
 	if err != nil {
 		return false, fmt.Errorf("estimate what a filter lets through: %w", err)
 	}

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"contacts/contacts"
-	"contacts/platform/database"
 )
 
 // postgresSelection is [list.selection] on PostgreSQL.
@@ -111,14 +110,7 @@ func (l *list) sample(filters []filter) error {
 		scanned[i] = &counts[i]
 	}
 	whole := l.whole("search_text")
-	err := l.ask(func(rows database.Rows) error {
-		for rows.Next() {
-			if err := rows.Scan(scanned...); err != nil {
-				return err
-			}
-		}
-		return nil
-	}, sampled.also(" FROM ("+whole.sql, whole.args...).also(" LIMIT ?) AS contacts", l.samples))
+	err := l.ask(into(scanned...), sampled.also(" FROM ("+whole.sql, whole.args...).also(" LIMIT ?) AS contacts", l.samples))
 	if err != nil {
 		return fmt.Errorf("look at a sample of the contacts: %w", err)
 	}

@@ -10,16 +10,11 @@ type statements struct {
 }
 
 func newStatements(engine database.Engine) statements {
-	// Keys come as JSON, and so are one parameter however many there are. On PostgreSQL they are
-	// columns and not expressions, such as value->>'id', which are not leakproof: rows would be
-	// compared with them only after the policies have been checked on each, and so not by an index.
-	keys, one, two, three := `SELECT value->>'tenant', value->>'id' FROM json_each(?)`, "?", "?", "?"
-	names := `SELECT value FROM json_each(?)`
+	one, two, three, names := "?", "?", "?", "SELECT value FROM json_each(?)"
 	if engine == database.Postgres {
-		keys = `SELECT tenant, id FROM json_to_recordset($1::json) AS keys (tenant text, id uuid)`
-		names = `SELECT json_array_elements_text($2::json)`
-		one, two, three = "$1", "$2", "$3"
+		one, two, three, names = "$1", "$2", "$3", "SELECT json_array_elements_text($2::json)"
 	}
+	keys := keysFrom(engine, one)
 	const operation = "SELECT " + operationColumns + ", (SELECT document FROM contact_changes AS made" +
 		" WHERE made.tenant_id = operations.tenant_id AND made.contact_id = operations.contact_id" +
 		" AND made.version = operations.version) FROM operations WHERE "
@@ -41,6 +36,17 @@ func newStatements(engine database.Engine) statements {
 		operations: newWriter(engine, operationsTable()), operationsOnce: newWriter(engine, once),
 		changes: newWriter(engine, changesTable()),
 	}
+}
+
+// keysFrom selects keys from a parameter, which has them as JSON, and so is one however many there
+// are. On PostgreSQL they are columns and not expressions, such as value->>'id', which are not
+// leakproof: rows would be compared with them only after the policies have been checked on each, and
+// so not by an index.
+func keysFrom(engine database.Engine, parameter string) string {
+	if engine == database.Postgres {
+		return "SELECT tenant, id FROM json_to_recordset(" + parameter + "::json) AS keys (tenant text, id uuid)"
+	}
+	return "SELECT value->>'tenant', value->>'id' FROM json_each(" + parameter + ")"
 }
 
 // removeKeys takes rows of contact_keys as JSON.

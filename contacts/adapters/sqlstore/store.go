@@ -78,10 +78,7 @@ func (s *Store) Operation(
 // there are, they are one parameter: see [newStatements]. On PostgreSQL a list of them would be
 // taken for a good part of a table that has grown since it was last looked at, and all of it read.
 func among(db *gorm.DB, columns string, keys []key) clause.Expr {
-	if db.Name() == postgres {
-		return gorm.Expr("("+columns+") IN (SELECT tenant, id FROM json_to_recordset(?::json) AS keys (tenant text, id uuid))", keysJSON(keys))
-	}
-	return gorm.Expr("("+columns+") IN (SELECT value->>'tenant', value->>'id' FROM json_each(?))", keysJSON(keys))
+	return gorm.Expr("("+columns+") IN ("+keysFrom(database.Engine(db.Name()), "?")+")", keysJSON(keys))
 }
 
 // postgres is the name of gorm's dialect.

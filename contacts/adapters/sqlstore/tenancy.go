@@ -101,6 +101,18 @@ func (s *Store) readOnce(ctx context.Context, whose tenancy, read func(database.
 	return s.read(ctx, whose, batch.Commit)
 }
 
+// into returns a reader of a single row.
+func into(dest ...any) func(database.Rows) error {
+	return func(rows database.Rows) error {
+		for rows.Next() {
+			if err := rows.Scan(dest...); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+}
+
 // write has do read and write in a transaction.
 func (s *Store) write(ctx context.Context, whose tenancy, do func(tx *gorm.DB) error) error {
 	if whose.err != nil {
