@@ -82,7 +82,7 @@ type Values struct {
 // [Index.Keys].
 type Lookup struct {
 	Parameter string // its name in the API, and the kind of its keys
-	MaxLength int    // of a caller's value, in characters
+	maxLength int    // of a caller's value, in characters
 	common    bool   // many contacts may share a value; it is no part of [Index.Text]
 	expected  string
 
@@ -91,42 +91,43 @@ type Lookup struct {
 }
 
 // Lookups returns all lookups. Stores, clients and the API go by this table alone.
-func Lookups() []Lookup {
-	return []Lookup{
-		{
-			Parameter: "email", MaxLength: maxKey, expected: expectedText, forms: foldedForm,
-			values: func(f Fields) (values []string) {
-				for _, e := range f.Emails {
-					values = append(values, key(e.Address))
-				}
-				return values
-			},
+func Lookups() []Lookup { return slices.Clone(lookups) }
+
+// lookups is never changed.
+var lookups = []Lookup{
+	{
+		Parameter: "email", maxLength: maxKey, expected: expectedText, forms: foldedForm,
+		values: func(f Fields) (values []string) {
+			for _, e := range f.Emails {
+				values = append(values, key(e.Address))
+			}
+			return values
 		},
-		{
-			Parameter: "label", MaxLength: maxQuery, common: true, expected: expectedText, forms: foldedForm,
-			values: func(f Fields) (values []string) {
-				for _, label := range f.Labels {
-					values = append(values, key(label))
-				}
-				return values
-			},
+	},
+	{
+		Parameter: "label", maxLength: maxQuery, common: true, expected: expectedText, forms: foldedForm,
+		values: func(f Fields) (values []string) {
+			for _, label := range f.Labels {
+				values = append(values, key(label))
+			}
+			return values
 		},
-		{
-			Parameter: "phone", MaxLength: maxQuery, expected: "expected a phone number such as +1 415 555 2671",
-			forms: func(value, region string) []string {
-				if digits(value) == "" {
-					return nil
-				}
-				return phoneKeys(value, region)
-			},
-			values: func(f Fields) (values []string) {
-				for _, p := range f.Phones {
-					values = append(values, digits(p.Number), digits(p.E164))
-				}
-				return values
-			},
+	},
+	{
+		Parameter: "phone", maxLength: maxQuery, expected: "expected a phone number such as +1 415 555 2671",
+		forms: func(value, region string) []string {
+			if digits(value) == "" {
+				return nil
+			}
+			return phoneKeys(value, region)
 		},
-	}
+		values: func(f Fields) (values []string) {
+			for _, p := range f.Phones {
+				values = append(values, digits(p.Number), digits(p.E164))
+			}
+			return values
+		},
+	},
 }
 
 const expectedText = "expected text without control characters, or none of this parameter"
@@ -179,7 +180,7 @@ func (c Contact) Index() Index {
 			text = append(text, line)
 		}
 	}
-	for _, lookup := range Lookups() {
+	for _, lookup := range lookups {
 		for _, value := range distinct(lookup.values(f)) {
 			if value == "" {
 				continue
@@ -315,7 +316,7 @@ func (f Filter) Effort() int64 {
 	switch {
 	case slices.ContainsFunc(strings.Fields(fold(f.Text)), short):
 		return maxEffort
-	case f.Text != "", !f.UpdatedSince.IsZero(), slices.ContainsFunc(Lookups(), common):
+	case f.Text != "", !f.UpdatedSince.IsZero(), slices.ContainsFunc(lookups, common):
 		return searchEffort
 	default:
 		return 1
@@ -340,13 +341,13 @@ func (f Filter) query(region string) (Query, error) {
 	if len(q.Terms) > maxWords {
 		violations = append(violations, Violation{"q", fmt.Sprintf("expected at most %d words", maxWords)})
 	}
-	for _, lookup := range Lookups() {
+	for _, lookup := range lookups {
 		value := f.Values[lookup.Parameter]
 		if value == "" {
 			continue
 		}
 		keys := lookup.forms(value, region)
-		check(lookup.Parameter, value, lookup.MaxLength, len(keys) > 0, lookup.expected)
+		check(lookup.Parameter, value, lookup.maxLength, len(keys) > 0, lookup.expected)
 		for i := range keys {
 			keys[i] = lookup.keyOf(keys[i])
 		}
