@@ -63,8 +63,8 @@ type options struct {
 	alone       bool // with the embedded queue: only if no other process works on it
 }
 
-// openApp opens what the settings name. It refuses a database whose schema is older than the program, but one that is
-// worked on within the process, which has nobody else to migrate it.
+// openApp opens the database, cache and queue of the settings. It refuses a schema that is older than
+// the program, unless this process migrates the database itself.
 func openApp(ctx context.Context, settings *config.Config, o options) (_ *app, err error) {
 	a, err := newApp(settings, o.logTo)
 	if err != nil {

@@ -19,9 +19,9 @@ type Desk struct {
 
 	mu         sync.Mutex
 	sent       []contacts.Command
-	waiting    map[key][]chan contacts.Operation
-	notes      map[key]contacts.Operation
-	claims     map[key]bool // whose commands are not known to be accepted
+	waiting    map[contacts.OperationKey][]chan contacts.Operation
+	notes      map[contacts.OperationKey]contacts.Operation
+	claims     map[contacts.OperationKey]bool // whose commands are not known to be accepted
 	notesError error
 }
 
@@ -35,9 +35,9 @@ var (
 func NewDesk() *Desk {
 	return &Desk{
 		Model:   NewModel(),
-		waiting: map[key][]chan contacts.Operation{},
-		notes:   map[key]contacts.Operation{},
-		claims:  map[key]bool{},
+		waiting: map[contacts.OperationKey][]chan contacts.Operation{},
+		notes:   map[contacts.OperationKey]contacts.Operation{},
+		claims:  map[contacts.OperationKey]bool{},
 	}
 }
 
@@ -73,7 +73,7 @@ func (d *Desk) ApplyCommand(command contacts.Command, notify bool) {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	at := key{command.Tenant, command.Operation}
+	at := contacts.OperationKey{Tenant: command.Tenant, ID: command.Operation}
 	if !notify {
 		return
 	}
@@ -90,7 +90,7 @@ func (d *Desk) Address() string { return "here" }
 func (d *Desk) Expect(tenant contacts.Tenant, operation uuid.UUID) (<-chan contacts.Operation, func()) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	at, waiter := key{tenant, operation}, make(chan contacts.Operation, 1)
+	at, waiter := contacts.OperationKey{Tenant: tenant, ID: operation}, make(chan contacts.Operation, 1)
 	d.waiting[at] = append(d.waiting[at], waiter)
 	return waiter, func() {}
 }
@@ -109,7 +109,7 @@ func (d *Desk) Claim(_ context.Context, operation contacts.Operation) (contacts.
 	if d.notesError != nil {
 		return contacts.Operation{}, d.notesError
 	}
-	at := key{operation.Tenant, operation.ID}
+	at := contacts.OperationKey{Tenant: operation.Tenant, ID: operation.ID}
 	if holder, found := d.notes[at]; found {
 		return holder, nil
 	}
@@ -121,7 +121,7 @@ func (d *Desk) Claim(_ context.Context, operation contacts.Operation) (contacts.
 func (d *Desk) Withdraw(_ context.Context, operation contacts.Operation) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	at := key{operation.Tenant, operation.ID}
+	at := contacts.OperationKey{Tenant: operation.Tenant, ID: operation.ID}
 	if d.notesError == nil && d.claims[at] && d.notes[at].AcceptedAt.Equal(operation.AcceptedAt) {
 		delete(d.notes, at)
 		delete(d.claims, at)
@@ -133,7 +133,7 @@ func (d *Desk) Withdraw(_ context.Context, operation contacts.Operation) error {
 func (d *Desk) Note(_ context.Context, operation contacts.Operation) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	at := key{operation.Tenant, operation.ID}
+	at := contacts.OperationKey{Tenant: operation.Tenant, ID: operation.ID}
 	if held, found := d.notes[at]; d.notesError == nil && (!found || !operation.AcceptedAt.Before(held.AcceptedAt)) {
 		d.notes[at] = operation
 		delete(d.claims, at)
@@ -145,7 +145,7 @@ func (d *Desk) Note(_ context.Context, operation contacts.Operation) error {
 func (d *Desk) Pending(_ context.Context, tenant contacts.Tenant, id uuid.UUID) (contacts.Operation, bool, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	operation, found := d.notes[key{tenant, id}]
+	operation, found := d.notes[contacts.OperationKey{Tenant: tenant, ID: id}]
 	operation.Fingerprint = ""
 	return operation, found, d.notesError
 }

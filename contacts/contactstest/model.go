@@ -33,11 +33,6 @@ type tenantChange struct {
 
 var _ Store = (*Model)(nil)
 
-type key struct {
-	tenant contacts.Tenant
-	id     uuid.UUID
-}
-
 // NewModel returns an empty model.
 func NewModel() *Model {
 	return &Model{
