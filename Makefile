@@ -62,7 +62,7 @@ test: ## run all tests against real servers; PKG=./contacts/... TESTFLAGS='-run 
 bench: ## measure the service beside a bare handler; BASELINE=commit MODE=production ROWS=100000 WRITES=20000 ROUNDS=3
 	@go run ./test/speed $(if $(BASELINE),-baseline $(BASELINE)) $(if $(MODE),-mode $(MODE)) $(if $(ROWS),-rows $(ROWS)) \
 		$(if $(WRITES),-writes $(WRITES)) $(if $(ROUNDS),-rounds $(ROUNDS)) $(if $(PERIOD),-period $(PERIOD)) \
-		$(if $(SOAK),-soak $(SOAK)) $(if $(JSON),-json $(JSON)) $(if $(PROFILES),-profiles $(PROFILES))
+		$(if $(SOAK),-soak $(SOAK)) $(if $(STEPS),-steps '$(STEPS)') $(if $(JSON),-json $(JSON)) $(if $(PROFILES),-profiles $(PROFILES))
 
 microbench: ## run the packages' benchmarks against real servers; PKG= TESTFLAGS=
 	@go run ./test/servers/run -- go test -run '^$$' -bench . -benchmem $(TESTFLAGS) $(PKG)

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"contacts/test/system"
@@ -95,7 +96,10 @@ func (s *side) profile(ctx context.Context, name string) error {
 			ctx, cancel := context.WithTimeout(ctx, (seconds+5)*time.Second)
 			defer cancel()
 			body, err := system.Fetch(ctx, s.HTTP, fmt.Sprintf("%s/debug/pprof/profile?seconds=%d", t.Admin, seconds))
-			if err == nil {
+			switch {
+			case errors.Is(err, syscall.ECONNREFUSED): // it has been stopped
+				err = nil
+			case err == nil:
 				file := fmt.Sprintf("%s-%s-%s-%s.pprof", s.mode, s.name, strings.NewReplacer(" ", "-", ",", "").Replace(name), t.Name)
 				err = os.WriteFile(filepath.Join(s.profiles, file), body, 0o600)
 			}

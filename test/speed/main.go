@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"regexp"
 	"runtime"
 	"syscall"
 	"time"
@@ -42,6 +43,11 @@ func run(ctx context.Context, args []string) error {
 	flags.DurationVar(&o.period, "period", 1500*time.Millisecond, "how long a round of reads takes")
 	flags.DurationVar(&o.soak, "soak", 20*time.Second, "how long memory is watched under full load")
 	flags.StringVar(&o.profiles, "profiles", "", "a folder for profiles of the service's processes at work")
+	o.steps = regexp.MustCompile("")
+	flags.Func("steps", "a regular expression: only steps with such a name are measured", func(text string) (err error) {
+		o.steps, err = regexp.Compile(text)
+		return err
+	})
 	baseline := flags.String("baseline", "", "a commit to build, and to measure in turn with the code as it is")
 	only := flags.String("mode", "", "production or embedded; both where it is not given")
 	file := flags.String("json", "", "a file for the figures as JSON")

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -21,6 +22,8 @@ type sizes struct {
 	period   time.Duration // that a round of reads takes
 	soak     time.Duration // of the full load under which memory is watched
 	profiles string        // a folder for profiles of the service's processes; "": none are taken
+
+	steps *regexp.Regexp // the names of the steps that are measured
 }
 
 // measure measures one mode: of the binary as it is, and beside it, unless baseline is "", of that commit's.
@@ -56,6 +59,9 @@ func measure(ctx context.Context, mode system.Mode, baseline string, o sizes) (r
 		}
 	}
 	for _, step := range steps() {
+		if !o.steps.MatchString(step.name) {
+			continue
+		}
 		fmt.Fprintf(os.Stderr, "speed: %s: %s\n", mode, step.name)
 		rounds := o.rounds
 		if step.once {
