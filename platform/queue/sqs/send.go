@@ -18,11 +18,9 @@ import (
 const (
 	// senders is how many batches can be on their way at once.
 	senders = 32
-	// eager is how many of them leave at once, however few messages they have. While so many are on their way, the next ones
-	// wait until they are full, or one has arrived, or for gatherTime: a lone message is not held back, also where SQS does not
-	// answer the others, and under load every request is full.
-	eager      = 2
-	gatherTime = 30 * time.Millisecond
+	// gatherTime is the longest that a batch waits to fill while others are on their way. Without others, a lone message leaves at
+	// once; under load every request is full.
+	gatherTime = 10 * time.Millisecond
 	// maxEntries is SQS's limit of entries in a batch, for every batch call.
 	maxEntries = 10
 	// maxBatchBytes limits a batch's bodies together. SQS allowed 256 KiB for years, and some emulators still do.
@@ -102,7 +100,7 @@ func (q *Queue) sendAll(ctx context.Context) {
 			closing = nil
 		}
 		ready = ready || len(batch) == maxEntries || next != nil || closing == nil
-		for len(batch) > 0 && (underway < eager || ready && underway < senders) {
+		for len(batch) > 0 && (underway == 0 || ready && underway < senders) {
 			full := batch
 			batch, size = nil, 0
 			if next != nil {
