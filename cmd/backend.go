@@ -22,7 +22,7 @@ type backend struct {
 
 	names      commandqueue.Names
 	visibility time.Duration
-	pollers    int  // how many receives a worker has at the same time
+	pollers    int  // how many receives a worker has at the same time, at the most
 	inProcess  bool // the queue is in the database's file, on which one process works: serve, which also migrates it
 }
 

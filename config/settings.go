@@ -78,7 +78,7 @@ func settings(c *Config) []setting {
 		{"limit.connections", "2048", "how many connections may be open at the same time, each some 30 KiB of memory; half as many requests may be being answered", false, number(&c.Limit.Connections, 16, 1_000_000)},
 		{"limit.waiting_writes", "500", "how many writes may wait for their ends at the same time; one more is answered 202 at once", false, number(&c.Limit.WaitingWrites, 1, 1_000_000)},
 		{"limit.followers", "200", "how many callers may wait for changes, or follow them, at the same time; each asks the database five times a second", false, number(&c.Limit.Followers, 1, 1_000_000)},
-		{"worker.loops", "4", "how many batches a worker works on at the same time", false, number(&c.Worker.Loops, 1, 64)},
+		{"worker.loops", "4", "how many batches a worker works on at the same time, at the most", false, number(&c.Worker.Loops, 1, 64)},
 		{"worker.batch", "100", "how many commands one transaction applies at the most, but for the last ones received; SQS hands out ten at a time", false, number(&c.Worker.Batch, 1, 500)},
 		{
 			"contact.default_region", "", "country of phone numbers written without one (ISO 3166-1 alpha-2); none: only numbers with a + get an E.164 form", false,

@@ -32,8 +32,8 @@ type Processor interface {
 
 // ConsumerOptions are the settings of a [Consumer]. All are required but Names, Tracer and Observe.
 type ConsumerOptions struct {
-	Pollers    int           // how many receives there are at the same time
-	Loops      int           // how many batches are worked on at the same time
+	Pollers    int           // how many receives there are at the same time, at the most
+	Loops      int           // how many batches are worked on at the same time, at the most
 	Batch      int           // how many messages a batch has, at the most but for the last that were received
 	PollWait   time.Duration // how long one receive waits for messages
 	Visibility time.Duration // the queue's visibility timeout, which is extended while a batch is worked on
@@ -65,73 +65,107 @@ func NewConsumer(q queue.Queue, processor Processor, o ConsumerOptions) *Consume
 	}
 }
 
+const (
+	// gatherTime is the longest that a batch waits to grow while others are being applied.
+	gatherTime = 50 * time.Millisecond
+	// manyReceived is how many messages of one receive say that there are more: half of what SQS hands out at a time.
+	manyReceived = 5
+	// receivePause is how long messages gather in the queue, before a receive, while a batch waits to be worked on. A receive that
+	// waits there would be answered with the first of them alone.
+	receivePause = 5 * time.Millisecond
+)
+
 // Run consumes until ctx ends. It then finishes what is being applied, hands back what is not, and returns.
 //
-// Pollers receive, and hand what they got over to the loops, which apply it. A loop takes whatever has been received by then,
-// up to a batch: a lone command is applied at once, and under load, while all loops are at work, batches grow. As long as no
-// loop is free, as when the database is down, pollers wait with what they have and receive no more.
+// A lone command is applied at once. While batches are being applied, the next one grows until they are done, or it is full, or
+// for gatherTime, so that a command that takes long does not hold up the others. One receive at a time will do while it brings
+// few messages; the more it brings, the more there are. With as many batches under way as there may be, as when the database is
+// down, a full batch waits, and no more is received.
 func (c *Consumer) Run(ctx context.Context) {
-	received := make(chan []queue.Delivery)
 	stop := c.keepInvisible(ctx)
+	defer stop()
 	var running sync.WaitGroup
-	for range c.options.Pollers {
-		running.Go(func() { c.poll(ctx, received) })
-	}
-	for range c.options.Loops {
-		running.Go(func() {
-			for {
-				select {
-				case deliveries := <-received:
-					c.handle(ctx, c.gather(deliveries, received))
-				case <-ctx.Done():
-					return
-				}
+	defer running.Wait()
+	var batch []queue.Delivery // not yet worked on
+	received, receiving, pollers := make(chan []queue.Delivery), 0, 1
+	applied, applying := make(chan struct{}, c.options.Loops), 0
+	gathered, late := time.NewTimer(gatherTime), false
+	defer gathered.Stop()
+	for ctx.Err() == nil {
+		in := received
+		if full := len(batch) >= c.options.Batch; full {
+			in = nil
+		}
+		for ; in != nil && receiving < pollers; receiving++ {
+			var pause time.Duration
+			if len(batch) > 0 {
+				pause = receivePause
 			}
-		})
+			running.Go(func() { received <- c.receive(ctx, pause) })
+		}
+		select {
+		case more := <-in:
+			receiving--
+			if len(more) >= manyReceived {
+				pollers = min(pollers+1, c.options.Pollers)
+			} else {
+				pollers = max(pollers-1, 1)
+			}
+			if len(batch) == 0 {
+				gathered.Reset(gatherTime)
+				late = false
+			}
+			batch = append(batch, more...)
+		case <-applied:
+			applying--
+		case <-gathered.C:
+			late = true
+		case <-ctx.Done():
+		}
+		ready := applying == 0 || late || len(batch) >= c.options.Batch
+		if len(batch) > 0 && ready && applying < c.options.Loops {
+			deliveries := batch
+			batch = nil
+			applying++
+			running.Go(func() {
+				c.handle(ctx, deliveries)
+				applied <- struct{}{}
+			})
+		}
 	}
-	running.Wait()
-	stop()
+	for ; receiving > 0; receiving-- {
+		batch = append(batch, <-received...)
+	}
+	c.handBack(ctx, batch)
 }
 
-// poll receives messages and hands them over, or back if ctx ends before that.
-func (c *Consumer) poll(ctx context.Context, received chan<- []queue.Delivery) {
-	failures := 0
-	for ctx.Err() == nil {
+// receive returns the next messages that there are after a pause, or none once ctx has ended.
+func (c *Consumer) receive(ctx context.Context, pause time.Duration) []queue.Delivery {
+	sleep(ctx, pause)
+	for failures := 0; ctx.Err() == nil; {
 		deliveries, err := c.queue.Receive(ctx, c.options.Batch, c.options.PollWait)
-		if err != nil && ctx.Err() == nil {
+		switch {
+		case len(deliveries) > 0:
+			c.holding.add(deliveries)
+			return deliveries
+		case err == nil:
+			failures = 0
+		case ctx.Err() == nil:
 			c.options.Log.WarnContext(ctx, "no messages received; trying again", "error", err)
 			sleep(ctx, backoff(failures, longestPause))
 			failures++
-			continue
-		}
-		failures = 0
-		if len(deliveries) == 0 {
-			continue
-		}
-		c.holding.add(deliveries)
-		select {
-		case received <- deliveries:
-		case <-ctx.Done():
-			items := make([]item, len(deliveries))
-			for i, delivery := range deliveries {
-				items[i].delivery = delivery
-			}
-			c.settle(ctx, items)
 		}
 	}
+	return nil
 }
 
-// gather adds to the deliveries what else has been received by now.
-func (c *Consumer) gather(deliveries []queue.Delivery, received <-chan []queue.Delivery) []queue.Delivery {
-	for len(deliveries) < c.options.Batch {
-		select {
-		case more := <-received:
-			deliveries = append(deliveries, more...)
-		default:
-			return deliveries
-		}
+// handBack returns deliveries that were not worked on because ctx has ended.
+func (c *Consumer) handBack(ctx context.Context, deliveries []queue.Delivery) {
+	items := make([]item, len(deliveries))
+	for i, delivery := range deliveries {
+		items[i].delivery = delivery
 	}
-	return deliveries
+	c.settle(ctx, items)
 }
 
 // item is a received command, what holds it, and why it is not done.

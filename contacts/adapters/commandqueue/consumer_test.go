@@ -247,6 +247,7 @@ func TestConsumer_OneStuckContact(t *testing.T) {
 type scripted struct {
 	queue.Queue
 	deliveries chan []queue.Delivery
+	receiving  atomic.Int32 // how many receives are under way
 
 	mu       sync.Mutex
 	refuse   []error // what the first calls of Delete return
@@ -256,6 +257,8 @@ type scripted struct {
 }
 
 func (s *scripted) Receive(ctx context.Context, _ int, _ time.Duration) ([]queue.Delivery, error) {
+	s.receiving.Add(1)
+	defer s.receiving.Add(-1)
 	select {
 	case deliveries := <-s.deliveries:
 		return deliveries, nil
@@ -444,39 +447,117 @@ func TestConsumer_TwoStuckContactsHoldNoBatch(t *testing.T) {
 }
 
 // While a batch is worked on others are received, and make up the next one together.
-func TestConsumer_BatchesGrow(t *testing.T) {
+// A lone command is applied at once. While a batch is being applied, the next one grows: until that is done, or it is full, or
+// for a short time, so that what takes long does not hold up the others.
+func TestConsumer_Batches(t *testing.T) {
 	t.Parallel()
-	begun, finish := make(chan struct{}, 10), make(chan struct{})
-	b := newBench(t, func(contacts.Command) error {
-		begun <- struct{}{}
-		<-finish
-		return nil
-	})
-	var sizes []int
-	script := &scripted{deliveries: make(chan []queue.Delivery), extended: map[string]time.Duration{}}
-	consumer := commandqueue.NewConsumer(script, b, commandqueue.ConsumerOptions{
-		Pollers: 5, Loops: 1, Batch: 6, PollWait: time.Second, Visibility: time.Minute, Log: slog.New(slog.DiscardHandler),
-		Observe: func(_ context.Context, batch commandqueue.Batch) { sizes = append(sizes, batch.Commands) }, // by the one loop
-	})
-	ctx, cancel := context.WithCancel(t.Context())
-	var running sync.WaitGroup
-	running.Go(func() { consumer.Run(ctx) })
-	deliver := func(count int) { script.deliveries <- b.deliver(1, nil, story(t, count-1)...) }
-	deliver(1)
-	<-begun // a lone command is not held back
-	for range 5 {
-		deliver(2) // to a poller each, which then waits
+	for name, test := range map[string]struct {
+		loops   int
+		follow  []int         // how many each of the later receives brings, while the first batch is being applied
+		finish  time.Duration // when that is done
+		batches []int         // how many commands each batch has, in the order of their beginnings
+		begun   []time.Duration
+	}{
+		"until the batch before is done": {
+			loops: 4, follow: []int{2, 2}, finish: 20 * time.Millisecond,
+			batches: []int{1, 4}, begun: []time.Duration{0, 20 * time.Millisecond},
+		},
+		"until it is full": {
+			loops: 4, follow: []int{4, 4}, finish: time.Hour,
+			batches: []int{1, 8}, begun: []time.Duration{0, 2 * time.Millisecond},
+		},
+		"for a short time": {
+			loops: 4, follow: []int{2, 2}, finish: time.Hour,
+			batches: []int{1, 4}, begun: []time.Duration{0, 51 * time.Millisecond},
+		},
+		"for as long as all loops are taken": {
+			loops: 1, follow: []int{2, 2}, finish: time.Hour,
+			batches: []int{1, 4}, begun: []time.Duration{0, time.Hour},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			first := newBench(t, nil)
+			deliveries := [][]queue.Delivery{first.deliver(1, nil, story(t, 0)...)}
+			for _, count := range test.follow {
+				deliveries = append(deliveries, first.deliver(1, nil, story(t, count-1)...))
+			}
+			synctest.Test(t, func(t *testing.T) {
+				started := time.Now()
+				process := &slow{started: started, first: test.finish}
+				script := &scripted{deliveries: make(chan []queue.Delivery), extended: map[string]time.Duration{}}
+				consumer := commandqueue.NewConsumer(script, process, commandqueue.ConsumerOptions{
+					Pollers: 5, Loops: test.loops, Batch: 8, PollWait: time.Second, Visibility: 24 * time.Hour,
+					Log: slog.New(slog.DiscardHandler),
+				})
+				ctx, cancel := context.WithCancel(t.Context())
+				var running sync.WaitGroup
+				running.Go(func() { consumer.Run(ctx) })
+				for _, receive := range deliveries {
+					script.deliveries <- receive
+					time.Sleep(time.Millisecond)
+				}
+				time.Sleep(2 * time.Hour)
+				cancel()
+				running.Wait()
+				require.Equal(t, test.batches, process.batches)
+				for i, begun := range test.begun {
+					require.InDelta(t, begun, process.begun[i], float64(10*time.Millisecond), "batch %d", i)
+				}
+			})
+		})
 	}
-	close(finish)
-	require.Eventually(t, func() bool {
-		script.mu.Lock()
-		defer script.mu.Unlock()
-		return len(script.deleted) == 11
-	}, 30*time.Second, time.Millisecond)
-	cancel()
-	running.Wait()
-	require.Equal(t, 1, sizes[0])
-	require.Equal(t, 6, sizes[1], "as many as there are, up to a batch")
+}
+
+// slow is a processor whose first batch takes long.
+type slow struct {
+	started time.Time
+	first   time.Duration
+
+	mu      sync.Mutex
+	batches []int
+	begun   []time.Duration
+}
+
+func (s *slow) Process(_ context.Context, commands []contacts.Command) []error {
+	s.mu.Lock()
+	s.batches, s.begun = append(s.batches, len(commands)), append(s.begun, time.Since(s.started))
+	first := len(s.batches) == 1
+	s.mu.Unlock()
+	if first {
+		time.Sleep(s.first)
+	}
+	return make([]error, len(commands))
+}
+
+func (s *slow) Park(context.Context, contacts.ParkedCommand, *contacts.Command) error { return nil }
+
+// An idle consumer has one receive under way; more of them only while they bring many messages.
+func TestConsumer_ReceivesMoreWhereThereIsMore(t *testing.T) {
+	t.Parallel()
+	maker := newBench(t, nil)
+	many := func() []queue.Delivery { return maker.deliver(1, nil, story(t, 4)...) }
+	few := func() []queue.Delivery { return maker.deliver(1, nil, story(t, 0)...) }
+	deliveries := [][]queue.Delivery{few(), many(), many(), many(), few(), few()}
+	synctest.Test(t, func(t *testing.T) {
+		script := &scripted{deliveries: make(chan []queue.Delivery), extended: map[string]time.Duration{}}
+		consumer := commandqueue.NewConsumer(script, &slow{started: time.Now()}, commandqueue.ConsumerOptions{
+			Pollers: 3, Loops: 1, Batch: 10, PollWait: time.Second, Visibility: time.Hour, Log: slog.New(slog.DiscardHandler),
+		})
+		ctx, cancel := context.WithCancel(t.Context())
+		var running sync.WaitGroup
+		running.Go(func() { consumer.Run(ctx) })
+		synctest.Wait()
+		receives := []int32{script.receiving.Load()}
+		for _, receive := range deliveries {
+			script.deliveries <- receive
+			time.Sleep(time.Second)
+			receives = append(receives, script.receiving.Load())
+		}
+		cancel()
+		running.Wait()
+		require.Equal(t, []int32{1, 1, 2, 3, 3, 2, 1}, receives)
+	})
 }
 
 func TestConsumer_KeepsALongBatchInvisible(t *testing.T) {

@@ -102,7 +102,7 @@ func TestConsumer_StuckMessagesHoldUpNoOthers(t *testing.T) {
 		deleted, _ := script.after(0)
 		require.Equal(t, []string{"other"}, deleted)
 		script.deliveries <- deliveries
-		script.after(0)
+		script.after(10 * time.Millisecond) // they are being tried
 		stop()
 		_, extended = script.after(0)
 		immediately := slices.DeleteFunc(slices.Collect(maps.Values(extended)), func(d time.Duration) bool { return d != 0 })
