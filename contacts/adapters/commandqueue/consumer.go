@@ -68,8 +68,10 @@ func NewConsumer(q queue.Queue, processor Processor, o ConsumerOptions) *Consume
 const (
 	// gatherTime is the longest that a batch waits to grow while others are being applied.
 	gatherTime = 50 * time.Millisecond
-	// manyReceived is how many messages of one receive say that there are more: half of what SQS hands out at a time.
+	// manyReceived messages of one receive, half of what SQS hands out at a time, say that there are more, as does one that has waited
+	// for longWait.
 	manyReceived = 5
+	longWait     = time.Second
 	// receivePause is how long messages gather in the queue, before a receive, while a batch waits to be worked on. A receive that
 	// waits there would be answered with the first of them alone.
 	receivePause = 5 * time.Millisecond
@@ -78,9 +80,9 @@ const (
 // Run consumes until ctx ends. It then finishes what is being applied, hands back what is not, and returns.
 //
 // A lone command is applied at once. While batches are being applied, the next one grows until they are done, or it is full, or
-// for gatherTime, so that a command that takes long does not hold up the others. One receive at a time will do while it brings
-// few messages; the more it brings, the more there are. With as many batches under way as there may be, as when the database is
-// down, a full batch waits, and no more is received.
+// for gatherTime, so that a command that takes long does not hold up the others. One receive at a time will do until one shows
+// that there are more messages. With as many batches under way as there may be, as when the database is down, a full batch
+// waits, and no more is received.
 func (c *Consumer) Run(ctx context.Context) {
 	stop := c.keepInvisible(ctx)
 	defer stop()
@@ -106,7 +108,7 @@ func (c *Consumer) Run(ctx context.Context) {
 		select {
 		case more := <-in:
 			receiving--
-			if len(more) >= manyReceived {
+			if len(more) >= manyReceived || len(more) > 0 && time.Since(more[0].SentAt) > longWait {
 				pollers = min(pollers+1, c.options.Pollers)
 			} else {
 				pollers = max(pollers-1, 1)

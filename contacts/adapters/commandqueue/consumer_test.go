@@ -532,13 +532,18 @@ func (s *slow) Process(_ context.Context, commands []contacts.Command) []error {
 
 func (s *slow) Park(context.Context, contacts.ParkedCommand, *contacts.Command) error { return nil }
 
-// An idle consumer has one receive under way; more of them only while they bring many messages.
+// An idle consumer has one receive under way; more of them only while they bring many messages, or some that have waited.
 func TestConsumer_ReceivesMoreWhereThereIsMore(t *testing.T) {
 	t.Parallel()
 	maker := newBench(t, nil)
 	many := func() []queue.Delivery { return maker.deliver(1, nil, story(t, 4)...) }
-	few := func() []queue.Delivery { return maker.deliver(1, nil, story(t, 0)...) }
-	deliveries := [][]queue.Delivery{few(), many(), many(), many(), few(), few()}
+	few := func(sentAt time.Time) []queue.Delivery {
+		deliveries := maker.deliver(1, nil, story(t, 0)...)
+		deliveries[0].SentAt = sentAt
+		return deliveries
+	}
+	past, future := time.Time{}, time.Now() // for the bubble, whose clock begins in 2000
+	deliveries := [][]queue.Delivery{few(future), many(), few(past), many(), few(future), few(future)}
 	synctest.Test(t, func(t *testing.T) {
 		script := &scripted{deliveries: make(chan []queue.Delivery), extended: map[string]time.Duration{}}
 		consumer := commandqueue.NewConsumer(script, &slow{started: time.Now()}, commandqueue.ConsumerOptions{
