@@ -133,7 +133,7 @@ func (b *birdcage) writeAndRead() {
 	b.do(422, "POST", "/v1/contacts", canaryContact("2"), "Idempotency-Key", `"`+canary+`"`)
 	b.do(201, "POST", "/contacts/", canaryContact("3"))
 	b.do(200, "GET", b.made, "")
-	b.do(200, "PUT", b.made, canaryContact("1"), "Prefer", "wait=9, "+canary)
+	b.do(200, "PUT", b.made, canaryContact("4"), "Prefer", "wait=9, "+canary)
 	b.do(200, "PATCH", b.made, `{"custom_fields":{"`+canary+`-too":"`+canary+`"}}`, "If-Match", `"2"`)
 	for _, filter := range []string{"q=" + canary, "email=" + canaryEmail, "phone=%2B" + canaryNumber, "label=" + canary, "sort=name&limit=1"} {
 		response := b.do(200, "GET", "/v1/contacts?"+filter, "")

@@ -463,7 +463,7 @@ func testRedisOutage(t *testing.T, begin, end func(*testing.T, *servers.Server) 
 		}
 		require.NoError(t, begin(t, server))
 		for _, id := range ids { // of the first, Redis may hear when it has thawed; the others are not even sent to it
-			_, err := clients[0].Merge(t.Context(), id, contacts.Patch(`{"nickname":"N"}`), waiting())
+			_, err := clients[0].Merge(t.Context(), id, contacts.Patch(fmt.Sprintf(`{"nickname":"N%d"}`, version)), waiting())
 			require.NoError(t, err)
 		}
 		require.NoError(t, end(t, server))
@@ -607,9 +607,9 @@ func TestCommand_BesideServe(t *testing.T) {
 			done = true
 		default:
 		}
-		write, err := s.client().Merge(t.Context(), made.Contact, contacts.Patch(`{"nickname":"N"}`), waiting())
-		require.NoError(t, err)
 		version++
+		write, err := s.client().Merge(t.Context(), made.Contact, contacts.Patch(fmt.Sprintf(`{"nickname":"N%d"}`, version)), waiting())
+		require.NoError(t, err)
 		require.Equal(t, version, write.Version)
 		document, err := s.client().Get(t.Context(), made.Contact)
 		require.NoError(t, err)
@@ -643,7 +643,7 @@ func TestEndToEnd_MemoryCacheInProduction(t *testing.T) {
 	for version := int64(2); version < 5; version++ {
 		_, err := s.client().Get(t.Context(), made.Contact)
 		require.NoError(t, err)
-		_, err = s.client().Merge(t.Context(), made.Contact, contacts.Patch(`{"nickname":"N"}`), waiting())
+		_, err = s.client().Merge(t.Context(), made.Contact, contacts.Patch(fmt.Sprintf(`{"nickname":"N%d"}`, version)), waiting())
 		require.NoError(t, err)
 		document, err := s.client().Get(t.Context(), made.Contact)
 		require.NoError(t, err)

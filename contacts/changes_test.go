@@ -21,8 +21,8 @@ func TestService_Changes(t *testing.T) {
 		require.Empty(t, begin.Items, "now is not waited for")
 		made, err := service.Create(t.Context(), jane, contactstest.Jane(t), wait)
 		require.NoError(t, err)
-		for range 2 {
-			_, err = service.Merge(t.Context(), jane, made.Contact, contacts.Patch(`{"nickname":"J"}`), wait)
+		for _, patch := range []string{`{"nickname":"J"}`, `{"nickname":"JJ"}`} {
+			_, err = service.Merge(t.Context(), jane, made.Contact, contacts.Patch(patch), wait)
 			require.NoError(t, err)
 		}
 		for _, cursor := range []string{begin.Next, contacts.FromTheBeginning} {

@@ -36,6 +36,7 @@ type Error struct {
 	Violations     []Violation `json:"violations,omitempty"`
 	CurrentVersion int64       `json:"current_version,omitempty"` // with KindStaleVersion
 	Operation      string      `json:"operation,omitempty"`       // with KindUncertain: the operation to ask for
+	Contact        string      `json:"contact,omitempty"`         // with KindDuplicateExternalID: the contact that has it
 	cause          error
 }
 
@@ -90,11 +91,12 @@ func staleVersion(current int64) *Error {
 	}
 }
 
-// duplicateExternalID is the error of a command whose external_id another live contact of the tenant has already.
-func duplicateExternalID() *Error {
+// duplicateExternalID is the error of a command whose external_id another live contact of the tenant, its holder, has already.
+func duplicateExternalID(holder uuid.UUID) *Error {
 	return &Error{
 		Kind:       KindDuplicateExternalID,
-		Detail:     "another contact has this external_id",
+		Detail:     "another contact has this external_id: change that one, or give this one another",
+		Contact:    holder.String(),
 		Violations: []Violation{{Pointer: "/external_id", Message: "must be unique among the tenant's contacts"}},
 	}
 }

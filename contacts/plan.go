@@ -109,8 +109,10 @@ func (p *plan) apply(command Command, stored Stored, found bool, outcome *Outcom
 		current = &decoded
 	}
 	made, problem := command.Decide(current, p.now)
-	if problem == nil && p.taken(made) {
-		problem = duplicateExternalID()
+	if problem == nil {
+		if holder, taken := p.taken(made); taken {
+			problem = duplicateExternalID(holder)
+		}
 	}
 	operation := command.End(made, problem, p.now)
 	if problem == nil && (current == nil || made.Version > current.Version) {
@@ -119,9 +121,10 @@ func (p *plan) apply(command Command, stored Stored, found bool, outcome *Outcom
 			return err
 		}
 		p.effects.Versions = append(p.effects.Versions, version)
-		operation.Document, outcome.Current = version.Document.JSON, version.Document
+		outcome.Current = version.Document
 	}
 	if problem == nil {
+		operation.Document = outcome.Current.JSON
 		p.effects.Documents = append(p.effects.Documents, outcome.Current)
 		if command.Kind == Erase {
 			p.effects.Erased = append(p.effects.Erased, ContactKey{command.Tenant, command.Contact})
@@ -152,11 +155,11 @@ func without(values, others []string) (left []string) {
 	return left
 }
 
-// taken reports whether another live contact of the tenant holds the contact's external_id, and
-// claims it for the contact otherwise.
-func (p *plan) taken(made Contact) bool {
+// taken reports whether another live contact of the tenant, the holder, has the contact's
+// external_id, and claims it for the contact otherwise.
+func (p *plan) taken(made Contact) (holder uuid.UUID, taken bool) {
 	if made.Deleted || made.Fields.ExternalID == "" {
-		return false
+		return uuid.Nil, false
 	}
 	claim := ExternalKey{made.Tenant, made.Fields.ExternalID}
 	holder, held := p.claimed[claim]
@@ -164,10 +167,10 @@ func (p *plan) taken(made Contact) bool {
 		holder, held = p.state.Holders[claim]
 	}
 	if held && holder != made.ID {
-		return true
+		return holder, true
 	}
 	p.claimed[claim] = made.ID
-	return false
+	return uuid.Nil, false
 }
 
 // Contact decodes the document of a contact that is there, or deleted. A deleted one has no times.

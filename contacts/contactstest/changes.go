@@ -3,6 +3,7 @@ package contactstest
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"testing"
 	"time"
@@ -120,7 +121,7 @@ func testChangesOfManyWriters(t *testing.T, changes int, store ChangingStore) {
 				var commands []contacts.Command
 				for i := range batch {
 					if i < 5 {
-						commands = append(commands, MergeCommand(t, l.tenant, common[(w*7+round*3+i)%shared], `{"nickname":"N"}`))
+						commands = append(commands, MergeCommand(t, l.tenant, common[(w*7+round*3+i)%shared], fmt.Sprintf(`{"nickname":"N%d-%d"}`, w, round)))
 					} else {
 						commands = append(commands, CreateCommand(t, l.tenant, Jane(t)))
 					}

@@ -369,6 +369,7 @@ func testExternalID(t *testing.T, l *ledger) {
 		outcome := l.apply(command)
 		require.Equal(t, contacts.Failed, outcome.Operation.Status)
 		require.Equal(t, contacts.KindDuplicateExternalID, outcome.Operation.Problem.Kind)
+		require.Equal(t, holder.Contact.String(), outcome.Operation.Problem.Contact)
 	}
 	keep := NewCommand(t, contacts.Replace, l.tenant, holder.Contact)
 	keep.Fields = fields
@@ -387,6 +388,7 @@ func testExternalIDWithinBatch(t *testing.T, l *ledger) {
 	require.NoError(t, err)
 	require.Equal(t, contacts.Succeeded, outcomes[0].Operation.Status)
 	require.Equal(t, contacts.KindDuplicateExternalID, outcomes[1].Operation.Problem.Kind)
+	require.Equal(t, first.Contact.String(), outcomes[1].Operation.Problem.Contact)
 }
 
 func testTenants(t *testing.T, l *ledger) {

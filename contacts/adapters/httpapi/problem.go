@@ -24,6 +24,7 @@ type problem struct {
 	Detail         string  `json:"detail,omitempty" doc:"What is wrong with this request." example:"the input is not valid"`
 	Errors         []fault `json:"errors,omitempty" nullable:"false" doc:"The single faults of the request."`
 	CurrentVersion int64   `json:"current_version,omitempty" doc:"With stale-version: the version that the contact is at." example:"7"`
+	ContactID      string  `json:"contact_id,omitempty" format:"uuid" doc:"With duplicate-external-id: the contact that has it."`
 	Operation      string  `json:"operation,omitempty" format:"uri-reference" doc:"With uncertain: where to ask what became of the write."`
 
 	kind   contacts.Kind
@@ -89,6 +90,8 @@ func fromDomain(e *contacts.Error) *problem {
 	}
 	p := newProblem(kind, e.Detail, faults...)
 	switch kind {
+	case contacts.KindDuplicateExternalID:
+		p.ContactID = e.Contact
 	case contacts.KindStaleVersion:
 		p.CurrentVersion = e.CurrentVersion
 		p.header.Set("ETag", entityTag(e.CurrentVersion))
