@@ -29,6 +29,9 @@ const (
 	mergePatchType = "application/merge-patch+json" // RFC 7396
 )
 
+// byteOrderMark may be ignored at the beginning of JSON (RFC 8259, 8.1).
+var byteOrderMark = []byte("\ufeff")
+
 // bodyTimeout is how long a body may take to come.
 const bodyTimeout = 5 * time.Second
 
@@ -78,6 +81,7 @@ func (a *api) decode(r *request, body []byte, schema *huma.Schema, types ...stri
 	if !utf8.Valid(body) {
 		return decoded, newProblem(kindMalformed, "expected UTF-8")
 	}
+	body = bytes.TrimPrefix(body, byteOrderMark)
 	d := bodyDecoder{
 		schemas: a.schemas, tokens: jsontext.NewDecoder(bytes.NewBuffer(body), decoderOptions...),
 		patch: r.echo.Request().Method == http.MethodPatch,
@@ -102,9 +106,12 @@ func checkMediaType(header http.Header, types []string) error {
 		expected := strings.Join(types, ", ")
 		p := newProblem(kindUnsupportedMedia, "expected a Content-Type of "+expected)
 		p.header.Set("Accept", expected) // RFC 9110, 15.5.16
+		if slices.Contains(types, mergePatchType) {
+			p.header.Set("Accept-Patch", expected) // RFC 5789, 2.2
+		}
 		return p
 	}
-	if encoding := header.Get("Content-Encoding"); encoding != "" && encoding != "identity" {
+	if encoding := header.Get("Content-Encoding"); encoding != "" && !strings.EqualFold(encoding, "identity") {
 		p := newProblem(kindUnsupportedMedia, "expected a body without Content-Encoding")
 		p.header.Set("Accept-Encoding", "identity")
 		return p

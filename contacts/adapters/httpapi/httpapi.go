@@ -94,7 +94,7 @@ func New(service *contacts.Service, o Options) http.Handler {
 	e := echo.New()
 	e.HTTPErrorHandler = func(err error, c echo.Context) { a.fail(c, err) }
 	e.Pre(canonicalPath)
-	e.Use(a.observe(newMetrics(o.Metrics)), a.recoverPanics, a.shed)
+	e.Use(a.observe(newMetrics(o.Metrics)), a.recoverPanics, a.shed, acceptPatch)
 
 	a.huma = jsonOnly{humaecho.New(e, a.config(cmp.Or(o.Version, "dev")))}
 	a.registerContacts()

@@ -121,3 +121,13 @@ func (a *api) recoverPanics(next echo.HandlerFunc) echo.HandlerFunc {
 		return next(c)
 	}
 }
+
+// acceptPatch tells which patches a path takes where its methods are told (RFC 5789, 3.1).
+func acceptPatch(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		if allow, _ := c.Get(echo.ContextKeyHeaderAllow).(string); strings.Contains(allow, http.MethodPatch) {
+			c.Response().Header().Set("Accept-Patch", mergePatchType)
+		}
+		return next(c)
+	}
+}

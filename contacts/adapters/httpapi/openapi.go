@@ -150,6 +150,7 @@ var headerTexts = map[string]string{
 	"Allow":               "The methods that the path has.",
 	"WWW-Authenticate":    "What is wrong with the credential (RFC 6750).",
 	"Accept":              "The media types that the body may have.",
+	"Accept-Patch":        "The media types that a patch may have.",
 	rateLimitHeader:       `The caller's limit, as in "default";r=12;t=2: 12 requests are left for the next 2 seconds.`,
 	rateLimitPolicyHeader: `The limit of each caller, as in "default";q=400;w=2: 400 requests, and as many again after 2 seconds.`,
 }
@@ -197,7 +198,7 @@ func (a *api) problems(statuses ...int) responses {
 		http.StatusUnauthorized:         {"WWW-Authenticate"},
 		http.StatusForbidden:            {"WWW-Authenticate"},
 		http.StatusPreconditionFailed:   {"ETag"},
-		http.StatusUnsupportedMediaType: {"Accept"},
+		http.StatusUnsupportedMediaType: {"Accept", "Accept-Patch"},
 		http.StatusTooManyRequests:      {"Retry-After"},
 		http.StatusServiceUnavailable:   {"Retry-After", "Link"},
 	}

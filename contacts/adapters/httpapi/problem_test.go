@@ -118,6 +118,15 @@ func TestAPI_BadInput_Hints(t *testing.T) {
 	require.Equal(t, "not JSON at line 2, byte 17 of the line", malformed.json(t)["detail"])
 	form := c.do(http.MethodPost, "/contacts", "x", "Content-Type", "text/plain")
 	require.Equal(t, "application/json", form.Header.Get("Accept"))
+	require.Empty(t, form.Header.Get("Accept-Patch"))
+	made := "/v1/contacts/" + c.create(jane)
+	patch := c.do(http.MethodPatch, made, "[]", "Content-Type", "application/json-patch+json")
+	require.Equal(t, http.StatusUnsupportedMediaType, patch.StatusCode)
+	require.Equal(t, "application/merge-patch+json, application/json", patch.Header.Get("Accept-Patch"))
+	for _, method := range []string{http.MethodOptions, http.MethodPost} {
+		require.Equal(t, "application/merge-patch+json", c.do(method, made, "").Header.Get("Accept-Patch"), method)
+	}
+	require.Empty(t, c.do(http.MethodOptions, "/contacts", "").Header.Get("Accept-Patch"))
 	wrong := c.do(http.MethodPatch, "/contacts", jane)
 	require.Equal(t, "OPTIONS, GET, HEAD, POST", wrong.Header.Get("Allow"))
 	require.NotContains(t, c.do(http.MethodPost, "/contacts", `{"email":"secret value"}`).body, "secret value")
