@@ -52,7 +52,7 @@ type Fields struct {
 	Organization string            `json:"organization,omitempty"`
 	Department   string            `json:"department,omitempty"`
 	JobTitle     string            `json:"job_title,omitempty"`
-	Birthday     string            `json:"birthday,omitempty"` // YYYY-MM-DD, or --MM-DD without a year (RFC 6350, 4.3.1)
+	Birthday     string            `json:"birthday,omitempty"` // YYYY-MM-DD, YYYY-MM, YYYY or --MM-DD (RFC 6350, 4.3.1)
 	URLs         []string          `json:"urls,omitempty"`
 	Notes        string            `json:"notes,omitempty"`
 	Labels       []string          `json:"labels,omitempty"`

@@ -1,10 +1,10 @@
 package contacts
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
-	"net/mail"
 	"net/url"
 	"slices"
 	"strconv"
@@ -30,8 +30,8 @@ func (f Fields) Normalize(region string) (Fields, error) {
 	f.Emails = n.emails(f.Emails)
 	f.Phones = n.phones(f.Phones, region)
 	f.Addresses = n.addresses(f.Addresses)
-	f.URLs = n.list("/urls", f.URLs, checkURL)
-	f.Labels = n.list("/labels", f.Labels, nil)
+	f.URLs = n.list("/urls", f.URLs, checkURL, func(url string) string { return url })
+	f.Labels = n.list("/labels", f.Labels, nil, identity)
 	f.CustomFields = n.customFields(f.CustomFields)
 	f.Birthday = n.birthday(f.Birthday)
 
@@ -53,12 +53,11 @@ func (f Fields) Normalize(region string) (Fields, error) {
 
 // composedName is the display name of a contact that was given none.
 func (f Fields) composedName() string {
-	var parts []string
-	for _, part := range []string{f.NamePrefix, f.FirstName, f.MiddleName, f.LastName, f.NameSuffix} {
-		if part != "" {
-			parts = append(parts, part)
-		}
+	names := []string{f.FirstName, f.MiddleName, f.LastName}
+	if family := f.familyFirst(); family != "" {
+		names = []string{family}
 	}
+	parts := slices.DeleteFunc(slices.Concat([]string{f.NamePrefix}, names, []string{f.NameSuffix}), func(part string) bool { return part == "" })
 	// A prefix or a suffix alone is no name.
 	if f.FirstName+f.MiddleName+f.LastName != "" {
 		return strings.Join(parts, " ")
@@ -70,6 +69,18 @@ func (f Fields) composedName() string {
 	}
 	return ""
 }
+
+// familyFirst returns the name as it is written in Han characters, kana and Hangul: the family name
+// first, and no space. It is "" for a name in other letters.
+func (f Fields) familyFirst() string {
+	name := f.LastName + f.FirstName + f.MiddleName
+	if strings.ContainsFunc(name, func(r rune) bool { return !unicode.In(r, eastAsian...) && r != 'ー' }) {
+		return ""
+	}
+	return name
+}
+
+var eastAsian = []*unicode.RangeTable{unicode.Han, unicode.Hiragana, unicode.Katakana, unicode.Hangul}
 
 // following returns the fields with a display name that follows a new name, where the one composed of the fields before was
 // sent back along with it.
@@ -122,6 +133,9 @@ func (n *normalizer) text(at, name, key, value string) string {
 		return unicode.IsControl(r) && (!multiline || (r != '\n' && r != '\r' && r != '\t'))
 	}) {
 		n.violate(at+"/"+name, "expected no control characters")
+	}
+	if value != "" && !visible(value) {
+		n.violate(at+"/"+name, "expected a character that can be seen")
 	}
 	return value
 }
@@ -197,15 +211,20 @@ func (n *normalizer) emails(emails []EmailAddress) []EmailAddress {
 	if !n.entries("emails", len(emails)) {
 		return nil
 	}
-	normal := make([]EmailAddress, 0, len(emails))
+	normal, seen := make([]EmailAddress, 0, len(emails)), make([]string, 0, len(emails))
 	for i, e := range emails {
 		at := "/emails/" + strconv.Itoa(i)
 		e.Address = n.text(at, "address", "emails/*/address", e.Address)
 		e.Label = n.text(at, "label", "emails/*/label", e.Label)
-		if parsed, err := mail.ParseAddress(e.Address); err != nil || parsed.Address != e.Address {
+		if !isAddress(e.Address) {
 			n.violate(at+"/address", "expected an email address such as jane@example.com")
 		}
-		normal = append(normal, e)
+		identity := addressIdentity(e.Address)
+		if same := slices.Index(seen, identity); same >= 0 {
+			normal[same].Label = cmp.Or(normal[same].Label, e.Label)
+			continue
+		}
+		normal, seen = append(normal, e), append(seen, identity)
 	}
 	return normal
 }
@@ -214,18 +233,20 @@ func (n *normalizer) phones(phones []PhoneNumber, region string) []PhoneNumber {
 	if !n.entries("phones", len(phones)) {
 		return nil
 	}
-	normal := make([]PhoneNumber, 0, len(phones))
+	normal, seen := make([]PhoneNumber, 0, len(phones)), make([]string, 0, len(phones))
 	for i, p := range phones {
 		at := "/phones/" + strconv.Itoa(i)
 		p.Number = n.text(at, "number", "phones/*/number", p.Number)
 		p.Label = n.text(at, "label", "phones/*/label", p.Label)
-		p.E164 = ""
-		if !strings.ContainsFunc(p.Number, unicode.IsDigit) {
+		if p.E164 = e164Of(p.Number, region); digits(p.Number) == "" {
 			n.violate(at+"/number", "expected a phone number such as +1 415 555 2671")
-		} else if number, err := phonenumbers.Parse(p.Number, region); err == nil && phonenumbers.IsValidNumber(number) {
-			p.E164 = phonenumbers.Format(number, phonenumbers.E164)
 		}
-		normal = append(normal, p)
+		identity := numberIdentity(p.Number)
+		if same := slices.Index(seen, identity); same >= 0 {
+			normal[same].Label = cmp.Or(normal[same].Label, p.Label)
+			continue
+		}
+		normal, seen = append(normal, p), append(seen, identity)
 	}
 	return normal
 }
@@ -258,27 +279,27 @@ func (n *normalizer) addresses(addresses []PostalAddress) []PostalAddress {
 	return normal
 }
 
-// list normalizes a list of plain texts, keeps the first of equal ones, and holds each to check.
-func (n *normalizer) list(pointer string, values []string, check func(string) string) []string {
+// list normalizes a list of plain texts, keeps the first of those of equal identity, and holds each to check.
+func (n *normalizer) list(pointer string, values []string, check, identity func(string) string) []string {
 	key := pointer[1:]
 	if !n.entries(key, len(values)) {
 		return nil
 	}
-	normal := make([]string, 0, len(values))
+	normal, seen := make([]string, 0, len(values)), make([]string, 0, len(values))
 	for i, value := range values {
 		at := pointer + "/" + strconv.Itoa(i)
 		value = n.text(pointer, strconv.Itoa(i), key+"/*", value)
 		switch {
 		case value == "":
 			n.violate(at, "expected text")
-		case slices.Contains(normal, value):
+		case slices.Contains(seen, identity(value)):
 			continue
 		case check != nil:
 			if broken := check(value); broken != "" {
 				n.violate(at, "%s", broken)
 			}
 		}
-		normal = append(normal, value)
+		normal, seen = append(normal, value), append(seen, identity(value))
 	}
 	return normal
 }
@@ -311,7 +332,7 @@ func (n *normalizer) customFields(custom map[string]string) map[string]string {
 	return normal
 }
 
-// birthday accepts a date with or without its year.
+// birthday accepts a date, and one without its year, its day, or its day and month (RFC 6350, 4.3.1).
 func (n *normalizer) birthday(value string) string {
 	value = strings.TrimSpace(value)
 	if value == "" {
@@ -321,9 +342,12 @@ func (n *normalizer) birthday(value string) string {
 	if short, ok := strings.CutPrefix(value, "--"); ok {
 		date = "2000-" + short // a leap year, so that --02-29 stands
 	}
-	if _, err := time.Parse(time.DateOnly, date); err != nil {
-		n.violate("/birthday", "expected a date as YYYY-MM-DD, or --MM-DD without a year")
+	for _, layout := range []string{time.DateOnly, "2006-01", "2006"} {
+		if _, err := time.Parse(layout, date); err == nil && (date == value || layout == time.DateOnly) {
+			return value
+		}
 	}
+	n.violate("/birthday", "expected a date as YYYY-MM-DD, YYYY-MM, YYYY, or --MM-DD without a year")
 	return value
 }
 

@@ -150,8 +150,12 @@ func TestCommand_Merge(t *testing.T) {
 		"the given name goes": {full, `{"display_name":null}`, func(f *contacts.Fields) { f.DisplayName = "Dr. Zoë Ana Núñez <& Söhne> PhD" }},
 		"null removes":        {full, `{"notes":null,"labels":null,"addresses":null}`, func(f *contacts.Fields) { f.Notes, f.Labels, f.Addresses = "", nil, nil }},
 		"the primary email":   {full, `{"email":"n@example.com"}`, func(f *contacts.Fields) { f.Email, f.Emails[0].Address = "n@example.com", "n@example.com" }},
-		"no primary email":    {full, `{"email":null}`, func(f *contacts.Fields) { f.Email, f.Emails = "z@example.org", f.Emails[1:] }},
-		"a first phone":       {contactstest.Normalize(t, contacts.Fields{FirstName: "a"}), `{"phone":"1"}`, func(f *contacts.Fields) { f.Phone, f.Phones = "1", []contacts.PhoneNumber{{Number: "1"}} }},
+		"another one becomes the primary email": {full, `{"email":"Z@example.org"}`, func(f *contacts.Fields) {
+			f.Email, f.Emails[0], f.Emails[1] = "Z@example.org", f.Emails[1], f.Emails[0]
+			f.Emails[0].Address = "Z@example.org"
+		}},
+		"no primary email": {full, `{"email":null}`, func(f *contacts.Fields) { f.Email, f.Emails = "z@example.org", f.Emails[1:] }},
+		"a first phone":    {contactstest.Normalize(t, contacts.Fields{FirstName: "a"}), `{"phone":"1"}`, func(f *contacts.Fields) { f.Phone, f.Phones = "1", []contacts.PhoneNumber{{Number: "1"}} }},
 		"a list as a whole": {full, `{"emails":[{"address":"n@example.com"}]}`, func(f *contacts.Fields) {
 			f.Email, f.Emails = "n@example.com", []contacts.EmailAddress{{Address: "n@example.com"}}
 		}},
@@ -173,6 +177,62 @@ func TestCommand_Merge(t *testing.T) {
 				require.EqualValues(t, 5, made.Version)
 			}
 		})
+	}
+}
+
+// A list has nothing twice, however it is written. The first one stays, with the first label.
+func TestFields_Normalize_EqualEntries(t *testing.T) {
+	fields, err := contacts.Fields{
+		FirstName: "Jane",
+		Emails: []contacts.EmailAddress{
+			{Address: "jane@bücher.example"},
+			{Address: "o@mail.example"},
+			{Address: "JANE@xn--bcher-kva.example", Label: "work"},
+			{Address: "jane@BÜCHER.example", Label: "home"},
+		},
+		Phones: []contacts.PhoneNumber{{Number: "+1 415 555 2671", Label: "a"}, {Number: "+1 (415) 555-2671", Label: "b"}, {Number: "555 2671"}},
+		Labels: []string{"Work", "wörk", "WORK", "WÖRK"}, URLs: []string{"https://a.example/x", "https://a.example/X", "https://a.example/x"},
+	}.Normalize("")
+	require.NoError(t, err)
+	require.Equal(t, []contacts.EmailAddress{{Address: "jane@bücher.example", Label: "work"}, {Address: "o@mail.example"}}, fields.Emails)
+	require.Equal(t, []contacts.PhoneNumber{{Number: "+1 415 555 2671", E164: "+14155552671", Label: "a"}, {Number: "555 2671"}}, fields.Phones)
+	require.Equal(t, []string{"Work", "wörk"}, fields.Labels)
+	require.Equal(t, []string{"https://a.example/x", "https://a.example/X"}, fields.URLs)
+}
+
+func TestFields_Normalize_Names(t *testing.T) {
+	for want, fields := range map[string]contacts.Fields{
+		"欧阳小明":         {FirstName: "小明", LastName: "欧阳"},
+		"山田たろう":        {FirstName: "たろう", LastName: "山田"},
+		"김철수":          {FirstName: "철수", LastName: "김"},
+		"スズキイチロー":      {FirstName: "イチロー", LastName: "スズキ"},
+		"Li 明":         {FirstName: "Li", LastName: "明"},
+		"Dr. 山田太郎 PhD": {NamePrefix: "Dr.", FirstName: "太郎", LastName: "山田", NameSuffix: "PhD"},
+		"Jane Q. Doe":  {FirstName: "Jane", MiddleName: "Q.", LastName: "Doe"},
+	} {
+		normal, err := fields.Normalize("")
+		require.NoError(t, err)
+		require.Equal(t, want, normal.DisplayName)
+	}
+	for pointer, fields := range map[string]contacts.Fields{
+		"/first_name": {FirstName: "\u200b", LastName: "Doe"}, "/last_name": {LastName: "\u3164"}, "/display_name": {DisplayName: "\u2800"},
+		"/labels/0": {FirstName: "a", Labels: []string{"\u00ad"}}, "/emails/0/label": {Emails: []contacts.EmailAddress{{Address: "a@b.example", Label: "\u2060"}}},
+		"/addresses/0/city": {FirstName: "a", Addresses: []contacts.PostalAddress{{City: "\u200e"}}},
+	} {
+		_, err := fields.Normalize("")
+		require.Equal(t, []string{pointer}, violations(t, err))
+	}
+}
+
+func TestFields_Normalize_Birthday(t *testing.T) {
+	for _, date := range []string{"1990-12-31", "1990-12", "1990", "--12-31", "--02-29", "2000-02-29"} {
+		fields, err := contacts.Fields{FirstName: "a", Birthday: date}.Normalize("")
+		require.NoError(t, err, date)
+		require.Equal(t, date, fields.Birthday)
+	}
+	for _, date := range []string{"1990-13", "1990-2-3", "90", "--12", "--13-01", "---31", "1990-02-30", "19901231", "1990-", "1990-12-31T00:00"} {
+		_, err := contacts.Fields{FirstName: "a", Birthday: date}.Normalize("")
+		require.Equal(t, []string{"/birthday"}, violations(t, err), date)
 	}
 }
 

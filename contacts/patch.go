@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 )
 
@@ -83,13 +84,16 @@ func (p Patch) merge(current Fields) (Fields, error) {
 		}
 		patch["custom_fields"] = named
 	}
-	for shorthand, list := range map[string]struct{ name, member string }{
-		"email": {"emails", "address"},
-		"phone": {"phones", "number"},
+	for shorthand, list := range map[string]struct {
+		name, member string
+		identity     func(string) string
+	}{
+		"email": {"emails", "address", addressIdentity},
+		"phone": {"phones", "number", numberIdentity},
 	} {
 		value, given := patch[shorthand]
 		if _, both := patch[list.name]; given && !both {
-			target[list.name] = replaceFirst(target[list.name], list.member, value)
+			target[list.name] = replaceFirst(target[list.name], list.member, value, list.identity)
 			delete(patch, shorthand)
 		}
 	}
@@ -109,14 +113,23 @@ func toObject(fields Fields) (map[string]any, error) {
 	return object, json.Unmarshal(raw, &object)
 }
 
-// replaceFirst puts value into the first entry's member; null and "" remove the entry.
-func replaceFirst(list any, member string, value any) any {
+// replaceFirst puts value into the first entry's member, or brings the entry that has it to the
+// front; null and "" remove the first entry.
+func replaceFirst(list any, member string, value any, identity func(string) string) any {
 	entries, _ := list.([]any)
 	if value == nil || value == "" {
 		if len(entries) > 0 {
 			entries = entries[1:]
 		}
 		return entries
+	}
+	text, _ := value.(string)
+	for i, entry := range entries {
+		entry, _ := entry.(map[string]any)
+		if has, _ := entry[member].(string); identity(cleanText(has)) == identity(cleanText(text)) {
+			entry[member] = value
+			return slices.Insert(slices.Delete(entries, i, i+1), 0, any(entry))
+		}
 	}
 	if len(entries) == 0 {
 		return []any{map[string]any{member: value}}

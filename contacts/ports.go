@@ -19,6 +19,10 @@ type Repository interface {
 	// would have taken too long at a time, or the documents have [MaxPageBytes].
 	List(ctx context.Context, tenant Tenant, query Query) (Listing, error)
 
+	// Count returns how many contacts the query lets through, wherever the page is that it asks for, up
+	// to [MaxCount].
+	Count(ctx context.Context, tenant Tenant, query Query) (Count, error)
+
 	// Operation returns an ended operation, with its Document, or as [Operation.Erased] where its contact was erased; found is
 	// false for one that has not ended.
 	Operation(ctx context.Context, tenant Tenant, id uuid.UUID) (operation Operation, found bool, err error)

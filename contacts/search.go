@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -11,36 +12,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/google/uuid"
-	"github.com/nyaruka/phonenumbers"
-	"golang.org/x/text/cases"
-	"golang.org/x/text/unicode/norm"
 )
-
-// Sort is the order of a list: by one of the keys, ascending, or descending with a "-" before it.
-// The order is total: what is equal by the key is ordered by id, in the same direction.
-type Sort string
-
-// The keys of a [Sort]. The order of creation is that of the ids, which are UUIDv7.
-const (
-	SortCreated Sort = "created_at"
-	SortUpdated Sort = "updated_at"
-	SortName    Sort = "name" // of display_name, without case and accents
-)
-
-// Sorts returns all orders there are.
-func Sorts() []Sort {
-	var all []Sort
-	for _, key := range []Sort{SortCreated, SortUpdated, SortName} {
-		all = append(all, key, "-"+key)
-	}
-	return all
-}
-
-// Key returns what the order is by, and whether it is descending.
-func (s Sort) Key() (key Sort, descending bool) {
-	name, descending := strings.CutPrefix(string(s), "-")
-	return Sort(name), descending
-}
 
 // Query selects a page of live contacts. The zero values of Terms to UpdatedSince select all.
 type Query struct {
@@ -55,8 +27,17 @@ type Query struct {
 // Position is a place in a list: that of a contact which is, or was, there.
 type Position struct {
 	ID      uuid.UUID
-	Name    string    // [Index.Name]; with SortName
+	Name    []byte    // of [Index.Orders]; with an order by names
 	Updated time.Time // with SortUpdated
+}
+
+// MaxCount is up to where contacts are counted.
+const MaxCount = 10_000
+
+// Count is how many contacts there are.
+type Count struct {
+	Contacts int
+	More     bool // there may be more, which were not counted
 }
 
 // Listing is a part of a list.
@@ -96,19 +77,29 @@ func Lookups() []Lookup { return slices.Clone(lookups) }
 // lookups is never changed.
 var lookups = []Lookup{
 	{
-		Parameter: "email", maxLength: maxKey, expected: expectedText, forms: foldedForm,
+		Parameter: "email", maxLength: maxKey, expected: "expected an email address such as jane@example.com",
+		forms: func(value, _ string) []string {
+			if value = cleanText(value); !isAddress(value) {
+				return nil
+			}
+			return []string{truncate(addressIdentity(value), maxKey)}
+		},
 		values: func(f Fields) (values []string) {
 			for _, e := range f.Emails {
-				values = append(values, key(e.Address))
+				values = append(values, truncate(addressIdentity(e.Address), maxKey))
 			}
 			return values
 		},
 	},
 	{
-		Parameter: "label", maxLength: maxQuery, common: true, expected: expectedText, forms: foldedForm,
+		Parameter: "external_id", maxLength: 255, expected: expectedText, forms: identityForm,
+		values: func(f Fields) []string { return []string{truncate(identity(f.ExternalID), maxKey)} },
+	},
+	{
+		Parameter: "label", maxLength: maxQuery, common: true, expected: expectedText, forms: identityForm,
 		values: func(f Fields) (values []string) {
 			for _, label := range f.Labels {
-				values = append(values, key(label))
+				values = append(values, truncate(identity(label), maxKey))
 			}
 			return values
 		},
@@ -123,7 +114,7 @@ var lookups = []Lookup{
 		},
 		values: func(f Fields) (values []string) {
 			for _, p := range f.Phones {
-				values = append(values, digits(p.Number), digits(p.E164))
+				values = append(values, numberKey(p.Number), digits(p.E164))
 			}
 			return values
 		},
@@ -132,12 +123,12 @@ var lookups = []Lookup{
 
 const expectedText = "expected text without control characters, or none of this parameter"
 
-// foldedForm is the form of a value that is kept folded.
-func foldedForm(value, _ string) []string {
-	if value = key(value); value == "" {
+// identityForm is the form of a value that is kept by its identity. What is not visible has none.
+func identityForm(value, _ string) []string {
+	if value = cleanText(value); !visible(value) {
 		return nil
 	}
-	return []string{value}
+	return []string{truncate(identity(value), maxKey)}
 }
 
 // keyOf is the key of a value. It is a line.
@@ -145,40 +136,60 @@ func (l Lookup) keyOf(value string) string {
 	return l.Parameter + ":" + strings.ReplaceAll(value, "\n", " ")
 }
 
-// Index is what contacts are found and ordered by: folded, so that case, accents and the notation
-// of numbers do not count.
+// Index is what contacts are found and ordered by.
 type Index struct {
-	Text string   // of names, organization, emails, numbers' digits and addresses, a line each
-	Name string   // of display_name
-	Keys []string // one for each value of a [Lookup], sorted
+	Text   string          // all that is searched, in search form, a line each
+	Orders map[Sort][]byte // for each of [NameSorts], what sorts as the contact does
+	Keys   []string        // one for each value of a [Lookup], sorted
 }
 
-// How much of a name counts for its order, and of a value by which contacts are found as a whole,
-// in characters. Databases index no longer ones.
-const (
-	maxSortName = 100
-	maxKey      = 254
-)
+// maxKey is how much of a value counts by which contacts are found as a whole, in characters.
+// Databases index no longer ones.
+const maxKey = 254
 
 // Index returns what the contact is found and ordered by.
 //
 // A release that gives something else for the same contact marks all contacts as to be reindexed,
 // in a migration of the release after it: the workers of an older one would index as before.
 func (c Contact) Index() Index {
+	if c.Deleted {
+		return Index{}
+	}
 	f := c.Fields
-	ix := Index{Name: truncate(fold(f.DisplayName), maxSortName)}
-	lines := []string{
-		f.DisplayName, strings.Join([]string{f.FirstName, f.MiddleName, f.LastName}, " "), f.Nickname, f.NamePrefix, f.NameSuffix,
-		f.Organization, f.Department, f.JobTitle, f.ExternalID,
+	ix := Index{Orders: f.orders()}
+	var text []string
+	add := func(lines ...string) {
+		for _, line := range lines {
+			if !slices.ContainsFunc(text, func(other string) bool { return strings.Contains(other, line) }) { // "" is in all
+				text = append(text, line)
+			}
+		}
+	}
+	names := []string{
+		f.DisplayName, strings.Join([]string{f.FirstName, f.MiddleName, f.LastName}, " "), f.familyFirst(), f.Nickname, f.NamePrefix,
+		f.NameSuffix, f.Organization, f.Department, f.JobTitle,
 	}
 	for _, a := range f.Addresses {
-		lines = append(lines, a.Street, a.City, a.Region, a.PostalCode, a.Country)
+		names = append(names, a.Street, a.City, a.Region, a.PostalCode, a.Country)
 	}
-	var text []string
-	for _, line := range lines {
-		if line = strings.Join(strings.Fields(fold(line)), " "); line != "" && !slices.Contains(text, line) {
-			text = append(text, line)
+	for _, name := range names {
+		add(searchForm(name), writtenOut(name))
+	}
+	for _, e := range f.Emails {
+		add(searchForm(e.Address))
+	}
+	for _, p := range f.Phones {
+		add(dialled(p)...)
+		if form := searchForm(p.Number); !numeric(form) { // it is found by its digits
+			add(form)
 		}
+	}
+	add(searchForm(f.Notes))
+	for _, url := range f.URLs {
+		add(searchForm(url))
+	}
+	for _, name := range slices.Sorted(maps.Keys(f.CustomFields)) {
+		add(searchForm(name), searchForm(f.CustomFields[name]))
 	}
 	for _, lookup := range lookups {
 		for _, value := range distinct(lookup.values(f)) {
@@ -187,7 +198,7 @@ func (c Contact) Index() Index {
 			}
 			ix.Keys = append(ix.Keys, lookup.keyOf(value))
 			if !lookup.common {
-				text = append(text, value)
+				add(searchForm(value))
 			}
 		}
 	}
@@ -201,9 +212,6 @@ func distinct(values []string) []string {
 	return slices.Compact(values)
 }
 
-// key folds a value by which contacts are found as a whole.
-func key(value string) string { return truncate(fold(cleanText(value)), maxKey) }
-
 func truncate(text string, limit int) string {
 	n := 0
 	for i := range text {
@@ -215,84 +223,37 @@ func truncate(text string, limit int) string {
 	return text
 }
 
-// fold takes case and accents away (Unicode's full case folding, and compatibility decomposition
-// without its marks).
-func fold(text string) string {
-	plain := true
-	for i := 0; i < len(text) && plain; i++ {
-		plain = text[i] < utf8.RuneSelf
-	}
-	if plain {
-		return strings.ToLower(text)
-	}
-	folded := norm.NFKD.String(cases.Fold().String(norm.NFKD.String(text)))
-	folded = strings.Map(func(r rune) rune {
-		if unicode.Is(unicode.Mn, r) {
-			return -1
-		}
-		return r
-	}, folded)
-	return unaccented.Replace(folded)
-}
-
-// unaccented are the letters whose stroke or ligature Unicode does not take for an accent.
-var unaccented = strings.NewReplacer("ø", "o", "ł", "l", "đ", "d", "ħ", "h", "ı", "i", "æ", "ae", "œ", "oe", "þ", "th", "ð", "d")
-
-// digits are the decimal digits in a text, as ASCII.
-func digits(text string) string {
-	return strings.Map(func(r rune) rune {
-		if '0' <= r && r <= '9' {
-			return r
-		}
-		return -1
-	}, norm.NFKD.String(text))
-}
-
 // terms splits what people search for into parts that all have to be found, each with the forms in
 // which it may be written. What looks like a phone number, in whatever notation, is one part, and
 // is also looked for as digits.
 func terms(q, region string) [][]string {
-	words := strings.Fields(fold(q))
-	whole := strings.Join(words, " ")
+	whole := searchForm(q)
 	if numeric(whole) {
-		return [][]string{distinct(append(phoneKeys(whole, region), whole))}
+		return [][]string{distinct(append(numberForms(whole, region), whole))}
 	}
+	out := words(writtenOut(q))
 	var all [][]string
-	for _, word := range words {
+	for i, word := range words(whole) {
 		forms := []string{word}
-		if numeric(word) {
-			forms = distinct(append(forms, digits(word)))
+		if i < len(out) {
+			forms = append(forms, out[i])
 		}
-		all = append(all, forms)
+		if numeric(word) {
+			forms = append(forms, digits(word))
+		}
+		all = append(all, distinct(forms))
 	}
 	return all
-}
-
-// numeric reports whether a folded text has digits and otherwise only what numbers are written
-// with.
-func numeric(text string) bool {
-	return strings.Trim(text, "0123456789 +-./()") == "" && strings.ContainsAny(text, "0123456789")
-}
-
-// phoneKeys are the digits that the number may be kept under: as it is written, and as it is
-// dialled from abroad.
-func phoneKeys(number, region string) []string {
-	keys := []string{digits(number)}
-	if parsed, err := phonenumbers.Parse(number, region); err == nil && phonenumbers.IsValidNumber(parsed) {
-		if dialled := digits(phonenumbers.Format(parsed, phonenumbers.E164)); dialled != keys[0] {
-			keys = append(keys, dialled)
-		}
-	}
-	return keys
 }
 
 // Filter says which contacts to list, in the caller's words. The zero value lists all, in the order
 // of their creation.
 type Filter struct {
-	Text         string            // any parts of a contact's names, organization, emails, numbers and addresses, in any case
+	Text         string            // any parts of a contact's texts and numbers, as they look
 	Values       map[string]string // by the parameters of [Lookups]; "" is no filter
 	UpdatedSince time.Time
 	Sort         Sort
+	Count        bool // count the contacts, too
 }
 
 // How long a filter's texts may be, in characters, and how many words its text may have.
@@ -314,9 +275,9 @@ func (f Filter) Effort() int64 {
 	short := func(word string) bool { return utf8.RuneCountInString(word) <= 2 }
 	common := func(l Lookup) bool { return l.common && f.Values[l.Parameter] != "" }
 	switch {
-	case slices.ContainsFunc(strings.Fields(fold(f.Text)), short):
+	case slices.ContainsFunc(words(searchForm(f.Text)), short):
 		return maxEffort
-	case f.Text != "", !f.UpdatedSince.IsZero(), slices.ContainsFunc(lookups, common):
+	case f.Text != "", f.Count, !f.UpdatedSince.IsZero(), slices.ContainsFunc(lookups, common):
 		return searchEffort
 	default:
 		return 1
@@ -375,7 +336,7 @@ func searchable(text string) bool {
 type cursor struct {
 	Sort    Sort      `json:"s"`
 	ID      uuid.UUID `json:"i"`
-	Name    string    `json:"n,omitempty"`
+	Name    []byte    `json:"n,omitempty"`
 	Updated time.Time `json:"u,omitzero"`
 }
 
@@ -397,7 +358,7 @@ func decodeCursor(sort Sort, text string) (*Position, error) {
 	if err == nil {
 		err = json.Unmarshal(raw, &c)
 	}
-	if err != nil || c.Sort != sort || c.ID == uuid.Nil || !searchable(c.Name) {
+	if err != nil || c.Sort != sort || c.ID == uuid.Nil {
 		return nil, invalid(Violation{Pointer: "cursor", Message: "expected a next_cursor of this list, in the same order, or none to begin"})
 	}
 	return &Position{ID: c.ID, Name: c.Name, Updated: c.Updated}, nil

@@ -370,6 +370,7 @@ const (
 type Page struct {
 	Items []Document
 	Next  string // the cursor of the next page; "" on the last one
+	Count *Count // of the whole list; nil unless asked for
 }
 
 // List returns a page of the caller's live contacts, those that the filter lets through in its
@@ -395,6 +396,13 @@ func (s *Service) List(ctx context.Context, caller Caller, filter Filter, limit 
 		return Page{}, err
 	}
 	var page Page
+	if filter.Count {
+		count, err := s.repository.Count(ctx, caller.Tenant, query)
+		if err != nil {
+			return Page{}, err
+		}
+		page.Count = &count
+	}
 	if listing.Rest != nil {
 		if page.Next, err = encodeCursor(query.Sort, *listing.Rest); err != nil {
 			return Page{}, err

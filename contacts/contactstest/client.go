@@ -141,6 +141,9 @@ func (h HTTP) List(ctx context.Context, filter contacts.Filter, limit int, curso
 	if !filter.UpdatedSince.IsZero() {
 		query.Set("updated_since", filter.UpdatedSince.Format(time.RFC3339Nano))
 	}
+	if filter.Count {
+		query.Set("count", "true")
+	}
 	_, body, err := h.do(ctx, http.MethodGet, "/v1/contacts?"+query.Encode(), nil, nil)
 	if err != nil {
 		return contacts.Page{}, err
@@ -148,11 +151,16 @@ func (h HTTP) List(ctx context.Context, filter contacts.Filter, limit int, curso
 	var list struct {
 		Items []json.RawMessage `json:"items"`
 		Next  string            `json:"next_cursor"`
+		Count *int              `json:"count"`
+		More  bool              `json:"count_has_more"`
 	}
 	if err := json.Unmarshal(body, &list); err != nil {
 		return contacts.Page{}, err
 	}
 	page := contacts.Page{Next: list.Next}
+	if list.Count != nil {
+		page.Count = &contacts.Count{Contacts: *list.Count, More: list.More}
+	}
 	for _, raw := range list.Items {
 		var c contacts.Representation
 		if err := json.Unmarshal(raw, &c); err != nil {
@@ -206,6 +214,7 @@ type problem struct {
 	Type           string `json:"type"`
 	Detail         string `json:"detail"`
 	CurrentVersion int64  `json:"current_version"`
+	ContactID      string `json:"contact_id"`
 	Errors         []struct {
 		Pointer   string `json:"pointer"`
 		Parameter string `json:"parameter"`
@@ -216,7 +225,7 @@ type problem struct {
 
 func (p problem) decode() *contacts.Error {
 	e := &contacts.Error{
-		Kind: contacts.Kind(p.Type[strings.LastIndex(p.Type, "/")+1:]), Detail: p.Detail, CurrentVersion: p.CurrentVersion,
+		Kind: contacts.Kind(p.Type[strings.LastIndex(p.Type, "/")+1:]), Detail: p.Detail, CurrentVersion: p.CurrentVersion, Contact: p.ContactID,
 	}
 	for _, fault := range p.Errors {
 		e.Violations = append(e.Violations, contacts.Violation{

@@ -73,15 +73,15 @@ func (m *Model) List(_ context.Context, tenant contacts.Tenant, query contacts.Q
 		}
 		item := contacts.Listed{Document: contact.Document, At: contacts.Position{ID: at.ID}}
 		switch sort {
-		case contacts.SortName:
-			item.At.Name = contact.Index.Name
 		case contacts.SortUpdated:
 			item.At.Updated = contact.UpdatedAt
+		default:
+			item.At.Name = contact.Index.Orders[sort]
 		}
 		page = append(page, item)
 	}
 	compare := func(a, b contacts.Position) int {
-		order := cmp.Or(cmp.Compare(a.Name, b.Name), a.Updated.Compare(b.Updated), bytes.Compare(a.ID[:], b.ID[:]))
+		order := cmp.Or(bytes.Compare(a.Name, b.Name), a.Updated.Compare(b.Updated), bytes.Compare(a.ID[:], b.ID[:]))
 		if descending {
 			return -order
 		}
@@ -101,6 +101,22 @@ func (m *Model) List(_ context.Context, tenant contacts.Tenant, query contacts.Q
 		listing.Rest = &page[length-1].At
 	}
 	return listing, nil
+}
+
+// Count implements [contacts.Repository].
+func (m *Model) Count(_ context.Context, tenant contacts.Tenant, query contacts.Query) (contacts.Count, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var count contacts.Count
+	for at, contact := range m.contacts {
+		if at.Tenant == tenant && !contact.Deleted && selects(query, contact) {
+			count.Contacts++
+		}
+	}
+	if count.Contacts > contacts.MaxCount {
+		count = contacts.Count{Contacts: contacts.MaxCount, More: true}
+	}
+	return count, tenant.Validate()
 }
 
 // selects reports whether the query's filters let the contact through.

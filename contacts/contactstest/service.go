@@ -304,7 +304,7 @@ func externalID(t *testing.T, client Client) {
 	fields := Full(t)
 	holder := must(t)(client.Create(t.Context(), fields, waiting())).Contact
 	_, err := client.Create(t.Context(), fields, waiting())
-	requireKind(t, contacts.KindDuplicateExternalID, err)
+	require.Equal(t, holder.String(), problemOf(t, contacts.KindDuplicateExternalID, err).Contact)
 	must(t)(client.Delete(t.Context(), holder, waiting()))
 	must(t)(client.Create(t.Context(), fields, waiting()))
 }
@@ -368,7 +368,8 @@ func search(t *testing.T, client Client) {
 		"part":         {contacts.Filter{Text: "mull " + mark}, []uuid.UUID{zoe}},
 		"email":        {contacts.Filter{Values: map[string]string{"email": mark + "@EXAMPLE.com"}}, []uuid.UUID{zoe}},
 		"phone":        {contacts.Filter{Text: mark, Values: map[string]string{"phone": "+5115552671"}}, []uuid.UUID{bob}},
-		"label":        {contacts.Filter{Values: map[string]string{"label": mark + "A"}}, []uuid.UUID{zoe, bob}},
+		"label":        {contacts.Filter{Values: map[string]string{"label": mark + "Ä"}}, []uuid.UUID{zoe, bob}},
+		"other label":  {contacts.Filter{Values: map[string]string{"label": mark + "A"}}, nil},
 		"future":       {contacts.Filter{Text: mark, UpdatedSince: time.Now().Add(time.Hour)}, nil},
 	} {
 		var got []uuid.UUID
@@ -379,10 +380,15 @@ func search(t *testing.T, client Client) {
 			for _, document := range page.Items {
 				got = append(got, document.ID)
 			}
+			require.Nil(t, page.Count)
 			if cursor = page.Next; cursor == "" {
 				break
 			}
 		}
 		require.Equal(t, c.want, got, name)
+		c.filter.Count = true
+		page, err := client.List(t.Context(), c.filter, 1, "")
+		require.NoError(t, err, name)
+		require.Equal(t, &contacts.Count{Contacts: len(c.want)}, page.Count, name)
 	}
 }

@@ -9,7 +9,9 @@ CREATE TABLE contacts (
     needs_reindexing boolean NOT NULL DEFAULT false, -- an older release has written what it is found by
     tenant_id        text NOT NULL,
     external_id      text, -- null where there is none, and of a tombstone
-    search_name      text COLLATE "C" NOT NULL, -- folded: without case and accents
+    name_key         bytea NOT NULL, -- what sorts as the contact does, by the Unicode collation algorithm
+    last_name_key    bytea NOT NULL,
+    first_name_key   bytea NOT NULL,
     search_text      text NOT NULL,             -- folded
     keys             text NOT NULL,             -- the contact's rows in contact_keys, a line each
     document         json, -- null of a tombstone
@@ -17,7 +19,9 @@ CREATE TABLE contacts (
 );
 
 CREATE UNIQUE INDEX contacts_external_id ON contacts (tenant_id, external_id) WHERE external_id IS NOT NULL;
-CREATE INDEX contacts_by_name ON contacts (tenant_id, search_name, id) WHERE deleted_at IS NULL;
+CREATE INDEX contacts_by_name ON contacts (tenant_id, name_key, id) WHERE deleted_at IS NULL;
+CREATE INDEX contacts_by_last_name ON contacts (tenant_id, last_name_key, id) WHERE deleted_at IS NULL;
+CREATE INDEX contacts_by_first_name ON contacts (tenant_id, first_name_key, id) WHERE deleted_at IS NULL;
 CREATE INDEX contacts_by_update ON contacts (tenant_id, updated_at, id) WHERE deleted_at IS NULL;
 CREATE INDEX contacts_deleted_at ON contacts (deleted_at) WHERE deleted_at IS NOT NULL;
 CREATE INDEX contacts_needs_reindexing ON contacts (tenant_id, id) WHERE needs_reindexing;

@@ -10,7 +10,9 @@ CREATE TABLE contacts (
     deleted_at       TIMESTAMP,
     needs_reindexing BOOLEAN NOT NULL DEFAULT FALSE, -- an older release has written what it is found by
     external_id      TEXT, -- null where there is none, and of a tombstone
-    search_name      TEXT NOT NULL, -- folded: without case and accents
+    name_key         BLOB NOT NULL, -- what sorts as the contact does, by the Unicode collation algorithm
+    last_name_key    BLOB NOT NULL,
+    first_name_key   BLOB NOT NULL,
     search_text      TEXT NOT NULL, -- folded
     keys             TEXT NOT NULL, -- the contact's rows in contact_keys, a line each
     document         TEXT, -- null of a tombstone
@@ -18,7 +20,9 @@ CREATE TABLE contacts (
 );
 
 CREATE UNIQUE INDEX contacts_external_id ON contacts (tenant_id, external_id) WHERE external_id IS NOT NULL;
-CREATE INDEX contacts_by_name ON contacts (tenant_id, search_name, id) WHERE deleted_at IS NULL;
+CREATE INDEX contacts_by_name ON contacts (tenant_id, name_key, id) WHERE deleted_at IS NULL;
+CREATE INDEX contacts_by_last_name ON contacts (tenant_id, last_name_key, id) WHERE deleted_at IS NULL;
+CREATE INDEX contacts_by_first_name ON contacts (tenant_id, first_name_key, id) WHERE deleted_at IS NULL;
 CREATE INDEX contacts_by_update ON contacts (tenant_id, updated_at, id) WHERE deleted_at IS NULL;
 CREATE INDEX contacts_deleted_at ON contacts (deleted_at) WHERE deleted_at IS NOT NULL;
 CREATE INDEX contacts_needs_reindexing ON contacts (tenant_id, id) WHERE needs_reindexing;

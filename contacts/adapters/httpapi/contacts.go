@@ -140,20 +140,22 @@ func (a *api) remove(ctx context.Context, in *removeRequest) (*huma.StreamRespon
 type listRequest struct {
 	request
 
-	Text string `query:"q" maxLength:"200" doc:"Parts of a contact's names, organization, emails, phone numbers or addresses, in any case, with or without accents. All of them have to be found. What looks like a phone number is one part: its digits." example:"jos per"`
+	Text string `query:"q" maxLength:"200" doc:"Parts of a contact's texts and numbers, in any case, with or without accents. All of them have to be found. What looks like a phone number is one part: its digits." example:"jos per"`
 	// The lookups are read by their table.
 	Email        string `query:"email" maxLength:"254" doc:"One of the contact's email addresses, in any case." example:"jane@example.com"`
 	Phone        string `query:"phone" maxLength:"200" doc:"One of the contact's phone numbers, in any notation." example:"+51 987 654 321"`
 	Label        string `query:"label" maxLength:"200" doc:"One of the contact's labels, in any case." example:"friends"`
+	ExternalID   string `query:"external_id" maxLength:"255" doc:"The contact's external_id, in any case." example:"crm-4711"`
 	UpdatedSince string `query:"updated_since" format:"date-time" doc:"Contacts that have not changed since then are left out." example:"2026-01-31T00:00:00Z"`
-	Sort         string `query:"sort" default:"created_at" enum:"created_at,-created_at,updated_at,-updated_at,name,-name" doc:"The order; with - before it, descending. created_at is the order in which contacts were accepted; name is display_name, without case and accents."`
+	Sort         string `query:"sort" default:"created_at" enum:"created_at,-created_at,updated_at,-updated_at,name,-name,last_name,-last_name,first_name,-first_name" doc:"The order; with - before it, descending. created_at is the order in which contacts were accepted; name is display_name without name_prefix, in the order of its alphabet."`
+	Count        bool   `query:"count" doc:"Count the contacts of the whole list, up to 10,000."`
 	Limit        int    `query:"limit" default:"50" minimum:"1" maximum:"500" doc:"How many contacts to return at most."`
 	Cursor       string `query:"cursor" doc:"The next_cursor of the page before, with the same filters and order; none begins with the first contact."`
 }
 
 // filter returns the filter that the request asks for, and its query's parameters.
 func (in *listRequest) filter() (contacts.Filter, url.Values, error) {
-	filter := contacts.Filter{Text: in.Text, Values: map[string]string{}, Sort: contacts.Sort(in.Sort)}
+	filter := contacts.Filter{Text: in.Text, Values: map[string]string{}, Sort: contacts.Sort(in.Sort), Count: in.Count}
 	if in.UpdatedSince != "" {
 		var err error
 		if filter.UpdatedSince, err = time.Parse(time.RFC3339, in.UpdatedSince); err != nil {
@@ -207,6 +209,13 @@ func encodePage(page contacts.Page) []byte {
 	if page.Next != "" {
 		body = append(body, `,"next_cursor":`...)
 		body = strconv.AppendQuote(body, page.Next) // base64url, which JSON and Go quote alike
+	}
+	if page.Count != nil {
+		body = append(body, `,"count":`...)
+		body = strconv.AppendInt(body, int64(page.Count.Contacts), 10)
+		if page.Count.More {
+			body = append(body, `,"count_has_more":true`...)
+		}
 	}
 	return append(body, '}')
 }

@@ -44,7 +44,7 @@ var fieldTexts = map[string]fieldText{
 	"organization":    {description: "Company or other organization.", example: "Example Ltd"},
 	"department":      {description: "Department of the organization.", example: "Research"},
 	"job_title":       {description: "Position in the organization.", example: "Engineer"},
-	"birthday":        {description: "A date as YYYY-MM-DD, or --MM-DD without a year.", example: "1990-05-17"},
+	"birthday":        {description: "A date as YYYY-MM-DD, YYYY-MM or YYYY, or --MM-DD without a year.", example: "1990-05-17"},
 	"urls":            {description: "Web pages; each once."},
 	"urls/*":          {description: "An absolute URL.", example: "https://example.com/jane", format: "uri"},
 	"notes":           {description: "Anything else, in several lines.", example: "Met at the conference."},

@@ -134,8 +134,10 @@ func (d describer) list(contact *huma.Schema) *huma.Schema {
 	d.registry.Map()["ContactList"] = &huma.Schema{
 		Type: huma.TypeObject,
 		Properties: map[string]*huma.Schema{
-			"items":       {Type: huma.TypeArray, Items: contact, Description: "The contacts, in the order that was asked for. They may be fewer than the limit, or none, although there is a next page."},
-			"next_cursor": {Type: huma.TypeString, Description: "The cursor of the next page; not there on the last one."},
+			"items":          {Type: huma.TypeArray, Items: contact, Description: "The contacts, in the order that was asked for. They may be fewer than the limit, or none, although there is a next page."},
+			"next_cursor":    {Type: huma.TypeString, Description: "The cursor of the next page; not there on the last one."},
+			"count":          {Type: huma.TypeInteger, Description: "With count=true: how many contacts the whole list has."},
+			"count_has_more": {Type: huma.TypeBoolean, Description: "True where there may be more contacts than were counted."},
 		},
 		Required:             []string{"items"},
 		AdditionalProperties: false,

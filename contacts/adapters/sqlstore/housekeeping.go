@@ -135,7 +135,10 @@ func (s *Store) reindexOne(tx *gorm.DB, at contacts.ContactKey, stored contacts.
 	}
 	ix := c.Index()
 	indexed := map[string]any{
-		"search_text": ix.Text, "search_name": ix.Name, "keys": strings.Join(ix.Keys, "\n"), "needs_reindexing": false,
+		"search_text": ix.Text, "keys": strings.Join(ix.Keys, "\n"), "needs_reindexing": false,
+	}
+	for _, sort := range contacts.NameSorts() {
+		indexed[orderColumn(sort)] = nameKey(ix, sort)
 	}
 	changed := tx.Table("contacts").Where("tenant_id = ? AND id = ?", string(at.Tenant), at.ID).Where(outdated).Updates(indexed)
 	if changed.Error != nil || changed.RowsAffected == 0 {

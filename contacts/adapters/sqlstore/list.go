@@ -48,6 +48,31 @@ func (s *Store) List(ctx context.Context, tenant contacts.Tenant, query contacts
 	return listing, nil
 }
 
+// Count implements [contacts.Repository].
+func (s *Store) Count(ctx context.Context, tenant contacts.Tenant, query contacts.Query) (contacts.Count, error) {
+	query.Limit, query.After = contacts.MaxCount, nil
+	l := list{s, ctx, tenant, query}
+	selection, beyond, err := l.selection()
+	if err != nil {
+		return contacts.Count{}, readError(ctx, "count contacts", err)
+	}
+	var count contacts.Count
+	if err := l.ask(into(&count.Contacts), selection.with("SELECT count(*) FROM (", ") AS found")); err != nil {
+		return contacts.Count{}, readError(ctx, "count contacts", err)
+	}
+	if count.Contacts > contacts.MaxCount {
+		return contacts.Count{Contacts: contacts.MaxCount, More: true}, nil
+	}
+	if beyond != nil { // not all were looked at
+		rest, err := beyond()
+		if err != nil {
+			return contacts.Count{}, readError(ctx, "count contacts", err)
+		}
+		count.More = rest != nil
+	}
+	return count, nil
+}
+
 // list is a question for a part of a list.
 type list struct {
 	*Store
@@ -112,9 +137,6 @@ func (l *list) plain() bool {
 // position is a contact's place in the list.
 func (l *list) position(found scannedDocument, at contacts.Position) contacts.Position {
 	at.ID = found.id
-	if column, _ := orderColumn(l.query.Sort); column != nameColumn {
-		at.Name = ""
-	}
 	if !l.byUpdate() {
 		at.Updated = time.Time{}
 	}
@@ -123,7 +145,16 @@ func (l *list) position(found scannedDocument, at contacts.Position) contacts.Po
 }
 
 // listColumns are what [list.part] reads.
-const listColumns = documentColumns + ", search_name, updated_at"
+func (l *list) listColumns() string { return documentColumns + ", " + l.placeColumns() }
+
+// placeColumns are what [list.position] is told of beside the id: the key of the order, where it is
+// by names.
+func (l *list) placeColumns() string {
+	if column := l.orderColumn(); column != "" && !l.byUpdate() {
+		return column + ", updated_at"
+	}
+	return "NULL, updated_at"
+}
 
 // selection returns the statement for a part and one contact more. beyond tells from after where
 // the list goes on if that does not fill the part, nil if nowhere; it is nil itself where the
@@ -257,26 +288,25 @@ func (l *list) after(prefix string) expr {
 // within is the condition that contacts are on one side of a position: up or down, as the list
 // goes.
 func (l *list) within(up, down string, at contacts.Position, prefix string) expr {
-	column, descending := orderColumn(l.query.Sort)
+	column, descending := l.orderColumn(), l.descending()
 	side := " " + up + " "
 	if descending {
 		side = " " + down + " "
 	}
-	switch column {
-	case nameColumn:
-		return expr{" AND (" + prefix + column + ", " + prefix + "id)" + side + "(?, ?)", []any{at.Name, at.ID}}
-	case updateColumn:
+	switch {
+	case column == "":
+		return expr{" AND " + prefix + "id" + side + "?", []any{at.ID}}
+	case l.byUpdate():
 		return expr{" AND (" + prefix + column + ", " + prefix + "id)" + side + "(?, ?)", []any{at.Updated.UTC(), at.ID}}
 	default:
-		return expr{" AND " + prefix + "id" + side + "?", []any{at.ID}}
+		return expr{" AND (" + prefix + column + ", " + prefix + "id)" + side + "(?, ?)", []any{append([]byte{}, at.Name...), at.ID}}
 	}
 }
 
 // order is the list's order.
 func (l *list) order(prefix string) string {
-	column, descending := orderColumn(l.query.Sort)
-	direction := ""
-	if descending {
+	column, direction := l.orderColumn(), ""
+	if l.descending() {
 		direction = " DESC"
 	}
 	if column != "" {
@@ -285,16 +315,26 @@ func (l *list) order(prefix string) string {
 	return " ORDER BY " + column + prefix + "id" + direction
 }
 
-// The columns that an order goes by before the id.
-const (
-	nameColumn   = "search_name"
-	updateColumn = "updated_at"
-)
+// orderColumn returns the column that an order by the key goes by before the id, "" for none.
+func orderColumn(key contacts.Sort) string {
+	switch key {
+	case contacts.SortCreated:
+		return ""
+	case contacts.SortUpdated:
+		return string(key)
+	default:
+		return string(key) + "_key"
+	}
+}
 
-// orderColumn returns what an order goes by before the id, "" for nothing.
-func orderColumn(sort contacts.Sort) (column string, descending bool) {
-	key, descending := sort.Key()
-	return map[contacts.Sort]string{contacts.SortName: nameColumn, contacts.SortUpdated: updateColumn}[key], descending
+func (l *list) orderColumn() string {
+	key, _ := l.query.Sort.Key()
+	return orderColumn(key)
+}
+
+func (l *list) descending() bool {
+	_, descending := l.query.Sort.Key()
+	return descending
 }
 
 // whole is the list itself, before its filters: its statement goes on behind it.
@@ -315,6 +355,6 @@ func (l *list) looked() (at *contacts.Position, err error) {
 			*at = l.position(found, *at)
 		}
 		return nil
-	}, l.whole("id, search_name, updated_at").also(" LIMIT 1 OFFSET ?", l.looks-1))
+	}, l.whole("id, "+l.placeColumns()).also(" LIMIT 1 OFFSET ?", l.looks-1))
 	return at, err
 }

@@ -73,7 +73,7 @@ func TestStore_Reindex(t *testing.T) {
 		require.Equal(t, map[string]int{"text": 3, "email": 3, "all": 3}, found())
 		// As the migration leaves rows that were there before it.
 		require.NoError(t, store.write(t.Context(), of(tenant), func(tx *gorm.DB) error {
-			return errors.Join(tx.Exec("UPDATE contacts SET search_text = '', search_name = '', keys = '', needs_reindexing = deleted_at IS NULL").Error,
+			return errors.Join(tx.Exec("UPDATE contacts SET search_text = '', name_key = '', keys = '', needs_reindexing = deleted_at IS NULL").Error,
 				tx.Exec("DELETE FROM contact_keys").Error)
 		}))
 		require.Equal(t, map[string]int{"text": 0, "email": 0, "all": 3}, found())

@@ -26,7 +26,7 @@ func (l *list) postgresSelection() (selection expr, beyond func() (*contacts.Pos
 	case lead >= 0:
 		from = filters[lead].fence.with("(", ") AS contacts")
 	}
-	selection = from.with("SELECT "+listColumns+" FROM ", "")
+	selection = from.with("SELECT "+l.listColumns()+" FROM ", "")
 	owned, after := l.owned(""), l.after("")
 	selection = selection.also(owned.sql, owned.args...).also(after.sql, after.args...)
 	for i, f := range filters {

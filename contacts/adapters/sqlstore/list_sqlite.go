@@ -22,7 +22,7 @@ func (l *list) sqliteSelection() (selection expr, beyond func() (*contacts.Posit
 		}
 	}
 	owned, after := l.owned(owner), l.after(free)
-	selection = owned.with("SELECT "+listColumns+" FROM contacts", "").also(after.sql, after.args...)
+	selection = owned.with("SELECT "+l.listColumns()+" FROM contacts", "").also(after.sql, after.args...)
 	if lead < 0 && len(filters) > 0 {
 		bound, err := l.looked()
 		if err != nil {

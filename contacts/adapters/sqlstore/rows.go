@@ -49,6 +49,7 @@ func text(name string) column     { return column{name, "text", gather[string]} 
 func optional(name string) column { return column{name, "text", gather[*string]} }
 func document(name string) column { return column{name, "json", gather[*string]} }
 func id(name string) column       { return column{name, "uuid", gatherIDs} }
+func binary(name string) column   { return column{name, "bytea", gather[[]byte]} }
 func number(name string) column   { return column{name, "bigint", gather[int64]} }
 func moment(name string) column   { return column{name, "timestamptz", gather[*time.Time]} }
 
@@ -94,8 +95,11 @@ func (w writer) add(batch *database.Batch, written *int64, rows ...[]any) {
 func contactsTable() table {
 	t := table{name: "contacts", columns: []column{
 		text("tenant_id"), id("id"), number("version"), moment("created_at"), moment("updated_at"), moment("deleted_at"),
-		optional("external_id"), text("search_name"), text("search_text"), text("keys"), document("document"),
+		optional("external_id"), text("search_text"), text("keys"), document("document"),
 	}}
+	for _, sort := range contacts.NameSorts() {
+		t.columns = append(t.columns, binary(orderColumn(sort)))
+	}
 	t.tail = " ON CONFLICT (tenant_id, id) DO UPDATE SET needs_reindexing = false"
 	for _, c := range t.columns[2:] {
 		t.tail += ", " + c.name + " = excluded." + c.name
@@ -113,10 +117,19 @@ func contactValues(v contacts.Version) []any {
 	if v.Fields.ExternalID != "" {
 		external = &v.Fields.ExternalID
 	}
-	return []any{
+	values := []any{
 		string(v.Tenant), v.ID, v.Version, &v.CreatedAt, &v.UpdatedAt, deleted,
-		external, v.Index.Name, v.Index.Text, strings.Join(v.Index.Keys, "\n"), textOf(v.Document.JSON),
+		external, v.Index.Text, strings.Join(v.Index.Keys, "\n"), textOf(v.Document.JSON),
 	}
+	for _, sort := range contacts.NameSorts() {
+		values = append(values, nameKey(v.Index, sort))
+	}
+	return values
+}
+
+// nameKey is the key of an order by names, empty of a tombstone, which is in no list.
+func nameKey(ix contacts.Index, sort contacts.Sort) []byte {
+	return append([]byte{}, ix.Orders[sort]...)
 }
 
 func keysTable() table {
