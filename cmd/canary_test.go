@@ -161,7 +161,7 @@ func (b *birdcage) writeAndRead() {
 func (b *birdcage) provoke() {
 	const all = "/v1/contacts"
 	b.do(412, "PATCH", b.made, `{"notes":"`+canary+`"}`, "If-Match", `"77"`)
-	b.do(409, "POST", all, canaryContact("1")) // the external id is taken
+	b.do(409, "POST", all, canaryContact("4")) // the external id is taken
 	b.do(404, "DELETE", all+"/"+uuid.NewString(), "")
 	b.do(404, "GET", all+"/"+canary, "")
 	b.do(404, "PUT", all+"/"+canary, canaryContact("1"))
