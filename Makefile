@@ -59,7 +59,7 @@ sbom: build $(CYCLONEDX) ## list what the binary is made of in bin/contacts.cdx.
 test: ## run all tests against real servers; PKG=./contacts/... TESTFLAGS='-run Name -v'
 	@go run ./test/servers/run -- go test -race -count=1 -timeout=30m $(TESTFLAGS) $(PKG)
 
-bench: ## measure the service beside a bare handler; BASELINE=commit MODE=production ROWS=100000 WRITES=20000 ROUNDS=3
+bench: ## measure the service beside a bare handler; BASELINE=commit MODE=production ROWS=100000 WRITES=20000 ROUNDS=3 STEPS=regexp
 	@go run ./test/speed $(if $(BASELINE),-baseline $(BASELINE)) $(if $(MODE),-mode $(MODE)) $(if $(ROWS),-rows $(ROWS)) \
 		$(if $(WRITES),-writes $(WRITES)) $(if $(ROUNDS),-rounds $(ROUNDS)) $(if $(PERIOD),-period $(PERIOD)) \
 		$(if $(SOAK),-soak $(SOAK)) $(if $(STEPS),-steps '$(STEPS)') $(if $(JSON),-json $(JSON)) $(if $(PROFILES),-profiles $(PROFILES))

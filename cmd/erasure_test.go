@@ -177,9 +177,10 @@ func (p *person) live() {
 	}
 	response, body = request(t, http.MethodGet, p.url+"/v1/contacts?sort=name&limit=1&cursor="+p.core, "")
 	require.Equal(t, http.StatusUnprocessableEntity, response.StatusCode, body)
-	response, body = request(t, http.MethodGet, p.url+"/v1/changes?limit=500", "")
-	require.Equal(t, http.StatusOK, response.StatusCode)
-	require.Contains(t, body, p.core)
+	require.Eventually(t, func() bool { // once all transactions have ended that began before, also those of other tests
+		response, body = request(t, http.MethodGet, p.url+"/v1/changes?limit=500", "")
+		return response.StatusCode == http.StatusOK && strings.Contains(body, p.core)
+	}, 30*time.Second, 50*time.Millisecond)
 }
 
 // event is a command of the contact, with data of a newer version where strange is given.

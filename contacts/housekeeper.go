@@ -44,7 +44,7 @@ type Housekeeping interface {
 	// Purge removes the oldest rows of a kind that are older than before.
 	Purge(ctx context.Context, kind Past, before time.Time, limit int) (done int64, err error)
 
-	// Reindex has live contacts found by what [Contact.Index] gives now, where they were indexed by an older [IndexVersion].
+	// Reindex has live contacts found by what [Contact.Index] gives now, where they are marked as to be reindexed.
 	// It changes nothing that readers of a contact see.
 	Reindex(ctx context.Context, limit int) (done int64, err error)
 

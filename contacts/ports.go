@@ -37,7 +37,7 @@ type Ledger interface {
 	// An [Erase] that the domain does not refuse also removes, for good, all documents of the contact from the changes, and its
 	// parked commands, and leaves the operations on it as [Operation.Erased].
 	//
-	// With everything written, just before the commit, it calls announce, unless nil, with the documents that the commit
+	// Before the commit, while the rows are written, and behind them where contacts are erased, it calls announce, unless nil, with the documents that the commit
 	// will make, or erase the past of, and with the operations whose requests nobody may remember any more, if there are any.
 	// If that returns [ErrCacheDown], the documents are noted as debts in the transaction itself; but unless the outage has
 	// been declared for [TrustLimit], so that nobody trusts the cache any more, it is declared instead, and the transaction

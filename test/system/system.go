@@ -23,7 +23,7 @@ type Mode string
 
 // The modes.
 const (
-	Production Mode = "production" // two serve and two worker processes on PostgreSQL, Redis and the SQS emulator
+	Production Mode = "production" // serve and worker processes on PostgreSQL, Redis and the SQS emulator
 	Embedded   Mode = "embedded"   // one serve process and its file
 )
 

@@ -75,7 +75,7 @@ func (s *Store) Operation(
 }
 
 // among is the condition that two columns, a tenant and an id, hold one of the keys. However many
-// there are, they are one parameter: see [newStatements]. On PostgreSQL a list of them would be
+// there are, they are one parameter: see [keysFrom]. On PostgreSQL a list of them would be
 // taken for a good part of a table that has grown since it was last looked at, and all of it read.
 func among(db *gorm.DB, columns string, keys []key) clause.Expr {
 	return gorm.Expr("("+columns+") IN ("+keysFrom(database.Engine(db.Name()), "?")+")", keysJSON(keys))

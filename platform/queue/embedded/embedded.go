@@ -43,7 +43,7 @@ type Queue struct {
 
 var _ queue.Queue = (*Queue)(nil)
 
-// Open returns the queue in the SQLite file behind two handles, whose schema holds migrations/sqlite/000001_queue. The
+// Open returns the queue in the SQLite file behind two handles, whose schema holds migrations/sqlite/000010_queue. The
 // write handle is a pool of one connection, which others may use too, in WAL mode with synchronous=FULL (for Send to
 // keep its promise) and with a busy timeout and immediate transactions (for other processes to take turns). The read
 // handle only reads and sees what was committed. The caller closes the queue first, then the handles.
