@@ -27,7 +27,7 @@ import (
 //
 // and, so that it soon shows, makes more of what the service has to put up with anyway:
 //
-//   - redeliver: some acknowledged messages are delivered again
+//   - redeliver: some acknowledged messages are delivered again, and some are sent again behind later ones
 //   - late: entries of the cache vanish soon, and what was read after a miss is cached late
 func (a *app) sabotage(store *sqlstore.Store) error {
 	off := map[string]bool{}
@@ -44,7 +44,8 @@ func (a *app) sabotage(store *sqlstore.Store) error {
 	return nil
 }
 
-// brokenQueue loses the order of messages, or now and then an acknowledgement.
+// brokenQueue loses the order of messages; or now and then loses an acknowledgement, and sends a message again when
+// the contact may have been changed by others, as a retry does that the queue no longer recognizes.
 type brokenQueue struct {
 	queue.Queue
 	disordered, forgetful bool
@@ -54,7 +55,14 @@ func (q brokenQueue) Send(ctx context.Context, message queue.Message) error {
 	if q.disordered {
 		message.Group = uuid.NewString()
 	}
-	return q.Queue.Send(ctx, message)
+	if err := q.Queue.Send(ctx, message); err != nil || !q.forgetful || rand.Float64() > 0.03 {
+		return err
+	}
+	time.AfterFunc(time.Second, func() {
+		message.DeduplicationID = uuid.NewString()
+		_ = q.Queue.Send(context.WithoutCancel(ctx), message)
+	})
+	return nil
 }
 
 func (q brokenQueue) Receive(ctx context.Context, limit int, wait time.Duration) ([]queue.Delivery, error) {

@@ -3,6 +3,7 @@ package contacts
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"reflect"
 	"slices"
 	"time"
 
@@ -49,8 +50,8 @@ func MessageGroup(tenant Tenant, contact uuid.UUID) string {
 
 // Decide says what the command makes of its contact as it is now: nil if there never was one, a
 // deleted contact if it is gone. It returns the contact's next version, or the error that ends the
-// operation; for an Erase of a deleted contact, of which only the past is left to erase, the
-// contact as it is. It does nothing else, so that it may run any number of times before its result
+// operation; where nothing changes, as by an Erase of a deleted contact, of which only the past is left
+// to erase, the contact as it is. It does nothing else, so that it may run any number of times before its result
 // is committed.
 func (c Command) Decide(current *Contact, now time.Time) (Contact, *Error) {
 	now = now.UTC().Truncate(time.Microsecond)
@@ -86,11 +87,13 @@ func (c Command) Decide(current *Contact, now time.Time) (Contact, *Error) {
 			return Contact{}, asError(err)
 		}
 		next.Fields = fields
-		return next, nil
 	default:
 		next.Fields = c.Fields.following(current.Fields)
-		return next, nil
 	}
+	if reflect.DeepEqual(next.Fields, current.Fields) {
+		return *current, nil
+	}
+	return next, nil
 }
 
 // ExternalID is the external_id that the command gives its contact, "" where it gives none.
