@@ -72,7 +72,7 @@ func newPerson(t *testing.T, s *system) *person {
 		Phones:       []contacts.PhoneNumber{{Number: "+51 " + mobile, Label: core}, {Number: other[:8] + "-" + other[8:]}},
 		Addresses:    []contacts.PostalAddress{{Street: core, City: core, Region: core, PostalCode: core, Country: core, Label: core}},
 		Organization: core, Department: core, JobTitle: core, Birthday: "--02-29", URLs: []string{"https://example.com/" + core},
-		Notes: strings.Repeat(core+" ", 1000) + gothic, Labels: []string{upper}, CustomFields: map[string]string{core: core}, ExternalID: core,
+		Notes: strings.Repeat(core+" ", 1000) + gothic, Labels: []string{upper}, CustomFields: map[string]contacts.CustomValue{core: contacts.CustomText(core)}, ExternalID: core,
 	}
 	p.needles = map[string][]byte{
 		"text": []byte(core), "mobile": []byte("51" + mobile), "mobile as written": []byte("51 " + mobile), "phone": []byte(other), "phone as written": []byte(other[:8] + "-" + other[8:]),
@@ -158,7 +158,7 @@ func (p *person) live() {
 	p.requireKind(contacts.KindDuplicateExternalID, err)
 	_, err = client.Create(t.Context(), p.fields, keyed("double"))
 	p.requireKind(contacts.KindDuplicateExternalID, err)
-	wrong := `{"first_name":"` + p.core + `","email":"` + p.core + `","custom_fields":{"` + p.core + `":5},"` + p.core + `":""}`
+	wrong := `{"first_name":"` + p.core + `","email":"` + p.core + `","custom_fields":{"` + p.core + `":[5]},"` + p.core + `":""}`
 	response, body := request(t, http.MethodPost, p.url+"/v1/contacts", wrong)
 	require.Equal(t, http.StatusUnprocessableEntity, response.StatusCode, body)
 

@@ -31,7 +31,7 @@ type Command struct {
 	Kind       CommandKind
 	AcceptedAt time.Time
 
-	Fields  Fields  // of Create and Replace; normalized
+	Fields  Fields  // of Create and Replace; normalized, but for a Replace's email and phone, which may differ from their lists
 	Patch   Patch   // of Merge
 	IfMatch []int64 // the versions that all but Create may change; none: any
 	Region  string  // how phone numbers without a country are read; fixed when the command was accepted
@@ -88,7 +88,11 @@ func (c Command) Decide(current *Contact, now time.Time) (Contact, *Error) {
 		}
 		next.Fields = fields
 	default:
-		next.Fields = c.Fields.following(current.Fields)
+		fields, err := c.Fields.reconciled(current.Fields, c.Region)
+		if err != nil {
+			return Contact{}, asError(err)
+		}
+		next.Fields = fields.following(current.Fields)
 	}
 	if reflect.DeepEqual(next.Fields, current.Fields) {
 		return *current, nil

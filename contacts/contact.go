@@ -48,16 +48,16 @@ type Fields struct {
 	Emails []EmailAddress `json:"emails,omitempty"`
 	Phones []PhoneNumber  `json:"phones,omitempty"`
 
-	Addresses    []PostalAddress   `json:"addresses,omitempty"`
-	Organization string            `json:"organization,omitempty"`
-	Department   string            `json:"department,omitempty"`
-	JobTitle     string            `json:"job_title,omitempty"`
-	Birthday     string            `json:"birthday,omitempty"` // YYYY-MM-DD, YYYY-MM, YYYY or --MM-DD (RFC 6350, 4.3.1)
-	URLs         []string          `json:"urls,omitempty"`
-	Notes        string            `json:"notes,omitempty"`
-	Labels       []string          `json:"labels,omitempty"`
-	CustomFields map[string]string `json:"custom_fields,omitempty"`
-	ExternalID   string            `json:"external_id,omitempty"` // unique among a tenant's live contacts
+	Addresses    []PostalAddress        `json:"addresses,omitempty"`
+	Organization string                 `json:"organization,omitempty"`
+	Department   string                 `json:"department,omitempty"`
+	JobTitle     string                 `json:"job_title,omitempty"`
+	Birthday     string                 `json:"birthday,omitempty"` // YYYY-MM-DD, YYYY-MM, YYYY or --MM-DD (RFC 6350, 4.3.1)
+	URLs         []string               `json:"urls,omitempty"`
+	Notes        string                 `json:"notes,omitempty"`
+	Labels       []string               `json:"labels,omitempty"`
+	CustomFields map[string]CustomValue `json:"custom_fields,omitempty"`
+	ExternalID   string                 `json:"external_id,omitempty"` // unique among a tenant's live contacts
 }
 
 // EmailAddress is one address of a contact.

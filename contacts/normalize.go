@@ -23,8 +23,12 @@ import (
 // agree; phone numbers get their E.164 form, read as numbers of region (ISO 3166-1 alpha-2, or "" to read only those
 // that begin with +); labels and links lose their repetitions; display_name is composed where it was not given.
 // Normalizing twice changes nothing.
-func (f Fields) Normalize(region string) (Fields, error) {
-	n := normalizer{aliases: map[string]string{}}
+func (f Fields) Normalize(region string) (Fields, error) { return f.normalize(region, false) }
+
+// normalize is Normalize. With apart, email and phone may differ from their lists, and then stay as they
+// are: what they stand for depends on the contact that the fields are for. See [Fields.reconciled].
+func (f Fields) normalize(region string, apart bool) (Fields, error) {
+	n := normalizer{aliases: map[string]string{}, apart: apart}
 	f = n.texts(f)
 	f = n.shorthands(f)
 	f.Emails = n.emails(f.Emails)
@@ -35,7 +39,7 @@ func (f Fields) Normalize(region string) (Fields, error) {
 	f.CustomFields = n.customFields(f.CustomFields)
 	f.Birthday = n.birthday(f.Birthday)
 
-	f.Email, f.Phone = f.primaryEmail(), f.primaryPhone()
+	f.Email, f.Phone = cmp.Or(n.email, f.primaryEmail()), cmp.Or(n.phone, f.primaryPhone())
 	if f.DisplayName == "" {
 		f.DisplayName = f.composedName()
 	}
@@ -82,14 +86,51 @@ func (f Fields) familyFirst() string {
 
 var eastAsian = []*unicode.RangeTable{unicode.Han, unicode.Hiragana, unicode.Katakana, unicode.Hangul}
 
-// following returns the fields with a display name that follows a new name, where the one composed of the fields before was
-// sent back along with it.
+// following returns the fields with a display name that follows what it is composed of, where the one composed of the fields
+// before was sent back along with it.
 func (f Fields) following(before Fields) Fields {
-	named := f.FirstName+f.MiddleName+f.LastName != ""
-	if named && f.DisplayName == before.DisplayName && before.DisplayName == before.composedName() {
-		f.DisplayName = f.composedName()
+	named := func(f Fields) bool { return f.FirstName+f.MiddleName+f.LastName != "" }
+	if f.DisplayName == before.DisplayName && before.DisplayName == before.composedName() && (named(f) || !named(before)) {
+		f.DisplayName = cmp.Or(f.composedName(), f.DisplayName)
 	}
 	return f
+}
+
+// reconciled returns normalized fields in which email and phone agree with their lists. Where they do not, and the list is
+// the one of the fields before, the caller has changed the shorthand of what it had read. Otherwise it is not known which of
+// the two is meant: that is an [Error] of [KindInvalid].
+func (f Fields) reconciled(before Fields, region string) (Fields, error) {
+	if f.Email == f.primaryEmail() && f.Phone == f.primaryPhone() {
+		return f, nil
+	}
+	if slices.Equal(f.Emails, before.Emails) {
+		f.Emails = withFirst(f.Emails, f.Email, addressIn, addressIdentity)
+	}
+	if slices.Equal(f.Phones, before.Phones) {
+		f.Phones = withFirst(f.Phones, f.Phone, numberIn, numberIdentity)
+	}
+	return f.Normalize(region)
+}
+
+func addressIn(e *EmailAddress) *string { return &e.Address }
+func numberIn(p *PhoneNumber) *string   { return &p.Number }
+
+// withFirst returns a list with value as its first entry: the entry that has it comes to the front, or
+// else the first one takes it. With "" the first entry is left out.
+func withFirst[E any](list []E, value string, in func(*E) *string, identity func(string) string) []E {
+	if cleanText(value) == "" {
+		return list[min(1, len(list)):]
+	}
+	list = slices.Clone(list)
+	same := slices.IndexFunc(list, func(e E) bool { return identity(*in(&e)) == identity(cleanText(value)) })
+	switch {
+	case same > 0:
+		list = slices.Insert(slices.Delete(list, same, same+1), 0, list[same])
+	case len(list) == 0:
+		list = make([]E, 1)
+	}
+	*in(&list[0]) = value
+	return list
 }
 
 func (f Fields) primaryEmail() string {
@@ -113,6 +154,9 @@ var limits = Limits()
 type normalizer struct {
 	violations []Violation
 	aliases    map[string]string // from the pointer of what a shorthand stands for to that of the shorthand
+
+	apart        bool // the shorthands may differ from their lists
+	email, phone string
 }
 
 func (n *normalizer) violate(pointer, format string, args ...any) {
@@ -186,25 +230,47 @@ func (n *normalizer) texts(f Fields) Fields {
 // shorthands brings email and phone into their lists.
 func (n *normalizer) shorthands(f Fields) Fields {
 	const disagree = "expected the same as the first entry of the list: change both, or leave one of the two out"
-	if email := strings.TrimSpace(f.Email); email != "" {
+	if email := cleanText(f.Email); email != "" {
 		switch {
 		case f.Emails == nil:
 			f.Emails = []EmailAddress{{Address: email}}
 			n.aliases["/emails/0/address"] = "/email"
-		case len(f.Emails) == 0 || strings.TrimSpace(f.Emails[0].Address) != email:
+		case email == cleanText(f.primaryEmail()):
+		case n.apart && len(f.Emails) > 0:
+			n.email = n.address("", "email", email)
+		default:
 			n.violate("/email", disagree)
 		}
 	}
-	if phone := strings.TrimSpace(f.Phone); phone != "" {
+	if phone := cleanText(f.Phone); phone != "" {
 		switch {
 		case f.Phones == nil:
 			f.Phones = []PhoneNumber{{Number: phone}}
 			n.aliases["/phones/0/number"] = "/phone"
-		case len(f.Phones) == 0 || strings.TrimSpace(f.Phones[0].Number) != phone:
+		case phone == cleanText(f.primaryPhone()):
+		case n.apart && len(f.Phones) > 0:
+			n.phone = n.number("", "phone", phone)
+		default:
 			n.violate("/phone", disagree)
 		}
 	}
 	return f
+}
+
+func (n *normalizer) address(at, name, value string) string {
+	value = n.text(at, name, "emails/*/address", value)
+	if !isAddress(value) {
+		n.violate(at+"/"+name, "expected an email address such as jane@example.com")
+	}
+	return value
+}
+
+func (n *normalizer) number(at, name, value string) string {
+	value = n.text(at, name, "phones/*/number", value)
+	if digits(value) == "" {
+		n.violate(at+"/"+name, "expected a phone number such as +1 415 555 2671")
+	}
+	return value
 }
 
 func (n *normalizer) emails(emails []EmailAddress) []EmailAddress {
@@ -214,11 +280,8 @@ func (n *normalizer) emails(emails []EmailAddress) []EmailAddress {
 	normal, seen := make([]EmailAddress, 0, len(emails)), make([]string, 0, len(emails))
 	for i, e := range emails {
 		at := "/emails/" + strconv.Itoa(i)
-		e.Address = n.text(at, "address", "emails/*/address", e.Address)
+		e.Address = n.address(at, "address", e.Address)
 		e.Label = n.text(at, "label", "emails/*/label", e.Label)
-		if !isAddress(e.Address) {
-			n.violate(at+"/address", "expected an email address such as jane@example.com")
-		}
 		identity := addressIdentity(e.Address)
 		if same := slices.Index(seen, identity); same >= 0 {
 			normal[same].Label = cmp.Or(normal[same].Label, e.Label)
@@ -236,11 +299,9 @@ func (n *normalizer) phones(phones []PhoneNumber, region string) []PhoneNumber {
 	normal, seen := make([]PhoneNumber, 0, len(phones)), make([]string, 0, len(phones))
 	for i, p := range phones {
 		at := "/phones/" + strconv.Itoa(i)
-		p.Number = n.text(at, "number", "phones/*/number", p.Number)
+		p.Number = n.number(at, "number", p.Number)
 		p.Label = n.text(at, "label", "phones/*/label", p.Label)
-		if p.E164 = e164Of(p.Number, region); digits(p.Number) == "" {
-			n.violate(at+"/number", "expected a phone number such as +1 415 555 2671")
-		}
+		p.E164 = e164Of(p.Number, region)
 		identity := numberIdentity(p.Number)
 		if same := slices.Index(seen, identity); same >= 0 {
 			normal[same].Label = cmp.Or(normal[same].Label, p.Label)
@@ -313,11 +374,11 @@ func checkURL(value string) string {
 	return ""
 }
 
-func (n *normalizer) customFields(custom map[string]string) map[string]string {
+func (n *normalizer) customFields(custom map[string]CustomValue) map[string]CustomValue {
 	if !n.entries("custom_fields", len(custom)) {
 		return nil
 	}
-	normal := make(map[string]string, len(custom))
+	normal := make(map[string]CustomValue, len(custom))
 	for _, name := range slices.Sorted(maps.Keys(custom)) {
 		at := "/custom_fields/" + EscapePointer(name)
 		clean := cleanText(name)
@@ -327,7 +388,14 @@ func (n *normalizer) customFields(custom map[string]string) map[string]string {
 		if _, twice := normal[clean]; twice {
 			n.violate(at, "expected each name once; spaces around it and the way accents are encoded do not count")
 		}
-		normal[clean] = n.text("/custom_fields", EscapePointer(name), "custom_fields/*", custom[name])
+		value := custom[name]
+		switch {
+		case !value.literal:
+			value.text = n.text("/custom_fields", EscapePointer(name), "custom_fields/*", value.text)
+		case !value.exact():
+			n.violate(at, "expected a number of at most %d digits that a double can hold, or a string", maxDigits)
+		}
+		normal[clean] = value
 	}
 	return normal
 }

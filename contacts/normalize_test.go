@@ -63,7 +63,7 @@ func TestFields_Normalize(t *testing.T) {
 		"no link":                            {contacts.Fields{FirstName: "a", URLs: []string{"example.com"}}, []string{"/urls/0"}},
 		"too many labels":                    {contacts.Fields{FirstName: "a", Labels: make([]string, 101)}, []string{"/labels"}},
 		"an empty label":                     {contacts.Fields{FirstName: "a", Labels: []string{"x", " "}}, []string{"/labels/1"}},
-		"a custom field's name":              {contacts.Fields{FirstName: "a", CustomFields: map[string]string{"a/b\x01": "x"}}, []string{"/custom_fields/a~1b\x01"}},
+		"a custom field's name":              {contacts.Fields{FirstName: "a", CustomFields: map[string]contacts.CustomValue{"a/b\x01": contacts.CustomText("x")}}, []string{"/custom_fields/a~1b\x01"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := test.fields.Normalize("")
@@ -77,9 +77,9 @@ func TestFields_Normalize(t *testing.T) {
 }
 
 func TestFields_Normalize_TooMuchInAll(t *testing.T) {
-	fields := contacts.Fields{FirstName: "a", CustomFields: map[string]string{}}
+	fields := contacts.Fields{FirstName: "a", CustomFields: map[string]contacts.CustomValue{}}
 	for i := range 100 {
-		fields.CustomFields[strings.Repeat("n", i+1)] = strings.Repeat("本", 1000)
+		fields.CustomFields[strings.Repeat("n", i+1)] = contacts.CustomText(strings.Repeat("本", 1000))
 	}
 	_, err := fields.Normalize("")
 	require.Equal(t, []string{""}, violations(t, err))
@@ -106,7 +106,7 @@ func TestFields_Normalize_TwiceChangesNothing(t *testing.T) {
 			FirstName: text.Draw(t, "first"), NamePrefix: text.Draw(t, "prefix"), Nickname: text.Draw(t, "nickname"),
 			DisplayName: text.Draw(t, "display"), Organization: text.Draw(t, "organization"), Notes: text.Draw(t, "notes"),
 			Labels:       rapid.SliceOfN(text, 0, 4).Draw(t, "labels"),
-			CustomFields: rapid.MapOfN(text, text, 0, 4).Draw(t, "custom"),
+			CustomFields: rapid.MapOfN(text, rapid.Map(text, contacts.CustomText), 0, 4).Draw(t, "custom"),
 			Phones: rapid.SliceOfN(rapid.Custom(func(t *rapid.T) contacts.PhoneNumber {
 				return contacts.PhoneNumber{Number: "1" + text.Draw(t, "number"), E164: text.Draw(t, "e164")}
 			}), 0, 3).Draw(t, "phones"),
@@ -134,6 +134,58 @@ func decide(t *testing.T, fields contacts.Fields, command contacts.Command) (con
 	return command.Decide(&current, command.AcceptedAt)
 }
 
+// What was read can be sent back with only the shorthand of a list changed. A list and a shorthand that
+// say different things are refused.
+func TestCommand_Replace_Shorthands(t *testing.T) {
+	full := contactstest.Full(t)
+	nameless := contactstest.Normalize(t, contacts.Fields{Email: "a@example.com"})
+	for name, test := range map[string]struct {
+		before contacts.Fields
+		change func(*contacts.Fields)
+		want   func(*contacts.Fields) // nil: refused
+	}{
+		"another email": {full, func(f *contacts.Fields) { f.Email = "n@example.com" }, func(f *contacts.Fields) { f.Emails[0].Address = "n@example.com" }},
+		"the second email": {full, func(f *contacts.Fields) { f.Email = "Z@example.org" }, func(f *contacts.Fields) {
+			f.Email, f.Emails[0], f.Emails[1] = "Z@example.org", contacts.EmailAddress{Address: "Z@example.org"}, f.Emails[0]
+		}},
+		"another phone": {full, func(f *contacts.Fields) { f.Phone = "+1 415 555 2671" }, func(f *contacts.Fields) {
+			f.Phones[0].Number, f.Phones[0].E164 = "+1 415 555 2671", "+14155552671"
+		}},
+		"both": {full, func(f *contacts.Fields) { f.Email, f.Phone = "n@example.com", "1" }, func(f *contacts.Fields) {
+			f.Emails[0].Address, f.Phones[0].Number, f.Phones[0].E164 = "n@example.com", "1", ""
+		}},
+		"the lists alone":        {full, func(f *contacts.Fields) { f.Email, f.Emails = "", f.Emails[1:] }, func(f *contacts.Fields) { f.Email = "z@example.org" }},
+		"a name of an address":   {nameless, func(f *contacts.Fields) { f.Email = "b@example.com" }, func(f *contacts.Fields) { f.Emails[0].Address, f.DisplayName = "b@example.com", "b@example.com" }},
+		"another list as well":   {full, func(f *contacts.Fields) { f.Email, f.Emails = "n@example.com", f.Emails[1:] }, nil},
+		"another phone list":     {full, func(f *contacts.Fields) { f.Phone, f.Phones = "1", f.Phones[1:] }, nil},
+		"no address":             {full, func(f *contacts.Fields) { f.Email = "n@" }, nil},
+		"no number":              {full, func(f *contacts.Fields) { f.Phone = "none" }, nil},
+		"a list that was not so": {nameless, func(f *contacts.Fields) { f.Phone, f.Phones = "1", []contacts.PhoneNumber{{Number: "2"}} }, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			desk := contactstest.NewDesk()
+			service := contacts.NewService(desk.Options())
+			created, err := service.Create(t.Context(), jane, test.before, wait)
+			require.NoError(t, err)
+			sent := clone(t, test.before)
+			test.change(&sent)
+			replaced, err := service.Replace(t.Context(), jane, created.Contact, sent, wait)
+			if test.want == nil {
+				for _, pointer := range violations(t, err) {
+					require.Contains(t, []string{"/email", "/phone"}, pointer)
+				}
+				return
+			}
+			require.NoError(t, err)
+			want := clone(t, sent)
+			test.want(&want)
+			var got contacts.Representation
+			require.NoError(t, json.Unmarshal(replaced.Document, &got))
+			require.Equal(t, want, got.Fields)
+		})
+	}
+}
+
 func TestCommand_Merge(t *testing.T) {
 	jane := contactstest.Jane(t)
 	full := contactstest.Full(t)
@@ -154,15 +206,27 @@ func TestCommand_Merge(t *testing.T) {
 			f.Email, f.Emails[0], f.Emails[1] = "Z@example.org", f.Emails[1], f.Emails[0]
 			f.Emails[0].Address = "Z@example.org"
 		}},
+		"the primary email of what was read": {full, `{"email":"n@example.com","emails":[{"address":"zoe@example.com","label":"work"},{"address":"z@example.org"}]}`, func(f *contacts.Fields) {
+			f.Email, f.Emails[0].Address = "n@example.com", "n@example.com"
+		}},
+		"the primary phone of what was read": {full, `{"phone":"ext 12","phones":[{"number":"+51 987 654 321","e164":"+51987654321","label":"mobile"},{"number":"ext 12"}]}`, func(f *contacts.Fields) {
+			f.Phone, f.Phones[0], f.Phones[1] = "ext 12", f.Phones[1], f.Phones[0]
+		}},
 		"no primary email": {full, `{"email":null}`, func(f *contacts.Fields) { f.Email, f.Emails = "z@example.org", f.Emails[1:] }},
 		"a first phone":    {contactstest.Normalize(t, contacts.Fields{FirstName: "a"}), `{"phone":"1"}`, func(f *contacts.Fields) { f.Phone, f.Phones = "1", []contacts.PhoneNumber{{Number: "1"}} }},
 		"a list as a whole": {full, `{"emails":[{"address":"n@example.com"}]}`, func(f *contacts.Fields) {
 			f.Email, f.Emails = "n@example.com", []contacts.EmailAddress{{Address: "n@example.com"}}
 		}},
-		"custom fields merge":      {full, `{"custom_fields":{"a":null,"n":"1"}}`, func(f *contacts.Fields) { delete(f.CustomFields, "a"); f.CustomFields["n"] = "1" }},
-		"custom names are cleaned": {full, `{"custom_fields":{" b/c~d ":null,"u\u0308":"1"}}`, func(f *contacts.Fields) { delete(f.CustomFields, "b/c~d"); f.CustomFields["ü"] = "1" }},
-		"no custom fields":         {full, `{"custom_fields":null}`, func(f *contacts.Fields) { f.CustomFields = nil }},
-		"escapes of JSON stay":     {jane, `{"notes":"<\u2028&>"}`, func(f *contacts.Fields) { f.Notes = "<\u2028&>" }},
+		"custom fields merge": {full, `{"custom_fields":{"a":null,"n":"1"}}`, func(f *contacts.Fields) { delete(f.CustomFields, "a"); f.CustomFields["n"] = contacts.CustomText("1") }},
+		"custom names are cleaned": {full, `{"custom_fields":{" b/c~d ":null,"u\u0308":"1"}}`, func(f *contacts.Fields) {
+			delete(f.CustomFields, "b/c~d")
+			f.CustomFields["ü"] = contacts.CustomText("1")
+		}},
+		"custom fields of all types": {full, `{"custom_fields":{"a":41.50,"b/c~d":true}}`, func(f *contacts.Fields) {
+			f.CustomFields["a"], f.CustomFields["b/c~d"] = literal(t, "41.5"), literal(t, "true")
+		}},
+		"no custom fields":     {full, `{"custom_fields":null}`, func(f *contacts.Fields) { f.CustomFields = nil }},
+		"escapes of JSON stay": {jane, `{"notes":"<\u2028&>"}`, func(f *contacts.Fields) { f.Notes = "<\u2028&>" }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			command := contactstest.MergeCommand(t, contacts.DefaultTenant, id, test.patch)

@@ -15,17 +15,28 @@ import (
 type Patch json.RawMessage
 
 // NewPatch accepts a merge patch whose members exist and have the right types, and the fields that it was decoded to, where
-// null is nothing. Whether what it makes of a contact is valid can only be told when it is applied. It returns an [Error] of
+// null is nothing. Equal patches are the same bytes, in whatever order and notation they came. Whether what it makes of a contact is valid can only be told when it is applied. It returns an [Error] of
 // [KindInvalid].
 func NewPatch(raw []byte, fields Fields) (Patch, error) {
 	// What cannot be valid in any contact is refused now; a name makes the rest stand alone.
 	if fields.DisplayName == "" {
 		fields.DisplayName = "-"
 	}
-	if _, err := fields.Normalize(""); err != nil {
+	if _, err := fields.normalize("", true); err != nil {
 		return nil, err
 	}
-	return bytes.Clone(raw), nil // raw may be a buffer that is used again
+	patch, err := decodeObject(raw)
+	if err != nil {
+		return nil, invalid(Violation{Message: "expected a JSON object"})
+	}
+	custom, _ := patch["custom_fields"].(map[string]any)
+	for name, value := range custom {
+		if number, ok := value.(json.Number); ok {
+			custom[name] = json.Number(canonicalNumber(number.String()))
+		}
+	}
+	canonical, err := Encode(patch)
+	return Patch(canonical), err
 }
 
 // MarshalJSON implements [json.Marshaler].
@@ -62,19 +73,19 @@ func DecodeFields(raw []byte) (Fields, error) {
 	return Fields{}, invalid(Violation{Message: "expected a JSON object"})
 }
 
-// merge returns the fields as the patch makes them, not yet normalized.
+// merge returns the fields as the patch makes them of a contact's, not yet normalized.
 func (p Patch) merge(current Fields) (Fields, error) {
+	before := current
 	if current.DisplayName == current.composedName() {
 		current.DisplayName = "" // composed before, so composed again
 	}
+	current.Email, current.Phone = "", ""
 	target, err := toObject(current)
 	if err != nil {
 		return Fields{}, err
 	}
-	delete(target, "email")
-	delete(target, "phone")
-	var patch map[string]any
-	if err := json.Unmarshal(p, &patch); err != nil {
+	patch, err := decodeObject(p)
+	if err != nil {
 		return Fields{}, err
 	}
 	if custom, ok := patch["custom_fields"].(map[string]any); ok {
@@ -84,24 +95,21 @@ func (p Patch) merge(current Fields) (Fields, error) {
 		}
 		patch["custom_fields"] = named
 	}
-	for shorthand, list := range map[string]struct {
-		name, member string
-		identity     func(string) string
-	}{
-		"email": {"emails", "address", addressIdentity},
-		"phone": {"phones", "number", numberIdentity},
-	} {
-		value, given := patch[shorthand]
-		if _, both := patch[list.name]; given && !both {
-			target[list.name] = replaceFirst(target[list.name], list.member, value, list.identity)
-			delete(patch, shorthand)
-		}
-	}
 	merged, err := json.Marshal(mergePatch(target, patch))
 	if err != nil {
 		return Fields{}, err
 	}
-	return DecodeFields(merged)
+	f, err := DecodeFields(merged)
+	if err != nil {
+		return Fields{}, err
+	}
+	if _, given := patch["email"]; given && (patch["emails"] == nil || f.Email != "" && slices.Equal(f.Emails, before.Emails)) {
+		f.Email, f.Emails = "", withFirst(f.Emails, f.Email, addressIn, addressIdentity)
+	}
+	if _, given := patch["phone"]; given && (patch["phones"] == nil || f.Phone != "" && slices.Equal(f.Phones, before.Phones)) {
+		f.Phone, f.Phones = "", withFirst(f.Phones, f.Phone, numberIn, numberIdentity)
+	}
+	return f, nil
 }
 
 func toObject(fields Fields) (map[string]any, error) {
@@ -109,35 +117,14 @@ func toObject(fields Fields) (map[string]any, error) {
 	if err != nil {
 		return nil, err
 	}
-	var object map[string]any
-	return object, json.Unmarshal(raw, &object)
+	return decodeObject(raw)
 }
 
-// replaceFirst puts value into the first entry's member, or brings the entry that has it to the
-// front; null and "" remove the first entry.
-func replaceFirst(list any, member string, value any, identity func(string) string) any {
-	entries, _ := list.([]any)
-	if value == nil || value == "" {
-		if len(entries) > 0 {
-			entries = entries[1:]
-		}
-		return entries
-	}
-	text, _ := value.(string)
-	for i, entry := range entries {
-		entry, _ := entry.(map[string]any)
-		if has, _ := entry[member].(string); identity(cleanText(has)) == identity(cleanText(text)) {
-			entry[member] = value
-			return slices.Insert(slices.Delete(entries, i, i+1), 0, any(entry))
-		}
-	}
-	if len(entries) == 0 {
-		return []any{map[string]any{member: value}}
-	}
-	if first, ok := entries[0].(map[string]any); ok {
-		first[member] = value
-	}
-	return entries
+// decodeObject decodes an object, with its numbers as they are written.
+func decodeObject(raw []byte) (object map[string]any, err error) {
+	decoder := json.NewDecoder(bytes.NewReader(raw))
+	decoder.UseNumber()
+	return object, decoder.Decode(&object)
 }
 
 // mergePatch is the algorithm of RFC 7396, section 2.

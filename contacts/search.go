@@ -189,7 +189,7 @@ func (c Contact) Index() Index {
 		add(searchForm(url))
 	}
 	for _, name := range slices.Sorted(maps.Keys(f.CustomFields)) {
-		add(searchForm(name), searchForm(f.CustomFields[name]))
+		add(searchForm(name), searchForm(f.CustomFields[name].String()))
 	}
 	for _, lookup := range lookups {
 		for _, value := range distinct(lookup.values(f)) {

@@ -91,9 +91,10 @@ func (s *Service) Create(ctx context.Context, caller Caller, fields Fields, writ
 	return s.submit(ctx, caller, Command{Kind: Create, Contact: contact, Fields: fields}, "", write)
 }
 
-// Replace accepts new fields for a contact: those not given are emptied.
+// Replace accepts new fields for a contact: those not given are emptied. An email or a phone that is not the first of its
+// list changes it, if the list is the contact's own.
 func (s *Service) Replace(ctx context.Context, caller Caller, id uuid.UUID, fields Fields, write Write) (Operation, error) {
-	fields, err := fields.Normalize(s.region)
+	fields, err := fields.normalize(s.region, true)
 	if err != nil {
 		return Operation{}, err
 	}

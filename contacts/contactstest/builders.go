@@ -40,9 +40,19 @@ func Full(t testing.TB) contacts.Fields {
 		Addresses:    []contacts.PostalAddress{{Street: "1 Main St\nFloor 2", City: "Lima", Region: "LIM", PostalCode: "15001", Country: "PE", Label: "home"}},
 		Organization: "Example & Co", Department: "R&D", JobTitle: "Engineer", Birthday: "--02-29",
 		URLs: []string{"https://example.com/~zoe"}, Notes: "line one\nline \"two\" \u2028 日本語 😀", Labels: []string{"vip", "peru"},
-		CustomFields: map[string]string{"b/c~d": "1", "a": "ü", "empty": ""},
-		ExternalID:   "crm-" + uuid.NewString(),
+		CustomFields: map[string]contacts.CustomValue{
+			"b/c~d": contacts.CustomText("1"), "a": contacts.CustomText("ü"), "empty": {}, "number": customLiteral(t, "12345678901234567890.5"),
+			"boolean": customLiteral(t, "false"),
+		},
+		ExternalID: "crm-" + uuid.NewString(),
 	})
+}
+
+// customLiteral returns a number or a boolean, given as JSON.
+func customLiteral(t testing.TB, text string) (value contacts.CustomValue) {
+	t.Helper()
+	require.NoError(t, value.UnmarshalJSON([]byte(text)))
+	return value
 }
 
 // Normalize returns valid fields as they are stored.

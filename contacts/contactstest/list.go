@@ -178,9 +178,9 @@ func testListFilters(t *testing.T, l *ledger) {
 
 // large are fields of almost as many bytes as a contact may have.
 func large(t *testing.T) contacts.Fields {
-	fields := contacts.Fields{FirstName: "Large", CustomFields: map[string]string{}}
+	fields := contacts.Fields{FirstName: "Large", CustomFields: map[string]contacts.CustomValue{}}
 	for i := range 92 {
-		fields.CustomFields[fmt.Sprint(i)] = strings.Repeat("ж", 1000)
+		fields.CustomFields[fmt.Sprint(i)] = contacts.CustomText(strings.Repeat("ж", 1000))
 	}
 	return Normalize(t, fields)
 }

@@ -105,8 +105,20 @@ func readContact(event *history.Event, answer answer) error {
 	if tag := answer.header.Get("ETag"); tag != strconv.Quote(strconv.FormatInt(c.Version, 10)) {
 		return fmt.Errorf("version %d has the ETag %s", c.Version, tag)
 	}
-	event.Contact, event.Version, event.Document = c.ID.String(), c.Version, c.CustomFields
+	event.Contact, event.Version, event.Document = c.ID.String(), c.Version, tags(c.CustomFields)
 	return nil
+}
+
+// tags are a contact's custom fields; nil where there are none.
+func tags(custom map[string]contacts.CustomValue) history.Document {
+	if custom == nil {
+		return nil
+	}
+	tags := history.Document{}
+	for name, value := range custom {
+		tags[name] = value.String()
+	}
+	return tags
 }
 
 // askOperation asks one replica for the end of an accepted call: ended is false where it is not known yet, and the event
@@ -153,9 +165,9 @@ func askOperation(
 func newRequest(ctx context.Context, api string, call history.Event) (*http.Request, error) {
 	method, contentType := http.MethodGet, "application/json"
 	var body any
+	tag := contacts.CustomText(history.Tag(call.Call))
 	fields := contacts.Fields{
-		FirstName:    "Crash",
-		CustomFields: map[string]string{history.Last: history.Tag(call.Call), call.Slot: history.Tag(call.Call)},
+		FirstName: "Crash", CustomFields: map[string]contacts.CustomValue{history.Last: tag, call.Slot: tag},
 	}
 	switch call.Kind {
 	case history.Create:

@@ -101,7 +101,7 @@ func customFields(raw []byte) (history.Document, error) {
 	if c.CustomFields == nil {
 		return history.Document{}, nil
 	}
-	return c.CustomFields, nil
+	return tags(c.CustomFields), nil
 }
 
 func readCache(ctx context.Context, s *system.System, known []string, final *history.Final) (err error) {

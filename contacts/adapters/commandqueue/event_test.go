@@ -70,9 +70,9 @@ func TestEvent_CharactersBeyondTheTransport(t *testing.T) {
 
 // The largest contact that the domain lets pass has to fit into a message.
 func TestEvent_LargestContactFits(t *testing.T) {
-	fields := contacts.Fields{FirstName: "a", CustomFields: map[string]string{}}
+	fields := contacts.Fields{FirstName: "a", CustomFields: map[string]contacts.CustomValue{}}
 	for i := range 95 {
-		fields.CustomFields[strings.Repeat("n", i+1)] = strings.Repeat("本", 640)
+		fields.CustomFields[strings.Repeat("n", i+1)] = contacts.CustomText(strings.Repeat("本", 640))
 	}
 	fields = contactstest.Normalize(t, fields)
 	size, err := contacts.Encode(fields)

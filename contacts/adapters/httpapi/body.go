@@ -3,6 +3,7 @@ package httpapi
 import (
 	"bytes"
 	"cmp"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -52,6 +53,9 @@ func (a *api) readBody(c echo.Context) (length int, err error) {
 	case err != nil:
 		return 0, newProblem(kindMalformed, "the body broke off, or is not as its Content-Length or its chunks say")
 	}
+	if bytes.HasPrefix(body.Bytes(), byteOrderMark) {
+		body.Next(len(byteOrderMark))
+	}
 	if body.Len() == 0 {
 		return 0, newProblem(kindMalformed, "expected a JSON object in the request's body")
 	}
@@ -81,7 +85,6 @@ func (a *api) decode(r *request, body []byte, schema *huma.Schema, types ...stri
 	if !utf8.Valid(body) {
 		return decoded, newProblem(kindMalformed, "expected UTF-8")
 	}
-	body = bytes.TrimPrefix(body, byteOrderMark)
 	d := bodyDecoder{
 		schemas: a.schemas, tokens: jsontext.NewDecoder(bytes.NewBuffer(body), decoderOptions...),
 		patch: r.echo.Request().Method == http.MethodPatch,
@@ -186,18 +189,20 @@ func (d *bodyDecoder) value(s *huma.Schema, into reflect.Value) error {
 		if err := d.tokens.SkipValue(); err != nil {
 			return err
 		}
-		return d.blame("expected " + typeNames[s.Type])
+		return d.blame("expected " + typeName(s))
 	}
 	value, err := d.tokens.ReadValue()
 	switch {
 	case err != nil:
 		return err
 	case !fits(s, value):
-		return d.blame("expected " + typeNames[s.Type])
+		return d.blame("expected " + typeName(s))
 	case hasLoneSurrogate(value):
 		return d.blame(noSurrogates)
-	case value.Kind() == '"' && into.Kind() == reflect.String:
+	case into.Kind() == reflect.String && value.Kind() == '"':
 		into.SetString(textOf(value))
+	case into.Kind() == reflect.Struct: // of one value
+		return json.Unmarshal(value, into.Addr().Interface())
 	}
 	return nil
 }
@@ -324,20 +329,41 @@ func (d *bodyDecoder) array(s *huma.Schema, into reflect.Value) error {
 var typeNames = map[string]string{
 	huma.TypeString:  "a string",
 	huma.TypeInteger: "an integer",
+	huma.TypeNumber:  "a number",
+	huma.TypeBoolean: "a boolean",
 	huma.TypeArray:   "an array",
 	huma.TypeObject:  "an object",
 }
 
+// typeName is the type of a schema, or the types that it lets through, in the words of faults.
+func typeName(s *huma.Schema) string {
+	if len(s.OneOf) == 0 {
+		return typeNames[s.Type]
+	}
+	var names []string
+	for _, one := range s.OneOf {
+		if one.Type != typeNull {
+			names = append(names, typeNames[one.Type])
+		}
+	}
+	return strings.Join(names, " or ")
+}
+
 // fits reports whether a value, which is no object and no array, is of the schema's type.
 func fits(s *huma.Schema, value jsontext.Value) bool {
+	if len(s.OneOf) > 0 {
+		return slices.ContainsFunc(s.OneOf, func(one *huma.Schema) bool { return fits(one, value) })
+	}
 	switch value.Kind() {
 	case 'n':
-		return s.Nullable
+		return s.Nullable || s.Type == typeNull
+	case 't', 'f':
+		return s.Type == huma.TypeBoolean
 	case '"':
 		return s.Type == huma.TypeString
 	case '0':
 		_, err := strconv.ParseInt(string(value), 10, 64)
-		return s.Type == huma.TypeInteger && err == nil
+		return s.Type == huma.TypeNumber || s.Type == huma.TypeInteger && err == nil
 	default:
 		return false
 	}

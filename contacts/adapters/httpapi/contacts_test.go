@@ -110,6 +110,39 @@ func TestAPI_Replace(t *testing.T) {
 	require.Equal(t, `"2"`, again.Header.Get("ETag"))
 }
 
+// A retry is the same request if it means the same, however it is written.
+func TestAPI_IdempotencyKey_ByMeaning(t *testing.T) {
+	t.Parallel()
+	c := newClient(t)
+	path := "/v1/contacts/" + c.create(jane)
+	for _, method := range []string{http.MethodPost, http.MethodPut, http.MethodPatch} {
+		to := path
+		if method == http.MethodPost {
+			to = "/v1/contacts"
+		}
+		key := `"key-of-` + method + `"`
+		first := c.do(method, to, `{"first_name":"é","notes":"a/b","custom_fields":{"n":1,"a":true}}`, "Idempotency-Key", key)
+		require.Contains(t, []int{http.StatusOK, http.StatusCreated}, first.StatusCode, first.body)
+		for _, same := range []string{
+			`{"notes":"a/b","custom_fields":{"a":true,"n":1},"first_name":"é"}`,
+			"\ufeff{\n\t\"first_name\": \"\\u00e9\", \"notes\": \"a\\/b\", \"custom_fields\": {\"n\": 1.0, \"a\": true}}\n",
+			`{"first_name":"\u00E9","notes":"\u0061/b","custom_fields":{"n":10e-1,"a":true}}`,
+		} {
+			again := c.do(method, to, same, "Idempotency-Key", key)
+			require.Equal(t, first.StatusCode, again.StatusCode, "%s %s: %s", method, same, again.body)
+			require.Equal(t, first.body, again.body)
+		}
+		for _, other := range []string{
+			`{"first_name":"é","notes":"a/b","custom_fields":{"n":"1","a":true}}`,
+			`{"first_name":"e","notes":"a/b","custom_fields":{"n":1,"a":true}}`,
+			`{"first_name":"é","notes":"a/b","custom_fields":{"n":1}}`,
+		} {
+			again := c.do(method, to, other, "Idempotency-Key", key)
+			require.Equal(t, http.StatusUnprocessableEntity, again.StatusCode, "%s %s: %s", method, other, again.body)
+		}
+	}
+}
+
 func TestAPI_Merge(t *testing.T) {
 	t.Parallel()
 	c := newClient(t)

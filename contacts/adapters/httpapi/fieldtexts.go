@@ -51,7 +51,7 @@ var fieldTexts = map[string]fieldText{
 	"labels":          {description: "Labels by which contacts are grouped; each once."},
 	"labels/*":        {description: "A label.", example: "customer"},
 	"custom_fields":   {description: "Fields of one's own, by names of up to 100 characters."},
-	"custom_fields/*": {description: "The field's value.", example: "blue"},
+	"custom_fields/*": {description: "The field's value: a string, a number or a boolean.", example: "blue"},
 	"external_id":     {description: "The contact's id in another system; unique among the tenant's contacts.", example: "crm-4711"},
 }
 
@@ -65,7 +65,7 @@ func exampleInput() map[string]any {
 		"organization":  "Example Ltd",
 		"birthday":      "1990-05-17",
 		"labels":        []any{"customer"},
-		"custom_fields": map[string]any{"favourite colour": "blue"},
+		"custom_fields": map[string]any{"favourite colour": "blue", "visits": 41, "member": true},
 	}
 }
 

@@ -52,7 +52,7 @@ func TestAPI_BadInput(t *testing.T) {
 		"member given twice":           {"POST", all, `{"first_name":"Jane","first_name":"x"}`, nil, places(at("/first_name"))},
 		"read-only in a create":        {"POST", all, `{"first_name":"Jane","id":"x"}`, nil, places(at("/id"))},
 		"read-only in a patch":         {"PATCH", path, `{"version":1}`, nil, places(at("/version"))},
-		"wrong types":                  {"POST", all, `{"first_name":1,"emails":{},"phones":["x"],"labels":[null],"custom_fields":{"a.b":1}}`, nil, places(at("/first_name"), at("/emails"), at("/phones/0"), at("/labels/0"), at("/custom_fields/a.b"))},
+		"wrong types":                  {"POST", all, `{"first_name":1,"emails":{},"phones":["x"],"labels":[null],"custom_fields":{"a.b":[1]}}`, nil, places(at("/first_name"), at("/emails"), at("/phones/0"), at("/labels/0"), at("/custom_fields/a.b"))},
 		"wrong read-only type":         {"PUT", path, `{"first_name":"Jane","version":1.5}`, nil, places(at("/version"))},
 		"another id":                   {"PUT", path, `{"first_name":"Jane","id":"` + uuid.NewString() + `"}`, nil, places(at("/id"))},
 		"too long":                     {"POST", all, `{"first_name":"` + strings.Repeat("x", 201) + `"}`, nil, places(at("/first_name"))},

@@ -99,7 +99,7 @@ func (d describer) describe(s *huma.Schema, pointer string, input bool) {
 	}
 	if limit, ok := d.limits[pointer]; ok {
 		switch s.Type {
-		case huma.TypeString:
+		case huma.TypeString, "": // of several types, it is the string's
 			s.MaxLength = &limit
 		case huma.TypeArray:
 			s.MaxItems = &limit
@@ -123,11 +123,28 @@ func (d describer) describe(s *huma.Schema, pointer string, input bool) {
 	if s.Items != nil {
 		d.describe(s.Items, at("*"), input)
 	}
-	if values, ok := s.AdditionalProperties.(*huma.Schema); ok {
+	if _, ok := s.AdditionalProperties.(*huma.Schema); ok { // that of custom_fields
+		values := customValue(input)
 		d.describe(values, at("*"), input)
-		values.Nullable = input
+		s.AdditionalProperties = values
 	}
 }
+
+// customValue is the schema of a [contacts.CustomValue].
+func customValue(input bool) *huma.Schema {
+	types := []string{huma.TypeString, huma.TypeNumber, huma.TypeBoolean}
+	if input {
+		types = append(types, typeNull)
+	}
+	s := &huma.Schema{}
+	for _, name := range types {
+		s.OneOf = append(s.OneOf, &huma.Schema{Type: name})
+	}
+	return s
+}
+
+// typeNull is the type of null in a JSON schema.
+const typeNull = "null"
 
 // list is the schema of a page of contacts, which is put together by hand: see encodePage.
 func (d describer) list(contact *huma.Schema) *huma.Schema {
