@@ -135,7 +135,9 @@ func (b *birdcage) writeAndRead() {
 	b.do(200, "GET", b.made, "")
 	b.do(200, "PUT", b.made, canaryContact("4"), "Prefer", "wait=9, "+canary)
 	b.do(200, "PATCH", b.made, `{"custom_fields":{"`+canary+`-too":"`+canary+`"}}`, "If-Match", `"2"`)
-	for _, filter := range []string{"q=" + canary, "email=" + canaryEmail, "phone=%2B" + canaryNumber, "label=" + canary, "sort=name&limit=1"} {
+	b.do(200, "PUT", "/v1/contacts/by-external-id/"+canary+"4", canaryContact("4"))
+	b.do(201, "PUT", "/v1/contacts/by-external-id/"+canary+"7", canaryContact("7"))
+	for _, filter := range []string{"external_id=" + canary + "7", "q=" + canary, "email=" + canaryEmail, "phone=%2B" + canaryNumber, "label=" + canary, "sort=name&limit=1"} {
 		response := b.do(200, "GET", "/v1/contacts?"+filter, "")
 		if next := response.Header.Get("Link"); next != "" { // its cursor holds a name
 			b.do(200, "GET", strings.TrimPrefix(strings.Split(next, ">")[0], "<"), "")
@@ -165,6 +167,8 @@ func (b *birdcage) provoke() {
 	b.do(404, "DELETE", all+"/"+uuid.NewString(), "")
 	b.do(404, "GET", all+"/"+canary, "")
 	b.do(404, "PUT", all+"/"+canary, canaryContact("1"))
+	b.do(422, "PUT", all+"/by-external-id/"+canary+"%01", canaryContact("1"))
+	b.do(404, "GET", all+"/by-external-id/"+canary, "")
 	b.do(404, "GET", "/v1/operations/"+canary, "")
 	b.do(404, "GET", "/"+canary+"/"+canaryNumber, "")
 	b.do(405, "PATCH", all, canaryContact("1"))

@@ -72,7 +72,7 @@ func newMetrics() *metrics {
 			vector.WithLabelValues(value)
 		}
 	}
-	for _, kind := range []contacts.CommandKind{contacts.Create, contacts.Replace, contacts.Merge, contacts.Delete, contacts.Erase} {
+	for _, kind := range []contacts.CommandKind{contacts.Create, contacts.Replace, contacts.Merge, contacts.Delete, contacts.Erase} { // those of ended operations
 		m.operations.WithLabelValues(string(kind), string(contacts.Succeeded))
 	}
 	m.registry.MustRegister(m.lookups, m.keys, m.tries, m.failures, m.operations, m.requests, m.sizes, m.seconds, m.age,

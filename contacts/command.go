@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"reflect"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -17,6 +18,7 @@ type CommandKind string
 const (
 	Create  CommandKind = "create"
 	Replace CommandKind = "replace"
+	Upsert  CommandKind = "upsert" // a Replace of the contact that holds the external id, or else a Create
 	Merge   CommandKind = "merge"
 	Delete  CommandKind = "delete"
 	Erase   CommandKind = "erase" // a Delete, after which nothing is kept of the contact's past either
@@ -27,11 +29,11 @@ const (
 type Command struct {
 	Operation  uuid.UUID // see [Service]; the fence against doing it twice
 	Tenant     Tenant
-	Contact    uuid.UUID
+	Contact    uuid.UUID // of an Upsert the one that it makes if it finds none: see [Resolve]
 	Kind       CommandKind
 	AcceptedAt time.Time
 
-	Fields  Fields  // of Create and Replace; normalized, but for a Replace's email and phone, which may differ from their lists
+	Fields  Fields  // of Create, Replace and Upsert; normalized, but for email and phone, which may differ from a given list but in a Create
 	Patch   Patch   // of Merge
 	IfMatch []int64 // the versions that all but Create may change; none: any
 	Region  string  // how phone numbers without a country are read; fixed when the command was accepted
@@ -41,10 +43,28 @@ type Command struct {
 	TraceParent string // the span that it was sent in (W3C Trace Context), or ""; set and read by the queue's two ends
 }
 
+// Group is the command's message group: that of its contact or, as it is not known which one that is, an
+// Upsert's external id. So the Upserts of an external id happen in order, and other writes of the contact
+// only after those that have ended.
+func (c Command) Group() string {
+	if c.Kind != Upsert {
+		return MessageGroup(c.Tenant, c.Contact)
+	}
+	return externalGroup(c.Tenant, c.Fields.ExternalID)
+}
+
+func externalGroup(tenant Tenant, externalID string) string {
+	return groupOf(string(tenant), "external_id", externalID)
+}
+
 // MessageGroup names a contact to the queue and to locks, within all tenants, in 32 hexadecimal
 // digits: what happens to one contact happens in order.
 func MessageGroup(tenant Tenant, contact uuid.UUID) string {
-	sum := sha256.Sum256([]byte(string(tenant) + "\x00" + contact.String()))
+	return groupOf(string(tenant), contact.String())
+}
+
+func groupOf(names ...string) string {
+	sum := sha256.Sum256([]byte(strings.Join(names, "\x00"))) // which no tenant has
 	return hex.EncodeToString(sum[:16])
 }
 
@@ -59,7 +79,11 @@ func (c Command) Decide(current *Contact, now time.Time) (Contact, *Error) {
 		if current != nil {
 			return Contact{}, staleVersion(current.Version)
 		}
-		return Contact{Tenant: c.Tenant, ID: c.Contact, Version: 1, CreatedAt: now, UpdatedAt: now, Fields: c.Fields}, nil
+		fields, err := c.Fields.reconciled(Fields{}, c.Region)
+		if err != nil {
+			return Contact{}, asError(err)
+		}
+		return Contact{Tenant: c.Tenant, ID: c.Contact, Version: 1, CreatedAt: now, UpdatedAt: now, Fields: fields}, nil
 	}
 	switch {
 	case current == nil, current.Deleted && c.Kind != Erase:

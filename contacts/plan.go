@@ -42,6 +42,7 @@ type Effects struct {
 	Operations []Operation    // that end
 	Versions   []Version      // that are made
 	Erased     []ContactKey   // contacts whose past is to be removed
+	Unparked   []string       // message groups whose parked commands are to be removed with them
 	Documents  []Document     // that the caches have to forget: those of Versions, and of Erased
 	Forgotten  []OperationKey // whose requests no cache may remember
 }
@@ -58,9 +59,21 @@ type Version struct {
 	NewKeys   []string  // the keys of this version that the one before has not
 }
 
+// Resolve returns the commands, each [Upsert] of the contact that holds its external id, if there is one.
+func Resolve(commands []Command, holders map[ExternalKey]uuid.UUID) []Command {
+	resolved := slices.Clone(commands)
+	for i, c := range resolved {
+		if holder, held := holders[ExternalKey{c.Tenant, c.Fields.ExternalID}]; held && c.Kind == Upsert {
+			resolved[i].Contact = holder
+		}
+	}
+	return resolved
+}
+
 // Plan decides what the commands make of the state. No two commands may be of one contact, nor of
-// one operation. A command whose operation has ended changes nothing. Plan does nothing itself, so
-// that it may run any number of times; it fails only if the state holds a document that is none.
+// one operation; Upserts have to be resolved. A command whose operation has ended changes nothing.
+// Plan does nothing itself, so that it may run any number of times. It returns [ErrTransient] if an
+// external id has changed hands since [Resolve], and fails if the state holds a document that is none.
 func Plan(commands []Command, state Snapshot, now time.Time) (Effects, error) {
 	p := plan{state: state, now: now, claimed: map[ExternalKey]uuid.UUID{}}
 	for _, command := range commands {
@@ -108,6 +121,17 @@ func (p *plan) apply(command Command, stored Stored, found bool, outcome *Outcom
 		}
 		current = &decoded
 	}
+	if command.Kind == Upsert {
+		holder, held := p.state.Holders[ExternalKey{command.Tenant, command.Fields.ExternalID}]
+		switch {
+		case held != found, held && holder != command.Contact:
+			return fmt.Errorf("%w: the external id has changed hands", ErrTransient)
+		case held:
+			command.Kind = Replace
+		default:
+			command.Kind = Create
+		}
+	}
 	made, problem := command.Decide(current, p.now)
 	if problem == nil {
 		if holder, taken := p.taken(made); taken {
@@ -128,6 +152,10 @@ func (p *plan) apply(command Command, stored Stored, found bool, outcome *Outcom
 		p.effects.Documents = append(p.effects.Documents, outcome.Current)
 		if command.Kind == Erase {
 			p.effects.Erased = append(p.effects.Erased, ContactKey{command.Tenant, command.Contact})
+			p.effects.Unparked = append(p.effects.Unparked, command.Group())
+			if id := current.Fields.ExternalID; id != "" {
+				p.effects.Unparked = append(p.effects.Unparked, externalGroup(command.Tenant, id))
+			}
 		}
 	}
 	p.effects.Operations = append(p.effects.Operations, operation)

@@ -31,7 +31,7 @@ type Repository interface {
 // Ledger applies commands to the committed state.
 type Ledger interface {
 	// Apply applies the commands in one transaction: all of them are committed, or none. No two may be of one contact, nor
-	// of one operation; each has to have a valid tenant. A command whose operation has been applied before changes nothing. For each command it returns
+	// of one operation, and either all or none may be an [Upsert], no two of one external id; each has to have a valid tenant. A command whose operation has been applied before changes nothing. For each command it returns
 	// the outcome, in the commands' order; what the domain refuses is an outcome too.
 	//
 	// An [Erase] that the domain does not refuse also removes, for good, all documents of the contact from the changes, and its

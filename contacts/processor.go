@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"time"
-
-	"github.com/google/uuid"
 )
 
 // Processor is the worker's use case: it applies commands, refreshes the cache and tells those who wait. All methods may
@@ -52,14 +50,14 @@ func (p *Processor) Process(ctx context.Context, commands []Command) []error {
 	for i := range commands {
 		waiting[i] = i
 	}
-	blocked := map[tenantID]bool{}
+	blocked := map[string]bool{} // by message group
 	a := attempt{commands: commands, errs: errs}
 	for len(waiting) > 0 {
 		var round []int
 		round, waiting = nextRound(commands, waiting)
 		runnable := round[:0]
 		for _, i := range round {
-			if blocked[contactOf(commands[i])] {
+			if blocked[commands[i].Group()] {
 				errs[i] = ErrBlocked
 				continue
 			}
@@ -68,33 +66,27 @@ func (p *Processor) Process(ctx context.Context, commands []Command) []error {
 		p.apply(ctx, &a, runnable)
 		for _, i := range runnable {
 			if errs[i] != nil {
-				blocked[contactOf(commands[i])] = true
+				blocked[commands[i].Group()] = true
 			}
 		}
 	}
 	return errs
 }
 
-// tenantID names a contact or an operation: ids are unique within a tenant only.
-type tenantID struct {
-	tenant Tenant
-	id     uuid.UUID
-}
-
-func contactOf(c Command) tenantID { return tenantID{c.Tenant, c.Contact} }
-
-// nextRound takes from waiting the first command of each contact and of each operation.
+// nextRound takes from waiting the first command of each message group and of each operation. Upserts have rounds of
+// their own: they may be of the same contacts as others.
 func nextRound(commands []Command, waiting []int) (round, rest []int) {
-	contacts, operations := map[tenantID]bool{}, map[tenantID]bool{}
+	upserts := commands[waiting[0]].Kind == Upsert
+	groups, operations := map[string]bool{}, map[OperationKey]bool{}
 	for _, i := range waiting {
-		contact, operation := contactOf(commands[i]), tenantID{commands[i].Tenant, commands[i].Operation}
-		if contacts[contact] || operations[operation] {
+		group, operation := commands[i].Group(), OperationKey{commands[i].Tenant, commands[i].Operation}
+		if groups[group] || operations[operation] || (commands[i].Kind == Upsert) != upserts {
 			rest = append(rest, i)
 		} else {
 			round = append(round, i)
 		}
 		// Marked either way: what stays behind holds back what comes after it.
-		contacts[contact], operations[operation] = true, true
+		groups[group], operations[operation] = true, true
 	}
 	return round, rest
 }

@@ -139,6 +139,33 @@ func TestProcessor_KeepsTheOrderOfAContact(t *testing.T) {
 	}
 }
 
+// Upserts are in order by their external id, and in no transaction with others, which may be of the same contacts.
+func TestProcessor_Upserts(t *testing.T) {
+	processor, ledger, _ := newProcessor(nil)
+	upsert := func(id, name string) contacts.Command {
+		command := contactstest.NewCommand(t, contacts.Upsert, contacts.DefaultTenant, contactstest.NewID(t))
+		command.Fields = contactstest.Normalize(t, contacts.Fields{FirstName: name, ExternalID: id})
+		return command
+	}
+	first := upsert("a", "1")
+	create := contactstest.CreateCommand(t, contacts.DefaultTenant, contactstest.Jane(t))
+	commands := []contacts.Command{
+		first, create, upsert("a", "2"), upsert("b", "1"),
+		contactstest.MergeCommand(t, create.Tenant, create.Contact, `{"nickname":"1"}`), upsert("a", "3"),
+	}
+	require.Equal(t, make([]error, len(commands)), processor.Process(t.Context(), commands))
+	for _, batch := range ledger.batches {
+		for _, command := range batch {
+			require.Equal(t, batch[0].Kind == contacts.Upsert, command.Kind == contacts.Upsert)
+		}
+	}
+	require.Len(t, ledger.batches, 5)
+	document, err := ledger.Document(t.Context(), first.Tenant, first.Contact)
+	require.NoError(t, err)
+	require.EqualValues(t, 3, document.Version)
+	require.Contains(t, string(document.JSON), `"first_name":"3"`)
+}
+
 func TestProcessor_OneBadCommand(t *testing.T) {
 	bad := contactstest.CreateCommand(t, contacts.DefaultTenant, contactstest.Jane(t))
 	boom := errors.New("boom")

@@ -101,6 +101,25 @@ func (s *Service) Replace(ctx context.Context, caller Caller, id uuid.UUID, fiel
 	return s.submit(ctx, caller, Command{Kind: Replace, Contact: id, Fields: fields}, id.String(), write)
 }
 
+// Upsert accepts new fields for the contact that holds an external id, or for a new one if none does. The worker decides
+// which, so that of many at the same time one creates the contact. The ended operation is a [Create] or a [Replace].
+func (s *Service) Upsert(ctx context.Context, caller Caller, externalID string, fields Fields, write Write) (Operation, error) {
+	externalID = cleanText(externalID)
+	if externalID == "" || fields.ExternalID != "" && cleanText(fields.ExternalID) != externalID {
+		return Operation{}, invalid(Violation{Pointer: "/external_id", Message: "expected the external_id that the path names, or none"})
+	}
+	fields.ExternalID = externalID
+	fields, err := fields.normalize(s.region, true)
+	if err != nil {
+		return Operation{}, err
+	}
+	contact, err := uuid.NewV7()
+	if err != nil {
+		return Operation{}, fmt.Errorf("mint a contact's id: %w", err)
+	}
+	return s.submit(ctx, caller, Command{Kind: Upsert, Contact: contact, Fields: fields}, "", write)
+}
+
 // Merge accepts a patch of a contact, which is applied to the contact as it then is.
 func (s *Service) Merge(ctx context.Context, caller Caller, id uuid.UUID, patch Patch, write Write) (Operation, error) {
 	return s.submit(ctx, caller, Command{Kind: Merge, Contact: id, Patch: patch}, id.String(), write)
@@ -253,6 +272,9 @@ func settle(command Command, ended Operation) (Operation, error) {
 // the contact was erased.
 func (c Command) isOf(ended Operation) bool {
 	if ended.Fingerprint == "" {
+		if c.Kind == Upsert {
+			return ended.Kind == Create || ended.Kind == Replace || ended.Kind == Upsert
+		}
 		return ended.Kind == c.Kind && (c.Kind == Create || ended.Contact == c.Contact)
 	}
 	return ended.Fingerprint == c.Fingerprint

@@ -23,6 +23,7 @@ import (
 type Client interface {
 	Create(ctx context.Context, fields contacts.Fields, write contacts.Write) (contacts.Operation, error)
 	Replace(ctx context.Context, id uuid.UUID, fields contacts.Fields, write contacts.Write) (contacts.Operation, error)
+	Upsert(ctx context.Context, externalID string, fields contacts.Fields, write contacts.Write) (contacts.Operation, error)
 	Merge(ctx context.Context, id uuid.UUID, patch contacts.Patch, write contacts.Write) (contacts.Operation, error)
 	Delete(ctx context.Context, id uuid.UUID, write contacts.Write) (contacts.Operation, error)
 	Erase(ctx context.Context, id uuid.UUID, write contacts.Write) (contacts.Operation, error)
@@ -47,6 +48,13 @@ func (d Direct) Create(ctx context.Context, fields contacts.Fields, write contac
 // Replace implements [Client].
 func (d Direct) Replace(ctx context.Context, id uuid.UUID, fields contacts.Fields, write contacts.Write) (contacts.Operation, error) {
 	return d.Service.Replace(ctx, d.Caller, id, fields, write)
+}
+
+// Upsert implements [Client].
+func (d Direct) Upsert(
+	ctx context.Context, externalID string, fields contacts.Fields, write contacts.Write,
+) (contacts.Operation, error) {
+	return d.Service.Upsert(ctx, d.Caller, externalID, fields, write)
 }
 
 // Merge implements [Client].
@@ -93,6 +101,13 @@ func (h HTTP) Create(ctx context.Context, fields contacts.Fields, write contacts
 // Replace implements [Client].
 func (h HTTP) Replace(ctx context.Context, id uuid.UUID, fields contacts.Fields, write contacts.Write) (contacts.Operation, error) {
 	return h.write(ctx, http.MethodPut, "/v1/contacts/"+id.String(), "application/json", fields, write)
+}
+
+// Upsert implements [Client].
+func (h HTTP) Upsert(
+	ctx context.Context, externalID string, fields contacts.Fields, write contacts.Write,
+) (contacts.Operation, error) {
+	return h.write(ctx, http.MethodPut, "/v1/contacts/by-external-id/"+url.PathEscape(externalID), "application/json", fields, write)
 }
 
 // Merge implements [Client].
@@ -262,6 +277,9 @@ func (h HTTP) write(
 		return decodeOperation(answer)
 	}
 	made := contacts.Operation{Status: contacts.Succeeded, Tenant: contacts.DefaultTenant}
+	if response.StatusCode == http.StatusCreated {
+		made.Kind = contacts.Create
+	}
 	if len(answer) > 0 {
 		var c contacts.Representation
 		if err := json.Unmarshal(answer, &c); err != nil {

@@ -44,7 +44,10 @@ func testErase(t *testing.T, l *ledger) {
 	stale.IfMatch = []int64{9}
 	refused := keyedCommand(NewCommand(t, contacts.Delete, l.tenant, create.Contact))
 	refused.IfMatch = []int64{9}
-	commands := []contacts.Command{create, replace, invalid, stale, refused, MergeCommand(t, l.tenant, create.Contact, `{"nickname":"J"}`)}
+	unchanged := keyedCommand(MergeCommand(t, l.tenant, create.Contact, `{"first_name":"Jane"}`))
+	commands := []contacts.Command{
+		create, replace, invalid, stale, refused, unchanged, MergeCommand(t, l.tenant, create.Contact, `{"nickname":"J"}`),
+	}
 	other := keyedCommand(CreateCommand(t, l.tenant, Jane(t)))
 	theirs := create // the same ids, of another tenant
 	theirs.Tenant = NewTenant()
@@ -63,7 +66,7 @@ func testErase(t *testing.T, l *ledger) {
 	require.Equal(t, gone, outcome.Current)
 	require.Equal(t, gone, l.document(create.Contact))
 	require.Equal(t, []contacts.Document{gone}, documents)
-	require.ElementsMatch(t, []contacts.OperationKey{keyOf(create), keyOf(replace), keyOf(invalid), keyOf(stale)}, forgotten)
+	require.ElementsMatch(t, []contacts.OperationKey{keyOf(create), keyOf(replace), keyOf(invalid), keyOf(stale), keyOf(unchanged)}, forgotten)
 	for i, command := range commands {
 		now := l.operation(command.Operation)
 		require.Equal(t, before[i].Erased(), now)
@@ -205,10 +208,13 @@ func (l *ledger) changes(store ChangingStore, after contacts.ChangePosition, atL
 
 func testErasedParking(t *testing.T, store ParkingStore) {
 	l := &ledger{t: t, Store: store, tenant: NewTenant()}
-	create, other := l.create(Jane(t)), l.create(Jane(t))
+	fields := Jane(t)
+	fields.ExternalID = "crm-1"
+	create, other := l.create(fields), l.create(Jane(t))
+	upsert := upsertCommand(t, l.tenant, "crm-1", "Jane")
 	set := func(command contacts.Command) contacts.ParkedCommand {
 		return contacts.ParkedCommand{
-			ID: command.Operation, Tenant: l.tenant, Group: contacts.MessageGroup(l.tenant, command.Contact), Body: []byte("data"),
+			ID: command.Operation, Tenant: l.tenant, Group: command.Group(), Body: []byte("data"),
 			Reason: "bad", Attempts: 5, ParkedAt: time.Now(),
 		}
 	}
@@ -230,8 +236,10 @@ func testErasedParking(t *testing.T, store ParkingStore) {
 		require.NoError(t, err)
 	}
 	park()
+	_, err := store.Park(t.Context(), set(upsert), end(upsert))
+	require.NoError(t, err)
 	defer func() { require.NoError(t, store.Discard(t.Context(), kept.Operation)) }()
-	_, err := store.ParkedCommand(t.Context(), unreadable.ID)
+	_, err = store.ParkedCommand(t.Context(), unreadable.ID)
 	require.NoError(t, err)
 	_, _, forgotten := l.erasing(NewCommand(t, contacts.Erase, l.tenant, create.Contact))
 	require.Equal(t, []contacts.OperationKey{keyOf(readable)}, forgotten)

@@ -186,7 +186,8 @@ func (m *Model) Apply(
 			return nil, err
 		}
 	}
-	effects, err := contacts.Plan(commands, m.state(), now)
+	state := m.state()
+	effects, err := contacts.Plan(contacts.Resolve(commands, state.Holders), state, now)
 	if err != nil {
 		return nil, err
 	}

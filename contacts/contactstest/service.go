@@ -33,6 +33,10 @@ func RunService(t *testing.T, client Client) {
 		"KeyReused":                 keyReused,
 		"ConcurrentMergesBothCount": concurrentMerges,
 		"ExternalID":                externalID,
+		"Upsert":                    upsert,
+		"ConcurrentUpserts":         concurrentUpserts,
+		"AsyncUpsertsKeepOrder":     asyncUpsertsKeepOrder,
+		"Unchanged":                 unchanged,
 		"Erase":                     eraseContact,
 		"EraseDeleted":              eraseDeleted,
 		"ListIsComplete":            listIsComplete,
@@ -307,6 +311,112 @@ func externalID(t *testing.T, client Client) {
 	require.Equal(t, holder.String(), problemOf(t, contacts.KindDuplicateExternalID, err).Contact)
 	must(t)(client.Delete(t.Context(), holder, waiting()))
 	must(t)(client.Create(t.Context(), fields, waiting()))
+}
+
+// unchanged writes leave the version, and what follows the changes, alone.
+func unchanged(t *testing.T, client Client) {
+	fields := Full(t)
+	created := must(t)(client.Create(t.Context(), fields, waiting()))
+	write := keyed()
+	merged := must(t)(client.Merge(t.Context(), created.Contact, contacts.Patch(`{"first_name":"Zoë"}`), write))
+	require.Equal(t, string(created.Document), string(merged.Document))
+	replaced := must(t)(client.Replace(t.Context(), created.Contact, fields, waiting()))
+	require.Equal(t, string(created.Document), string(replaced.Document))
+	still := waiting()
+	still.IfMatch = []int64{1}
+	must(t)(client.Merge(t.Context(), created.Contact, contacts.Patch(`{"nickname":"other"}`), still))
+	again := must(t)(client.Merge(t.Context(), created.Contact, contacts.Patch(`{"first_name":"Zoë"}`), write))
+	require.Equal(t, string(created.Document), string(again.Document), "a retry has the same answer")
+}
+
+func upsert(t *testing.T, client Client) {
+	fields := Full(t)
+	id := "a/b c%2F?#é+" + fields.ExternalID
+	fields.ExternalID = ""
+	write := keyed()
+	created := must(t)(client.Upsert(t.Context(), id, fields, write))
+	require.Equal(t, contacts.Create, created.Kind)
+	require.EqualValues(t, 1, created.Version)
+	var made contacts.Representation
+	require.NoError(t, json.Unmarshal(created.Document, &made))
+	require.Equal(t, id, made.ExternalID)
+
+	again := must(t)(client.Upsert(t.Context(), id, fields, write))
+	require.Equal(t, created.Document, again.Document, "a retry")
+	again = must(t)(client.Upsert(t.Context(), id, fields, waiting()))
+	require.NotEqual(t, contacts.Create, again.Kind)
+	require.Equal(t, created.Document, again.Document, "nothing has changed")
+	fields.Nickname, fields.ExternalID = "other", id
+	replaced := must(t)(client.Upsert(t.Context(), id, fields, waiting()))
+	require.Equal(t, []any{created.Contact, int64(2)}, []any{replaced.Contact, replaced.Version})
+	read, err := client.Get(t.Context(), created.Contact)
+	require.NoError(t, err)
+	require.Equal(t, replaced.Document, read.JSON)
+
+	_, err = client.Upsert(t.Context(), id, fields, write)
+	requireKind(t, contacts.KindKeyReused, err)
+	_, err = client.Upsert(t.Context(), id+"2", fields, waiting())
+	requireKind(t, contacts.KindInvalid, err)
+	_, err = client.Upsert(t.Context(), " ", Jane(t), waiting())
+	requireKind(t, contacts.KindInvalid, err)
+	taken := waiting()
+	_, err = client.Create(t.Context(), fields, taken)
+	require.Equal(t, created.Contact.String(), problemOf(t, contacts.KindDuplicateExternalID, err).Contact)
+
+	must(t)(client.Delete(t.Context(), created.Contact, waiting()))
+	anew := must(t)(client.Upsert(t.Context(), id, fields, waiting()))
+	require.NotEqual(t, created.Contact, anew.Contact)
+	require.Equal(t, contacts.Create, anew.Kind)
+
+	accepted, err := client.Upsert(t.Context(), id, Jane(t), contacts.Write{})
+	require.NoError(t, err)
+	require.Equal(t, contacts.Upsert, accepted.Kind)
+	done := ended(t, client, accepted.ID)
+	require.Equal(t, []any{contacts.Succeeded, contacts.Replace, anew.Contact}, []any{done.Status, done.Kind, done.Contact})
+
+	must(t)(client.Erase(t.Context(), anew.Contact, waiting()))
+	_, err = client.Upsert(t.Context(), id, Jane(t), write)
+	requireKind(t, contacts.KindKeyReused, err)
+}
+
+// concurrentUpserts of one external id all succeed, on one contact.
+func concurrentUpserts(t *testing.T, client Client) {
+	const callers = 20
+	id := "crm-" + uuid.NewString()
+	operations, errs := make([]contacts.Operation, callers), make([]error, callers)
+	var all sync.WaitGroup
+	for i := range callers {
+		all.Go(func() {
+			operations[i], errs[i] = client.Upsert(t.Context(), id, contacts.Fields{FirstName: fmt.Sprint("Jane ", i)}, waiting())
+		})
+	}
+	all.Wait()
+	require.NoError(t, errors.Join(errs...))
+	creates, versions := 0, map[int64]bool{}
+	for _, operation := range operations {
+		require.Equal(t, operations[0].Contact, operation.Contact)
+		versions[operation.Version] = true
+		if operation.Kind == contacts.Create {
+			creates++
+		}
+	}
+	require.Equal(t, 1, creates)
+	require.Len(t, versions, callers)
+}
+
+func asyncUpsertsKeepOrder(t *testing.T, client Client) {
+	id := "crm-" + uuid.NewString()
+	var last uuid.UUID
+	for i := range 30 {
+		accepted, err := client.Upsert(t.Context(), id, contacts.Fields{FirstName: fmt.Sprint("Jane ", i)}, contacts.Write{})
+		require.NoError(t, err)
+		last = accepted.ID
+	}
+	done := ended(t, client, last)
+	require.EqualValues(t, 30, done.Version)
+	read, err := client.Get(t.Context(), done.Contact)
+	require.NoError(t, err)
+	require.Contains(t, string(read.JSON), `"first_name":"Jane 29"`)
 }
 
 func listIsComplete(t *testing.T, client Client) {

@@ -136,6 +136,9 @@ func RunStore(t *testing.T, open func(t *testing.T) Store) {
 		"ConcurrentSameContact":    testConcurrentSameContact,
 		"ConcurrentSameOperation":  testConcurrentSameOperation,
 		"ConcurrentSameExternalID": testConcurrentSameExternalID,
+		"Unchanged":                testUnchanged,
+		"Upsert":                   testUpsert,
+		"ConcurrentUpserts":        testConcurrentUpserts,
 	} {
 		t.Run(name, func(t *testing.T) {
 			test(t, &ledger{t: t, Store: open(t), tenant: NewTenant()})
@@ -544,4 +547,98 @@ func testConcurrentSameExternalID(t *testing.T, l *ledger) {
 		}
 	}
 	require.Equal(t, 1, succeeded)
+}
+
+// A write that changes nothing succeeds with the version that there is, and its answer stays the same.
+func testUnchanged(t *testing.T, l *ledger) {
+	create := l.create(Full(t))
+	first := l.document(create.Contact)
+	merge := MergeCommand(t, l.tenant, create.Contact, `{"labels":["vip","peru","VIP"]}`)
+	replace := NewCommand(t, contacts.Replace, l.tenant, create.Contact)
+	replace.Fields = create.Fields
+	for _, unchanged := range []contacts.Command{merge, replace} {
+		outcome := l.apply(unchanged)
+		require.Equal(t, contacts.Succeeded, outcome.Operation.Status)
+		require.EqualValues(t, 1, outcome.Operation.Version)
+		require.Equal(t, first, outcome.Current)
+	}
+	l.apply(MergeCommand(t, l.tenant, create.Contact, `{"nickname":"other"}`))
+	require.EqualValues(t, 2, l.document(create.Contact).Version)
+	for _, unchanged := range []contacts.Command{merge, replace} {
+		again := l.apply(unchanged)
+		require.True(t, again.Again)
+		require.Equal(t, string(first.JSON), string(again.Operation.Document))
+		require.Equal(t, string(first.JSON), string(l.operation(unchanged.Operation).Document))
+	}
+}
+
+// upsertCommand returns the command that creates or replaces the contact with an external id.
+func upsertCommand(t *testing.T, tenant contacts.Tenant, externalID, name string) contacts.Command {
+	t.Helper()
+	command := NewCommand(t, contacts.Upsert, tenant, NewID(t))
+	command.Fields = Normalize(t, contacts.Fields{FirstName: name, ExternalID: externalID})
+	return command
+}
+
+func testUpsert(t *testing.T, l *ledger) {
+	apply := func(command contacts.Command, kind contacts.CommandKind, contact uuid.UUID, version int64) {
+		t.Helper()
+		outcome := l.apply(command)
+		require.Equal(t, contacts.Succeeded, outcome.Operation.Status, "%v", outcome.Operation.Problem)
+		require.Equal(t, kind, outcome.Operation.Kind)
+		require.Equal(t, contact, outcome.Operation.Contact)
+		require.Equal(t, version, outcome.Operation.Version)
+		require.Equal(t, l.document(contact), outcome.Current)
+		require.Equal(t, outcome.Operation, l.operation(command.Operation))
+	}
+	first := upsertCommand(t, l.tenant, "crm-1", "One")
+	apply(first, contacts.Create, first.Contact, 1)
+	second := upsertCommand(t, l.tenant, "crm-1", "Two")
+	apply(second, contacts.Replace, first.Contact, 2)
+	require.Equal(t, contacts.Absent, l.document(second.Contact).State)
+	require.True(t, l.apply(second).Again)
+	apply(upsertCommand(t, l.tenant, "crm-1", "Two"), contacts.Replace, first.Contact, 2)
+
+	other := upsertCommand(t, l.tenant, "CRM-1", "Other") // another id
+	apply(other, contacts.Create, other.Contact, 1)
+	theirs := upsertCommand(t, NewTenant(), "crm-1", "Theirs")
+	require.Equal(t, contacts.Create, l.apply(theirs).Operation.Kind)
+
+	l.apply(MergeCommand(t, l.tenant, first.Contact, `{"external_id":"crm-2"}`))
+	third := upsertCommand(t, l.tenant, "crm-1", "Three")
+	apply(third, contacts.Create, third.Contact, 1)
+	apply(upsertCommand(t, l.tenant, "crm-2", "Two again"), contacts.Replace, first.Contact, 4)
+	l.apply(NewCommand(t, contacts.Delete, l.tenant, third.Contact))
+	fourth := upsertCommand(t, l.tenant, "crm-1", "Four")
+	apply(fourth, contacts.Create, fourth.Contact, 1)
+
+	batch := []contacts.Command{upsertCommand(t, l.tenant, "crm-1", "Five"), upsertCommand(t, l.tenant, "crm-2", "Five"), upsertCommand(t, l.tenant, "crm-3", "Five")}
+	outcomes, err := l.Apply(t.Context(), batch, time.Now(), nil)
+	require.NoError(t, err)
+	require.Equal(t, fourth.Contact, outcomes[0].Operation.Contact)
+	require.Equal(t, first.Contact, outcomes[1].Operation.Contact)
+	require.Equal(t, batch[2].Contact, outcomes[2].Operation.Contact)
+}
+
+// Upserts and creates of one external id, from several workers, make one contact. One that meets another's
+// commit is tried again.
+func testConcurrentUpserts(t *testing.T, l *ledger) {
+	fields := Jane(t)
+	fields.ExternalID = "crm-1"
+	commands := []contacts.Command{CreateCommand(t, l.tenant, fields)}
+	for i := range 8 {
+		commands = append(commands, upsertCommand(t, l.tenant, "crm-1", fmt.Sprint("Jane ", i)))
+	}
+	holders, last := map[uuid.UUID]bool{}, int64(0)
+	for i, outcome := range l.concurrently(commands) {
+		if i == 0 && outcome.Operation.Status == contacts.Failed {
+			require.Equal(t, contacts.KindDuplicateExternalID, outcome.Operation.Problem.Kind)
+			continue
+		}
+		require.Equal(t, contacts.Succeeded, outcome.Operation.Status)
+		holders[outcome.Operation.Contact] = true
+		last = max(last, outcome.Operation.Version)
+	}
+	require.Len(t, holders, 1)
+	require.GreaterOrEqual(t, last, int64(8))
 }

@@ -11,9 +11,10 @@ CREATE TABLE operations (
     status      text NOT NULL,
     fingerprint text NOT NULL,
     problem     jsonb,
+    document    json, -- of one that made no version, since it changed nothing; else see contact_changes
     PRIMARY KEY (tenant_id, id)
 );
 CREATE INDEX operations_ended_at ON operations USING brin (ended_at) WITH (autosummarize = true);
 
--- Those that succeeded are found by the changes that they made.
-CREATE INDEX operations_failed ON operations (tenant_id, contact_id) WHERE status = 'failed';
+-- The others are found by the changes that they made.
+CREATE INDEX operations_without_change ON operations (tenant_id, contact_id) WHERE status = 'failed' OR document IS NOT NULL;

@@ -8,6 +8,7 @@ CREATE TABLE operations (
     status      TEXT NOT NULL,
     version     INTEGER NOT NULL,
     problem     TEXT,
+    document    TEXT, -- of one that made no version, since it changed nothing; else see contact_changes
     fingerprint TEXT NOT NULL,
     accepted_at TIMESTAMP NOT NULL,
     ended_at    TIMESTAMP NOT NULL,
@@ -15,5 +16,5 @@ CREATE TABLE operations (
 ) WITHOUT ROWID;
 CREATE INDEX operations_ended_at ON operations (ended_at);
 
--- Those that succeeded are found by the changes that they made.
-CREATE INDEX operations_failed ON operations (tenant_id, contact_id) WHERE status = 'failed';
+-- The others are found by the changes that they made.
+CREATE INDEX operations_without_change ON operations (tenant_id, contact_id) WHERE status = 'failed' OR document IS NOT NULL;

@@ -55,7 +55,7 @@ func eventType(kind contacts.CommandKind) string { return typePrefix + string(ki
 
 func encode(c contacts.Command) ([]byte, error) {
 	d := data{Patch: c.Patch, IfMatch: c.IfMatch, Region: c.Region}
-	if c.Kind == contacts.Create || c.Kind == contacts.Replace {
+	if c.Kind == contacts.Create || c.Kind == contacts.Replace || c.Kind == contacts.Upsert {
 		d.Fields = &c.Fields
 	}
 	body, err := contacts.Encode(event[data]{
@@ -120,7 +120,7 @@ func decode(body []byte) (*contacts.Command, error) {
 	}
 	var needsFields, needsPatch bool
 	switch kind {
-	case contacts.Create, contacts.Replace:
+	case contacts.Create, contacts.Replace, contacts.Upsert:
 		needsFields = true
 	case contacts.Merge:
 		needsPatch = true

@@ -20,8 +20,10 @@ func commandsOfEachKind(t testing.TB) []contacts.Command {
 	create.TraceParent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 	replace := contactstest.NewCommand(t, contacts.Replace, "acme", create.Contact)
 	replace.Fields, replace.IfMatch = contactstest.Jane(t), []int64{1, 9007199254740993}
+	upsert := contactstest.NewCommand(t, contacts.Upsert, "acme", contactstest.NewID(t))
+	upsert.Fields = contactstest.Full(t)
 	return []contacts.Command{
-		create, replace,
+		create, replace, upsert,
 		contactstest.MergeCommand(t, "acme", create.Contact, `{"email":null,"notes":"<\u2028&>","custom_fields":{"a":null}}`),
 		contactstest.NewCommand(t, contacts.Delete, "acme", create.Contact),
 		contactstest.NewCommand(t, contacts.Erase, "acme", create.Contact),

@@ -46,7 +46,7 @@ func (s *Sender) send(ctx context.Context, command contacts.Command) error {
 		return fmt.Errorf("encode command of operation %s: %w", command.Operation, err)
 	}
 	err = s.queue.Send(ctx, queue.Message{
-		Group: contacts.MessageGroup(command.Tenant, command.Contact), DeduplicationID: command.Operation.String(), Body: body,
+		Group: command.Group(), DeduplicationID: command.Operation.String(), Body: body,
 	})
 	switch {
 	case errors.Is(err, queue.ErrUncertain):

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -20,8 +21,11 @@ type contactRequest struct {
 	ID string `path:"id" doc:"The contact's id, a UUID." example:"0197c5a4-3f52-7e63-9a0e-5d3c1b2a4f60"`
 }
 
-// contactID returns the id in the path. What is no UUID names no contact.
+// contactID returns the id in the path. What is no UUID names no contact. Echo takes a longer path for an id, too.
 func contactID(id string) (uuid.UUID, error) {
+	if strings.Contains(id, "/") {
+		return uuid.Nil, newProblem(contacts.KindNotFound, "no such path, or not with this method")
+	}
 	parsed, err := uuid.Parse(id)
 	if err != nil || len(id) != len(uuid.Nil.String()) || parsed == uuid.Nil {
 		return uuid.Nil, newProblem(contacts.KindNotFound, "no such contact")
@@ -45,7 +49,7 @@ func (a *api) create(ctx context.Context, in *createRequest) (*huma.StreamRespon
 		return nil, err
 	}
 	operation, err := a.service.Create(ctx, callerOf(ctx), body.Fields, write)
-	return settled(&in.request, operation, err, http.StatusCreated)
+	return settled(&in.request, operation, err)
 }
 
 func (a *api) get(ctx context.Context, in *contactRequest) (*huma.StreamResponse, error) {
@@ -95,7 +99,37 @@ func (a *api) replace(ctx context.Context, in *changeRequest) (*huma.StreamRespo
 		return nil, invalid(fault{Pointer: new("/id"), Detail: "expected the id in the path, or none"})
 	}
 	operation, err := a.service.Replace(ctx, callerOf(ctx), id, body.Fields, write)
-	return settled(&in.request, operation, err, http.StatusOK)
+	return settled(&in.request, operation, err)
+}
+
+// upsertRequest is about the contact that holds an external id.
+type upsertRequest struct {
+	request
+
+	ExternalID string `path:"external_id" doc:"The contact's external_id, percent-encoded." example:"crm-4711"`
+	RawBody    []byte
+}
+
+func (a *api) upsert(ctx context.Context, in *upsertRequest) (*huma.StreamResponse, error) {
+	write, err := a.unconditionalWrite(&in.request)
+	if err != nil {
+		return nil, err
+	}
+	body, err := a.decode(&in.request, in.RawBody, a.schemas.replacement, jsonType)
+	if err != nil {
+		return nil, err
+	}
+	if body.ID != "" {
+		return nil, invalid(fault{Pointer: new("/id"), Detail: "expected none: the external_id says which contact is meant"})
+	}
+	externalID := in.ExternalID
+	if in.echo.Request().URL.RawPath != "" { // by which echo then routes, and which it leaves encoded
+		if externalID, err = url.PathUnescape(externalID); err != nil {
+			return nil, newProblem(contacts.KindNotFound, "no such path")
+		}
+	}
+	operation, err := a.service.Upsert(ctx, callerOf(ctx), externalID, body.Fields, write)
+	return settled(&in.request, operation, err)
 }
 
 func (a *api) merge(ctx context.Context, in *changeRequest) (*huma.StreamResponse, error) {
@@ -108,7 +142,7 @@ func (a *api) merge(ctx context.Context, in *changeRequest) (*huma.StreamRespons
 		return nil, err
 	}
 	operation, err := a.service.Merge(ctx, callerOf(ctx), id, patch, write)
-	return settled(&in.request, operation, err, http.StatusOK)
+	return settled(&in.request, operation, err)
 }
 
 // removeRequest is about one contact and says how it is to go.
@@ -133,7 +167,7 @@ func (a *api) remove(ctx context.Context, in *removeRequest) (*huma.StreamRespon
 		remove, recordOf(ctx).write = a.service.Erase, "erase-contact"
 	}
 	operation, err := remove(ctx, callerOf(ctx), id, write)
-	return settled(&in.request, operation, err, http.StatusNoContent)
+	return settled(&in.request, operation, err)
 }
 
 // The numbers in the tags are contacts.DefaultPage and contacts.MaxPage; a test compares them.

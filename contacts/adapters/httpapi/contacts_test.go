@@ -340,3 +340,53 @@ func TestAPI_NullCustomFields(t *testing.T) {
 	require.Equal(t, http.StatusOK, c.do(http.MethodPut, "/v1/contacts/"+id, long).StatusCode)
 	require.Equal(t, http.StatusUnprocessableEntity, c.do(http.MethodPatch, "/v1/contacts/"+id, long).StatusCode)
 }
+
+func TestAPI_Upsert(t *testing.T) {
+	t.Parallel()
+	c := newClient(t)
+	const path = "/v1/contacts/by-external-id/crm-1"
+	created := c.do(http.MethodPut, path, jane)
+	require.Equal(t, http.StatusCreated, created.StatusCode, created.body)
+	require.Equal(t, "crm-1", created.json(t)["external_id"])
+	require.Equal(t, "/v1/contacts/"+created.json(t)["id"].(string), created.Header.Get("Location"))
+	require.Equal(t, `"1"`, created.Header.Get("ETag"))
+	same := c.do(http.MethodPut, "/contacts/by-external-id/crm-1/", jane)
+	require.Equal(t, http.StatusOK, same.StatusCode)
+	require.Equal(t, created.body, same.body)
+	require.Empty(t, same.Header.Get("Location"))
+	replaced := c.do(http.MethodPut, path, `{"first_name":"Jane","external_id":"crm-1","version":7}`)
+	require.Equal(t, http.StatusOK, replaced.StatusCode, replaced.body)
+	require.Equal(t, `"2"`, replaced.Header.Get("ETag"))
+	for _, id := range []string{"a/b", "%2f", "é", "+ ", "..", "?#"} {
+		answer := c.do(http.MethodPut, "/v1/contacts/by-external-id/"+url.PathEscape(id)+"x", jane)
+		require.Equal(t, http.StatusCreated, answer.StatusCode, "%s: %s", id, answer.body)
+		require.Equal(t, strings.TrimSpace(id+"x"), answer.json(t)["external_id"])
+	}
+
+	for name, refused := range map[string]reply{
+		"/external_id":  c.do(http.MethodPut, path, `{"first_name":"Jane","external_id":"crm-2"}`),
+		"/id":           c.do(http.MethodPut, path, created.body),
+		"If-Match":      c.do(http.MethodPut, path, jane, "If-Match", `"2"`),
+		"If-None-Match": c.do(http.MethodPut, path, jane, "If-None-Match", `*`),
+	} {
+		require.Equal(t, http.StatusUnprocessableEntity, refused.StatusCode, name)
+		require.Contains(t, refused.body, `"`+name+`"`)
+	}
+	for _, id := range []string{"%20", "%01", strings.Repeat("x", 256), "%E2%80%8B"} {
+		answer := c.do(http.MethodPut, "/v1/contacts/by-external-id/"+id, jane)
+		require.Equal(t, http.StatusUnprocessableEntity, answer.StatusCode, id)
+		require.Contains(t, answer.body, `"/external_id"`)
+	}
+	get := c.do(http.MethodGet, path, "")
+	require.Equal(t, http.StatusNotFound, get.StatusCode)
+	require.Contains(t, get.body, "no such path")
+
+	c.world.held.Store(true)
+	accepted := c.do(http.MethodPut, path, `{"first_name":"June"}`, "Prefer", "respond-async")
+	require.Equal(t, http.StatusAccepted, accepted.StatusCode)
+	require.Equal(t, "upsert", accepted.json(t)["kind"])
+	require.NotContains(t, accepted.json(t), "contact_id", "another may have the external_id by then")
+	c.world.release()
+	operation := c.do(http.MethodGet, accepted.Header.Get("Location"), "").json(t)
+	require.Equal(t, []any{"replace", "succeeded", created.json(t)["id"]}, []any{operation["kind"], operation["status"], operation["contact_id"]})
+}

@@ -84,6 +84,17 @@ func (a *api) registerContacts() {
 			a.problems(400, 404, 408, 409, 410, 412, 413, 415, 422, 500, 503)),
 	}, a.replace)
 	register(a, contacts.ScopeWrite, huma.Operation{
+		OperationID: "upsert-contact", Method: http.MethodPut, Path: contactsPath + "/by-external-id/{external_id}", Tags: []string{contactsTag},
+		Summary: "Create or replace a contact by its external_id",
+		Description: "Replaces the contact that has the external_id, as PUT by its id does, or creates one. Of many such requests at the same time one creates the contact, and all others replace it. " +
+			"Requests for one external_id are done in the order in which they were accepted. Before changing the contact by its id, wait until such a request has ended.",
+		Parameters:  []*huma.Param{idempotencyKeyParam(), preferParam(), traceParam()},
+		RequestBody: body(a.schemas.replacement, jsonType),
+		Responses: answers(
+			a.written(http.StatusOK, "The contact was replaced.", "ETag"), a.written(http.StatusCreated, "The contact was created.", "ETag", "Location"),
+			a.accepted(), a.problems(400, 408, 410, 413, 415, 422, 500, 503)),
+	}, a.upsert)
+	register(a, contacts.ScopeWrite, huma.Operation{
 		OperationID: "merge-contact", Method: http.MethodPatch, Path: one, Tags: []string{contactsTag},
 		Summary:     "Change some fields of a contact",
 		Description: "A merge patch (RFC 7396): a member replaces the field, null empties it (email and phone: removes the first entry of their lists), custom_fields are merged by their names, and lists are replaced as a whole. It is applied to the contact as it then is, so that patches of different fields all survive.",

@@ -64,7 +64,7 @@ func TestOpenAPI_Document(t *testing.T) {
 			require.NotContains(t, method, "head", path)
 		}
 	}
-	require.Len(t, ids, 8)
+	require.Len(t, ids, 9)
 }
 
 func TestOpenAPI_Bodies(t *testing.T) {

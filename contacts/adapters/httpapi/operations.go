@@ -17,9 +17,9 @@ const retryOperation = "1"
 // operation is the JSON form of a [contacts.Operation].
 type operation struct {
 	ID         uuid.UUID            `json:"id" format:"uuid" doc:"Names the operation."`
-	Kind       contacts.CommandKind `json:"kind" enum:"create,replace,merge,delete,erase" doc:"What was asked for."`
+	Kind       contacts.CommandKind `json:"kind" enum:"create,replace,upsert,merge,delete,erase" doc:"What was asked for. A write by external_id is an upsert until it has ended, and then the create or the replace that it was."`
 	Status     contacts.Status      `json:"status" enum:"pending,succeeded,failed,expired" doc:"How far it has come; succeeded and failed are final. expired: it was not done within the 14 days that a queue keeps it, and will not be unless an operator has it sent again."`
-	ContactID  *uuid.UUID           `json:"contact_id,omitempty" format:"uuid" doc:"The contact: of a create the one that it makes. Left out only of a pending create whose id could not be determined because the cache was unavailable."`
+	ContactID  *uuid.UUID           `json:"contact_id,omitempty" format:"uuid" doc:"The contact: of a create the one that it makes. Left out of a pending upsert, which may find another, and of a pending create whose id could not be determined because the cache was unavailable."`
 	Version    int64                `json:"version,omitempty" minimum:"1" doc:"The version of the contact that the operation made, once it has succeeded."`
 	AcceptedAt time.Time            `json:"accepted_at" doc:"When the write was accepted."`
 	EndedAt    time.Time            `json:"ended_at,omitzero" doc:"When the operation ended."`
@@ -32,7 +32,7 @@ func describe(o contacts.Operation) operation {
 	described := operation{
 		ID: o.ID, Kind: o.Kind, Status: o.Status, Version: o.Version, AcceptedAt: o.AcceptedAt, EndedAt: o.EndedAt,
 	}
-	if o.Contact != uuid.Nil {
+	if o.Contact != uuid.Nil && o.Kind != contacts.Upsert {
 		described.ContactID = &o.Contact
 	}
 	if o.Problem != nil {

@@ -39,7 +39,7 @@ func respond(status int, body []byte, headers ...string) *huma.StreamResponse {
 
 // settled answers a write: with what it made, or with the operation to ask for if it has not ended yet. The operation is
 // noted for the request's lines in the logs, to be found in the worker's as well.
-func settled(r *request, operation contacts.Operation, err error, made int) (*huma.StreamResponse, error) {
+func settled(r *request, operation contacts.Operation, err error) (*huma.StreamResponse, error) {
 	recordOf(r.echo.Request().Context()).operation = operation
 	switch {
 	case err != nil:
@@ -50,10 +50,10 @@ func settled(r *request, operation contacts.Operation, err error, made int) (*hu
 			"Location", operationsPath+"/"+operation.ID.String(), "Retry-After", retryOperation), err
 	case operation.Kind == contacts.Delete, operation.Kind == contacts.Erase:
 		return respond(http.StatusNoContent, nil), nil
-	case made == http.StatusCreated:
-		return respond(made, operation.Document,
+	case operation.Kind == contacts.Create:
+		return respond(http.StatusCreated, operation.Document,
 			"ETag", entityTag(operation.Version), "Location", contactsPath+"/"+operation.Contact.String()), nil
 	default:
-		return respond(made, operation.Document, "ETag", entityTag(operation.Version)), nil
+		return respond(http.StatusOK, operation.Document, "ETag", entityTag(operation.Version)), nil
 	}
 }

@@ -23,11 +23,11 @@ func (a *api) write(r *request) (contacts.Write, error) {
 	return write, nil
 }
 
-// unconditionalWrite is write for a create: there is nothing yet that could match.
+// unconditionalWrite is write for a contact that may not be there yet: its version is not known.
 func (a *api) unconditionalWrite(r *request) (contacts.Write, error) {
 	write, faults := a.preferred(r)
 	if len(r.header().Values("If-Match")) > 0 {
-		faults = append(faults, fault{Header: "If-Match", Detail: "expected on PUT, PATCH and DELETE only"})
+		faults = append(faults, fault{Header: "If-Match", Detail: "expected on PUT, PATCH and DELETE of a contact by its id only"})
 	}
 	if len(faults) > 0 {
 		return contacts.Write{}, invalid(faults...)

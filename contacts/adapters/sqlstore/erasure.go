@@ -22,18 +22,20 @@ type erasureRow struct {
 // TableName implements gorm's Tabler.
 func (erasureRow) TableName() string { return "erasures" }
 
-// The statements about the operations on contacts. Those that succeeded are found by the changes
-// that they made, which are kept longer than they are; what failed has an index of its own.
+// The statements about the operations on contacts. They are found by the changes that they made,
+// which are kept longer than they are; those that made none have an index of their own.
 const (
 	operationsOn = `SELECT tenant_id, operation_id AS id FROM contact_changes WHERE ?
-		UNION ALL SELECT tenant_id, id FROM operations WHERE status = 'failed' AND ?`
-	sqliteForgetPlaces   = `UPDATE operations SET problem = json_remove(problem, '$.violations') WHERE status = 'failed' AND ?`
-	postgresForgetPlaces = `UPDATE operations SET problem = problem - 'violations' WHERE status = 'failed' AND ?`
+		UNION ALL SELECT tenant_id, id FROM operations WHERE (status = 'failed' OR document IS NOT NULL) AND ?`
+	sqliteForgetData   = `UPDATE operations SET document = NULL, problem = json_remove(problem, '$.violations')` + withoutChange
+	postgresForgetData = `UPDATE operations SET document = NULL, problem = problem - 'violations'` + withoutChange
+	withoutChange      = ` WHERE (status = 'failed' OR document IS NOT NULL) AND ?`
 )
 
-// purge removes what is kept of the past of contacts that are erased, whose locks are held, and
-// returns the operations whose requests are to be forgotten.
-func purge(tx *gorm.DB, erased []contacts.ContactKey, now time.Time) (forgotten []contacts.OperationKey, err error) {
+// purge removes what is kept of the past of contacts that are erased, whose locks are held, and of the
+// commands that are parked under the message groups, and returns the operations whose requests are to
+// be forgotten.
+func purge(tx *gorm.DB, erased []contacts.ContactKey, parked []string, now time.Time) (forgotten []contacts.OperationKey, err error) {
 	keys := make([]key, len(erased))
 	for i, contact := range erased {
 		keys[i] = key(contact)
@@ -46,7 +48,7 @@ func purge(tx *gorm.DB, erased []contacts.ContactKey, now time.Time) (forgotten 
 		return nil, fmt.Errorf("remove the documents of erased contacts: %w", err)
 	}
 	err = beyond(tx, func() error { // what could not be read is parked without a tenant
-		return tx.Where("message_group IN ?", groups(keys)).Delete(&parkedRow{}).Error
+		return tx.Where("message_group IN ?", parked).Delete(&parkedRow{}).Error
 	})
 	if err != nil {
 		return nil, fmt.Errorf("remove the parked commands of erased contacts: %w", err)
@@ -95,12 +97,12 @@ func forget(tx *gorm.DB, of clause.Expr) (forgotten []contacts.OperationKey, err
 	if err != nil {
 		return nil, fmt.Errorf("forget the requests for erased contacts: %w", err)
 	}
-	forgetPlaces := sqliteForgetPlaces
+	forgetData := sqliteForgetData
 	if tx.Name() == postgres {
-		forgetPlaces = postgresForgetPlaces
+		forgetData = postgresForgetData
 	}
-	if err := tx.Exec(forgetPlaces, of).Error; err != nil {
-		return nil, fmt.Errorf("forget the places in requests for erased contacts: %w", err)
+	if err := tx.Exec(forgetData, of).Error; err != nil {
+		return nil, fmt.Errorf("forget the data in requests for erased contacts: %w", err)
 	}
 	return forgotten, nil
 }

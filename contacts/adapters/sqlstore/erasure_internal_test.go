@@ -32,14 +32,14 @@ func TestStore_Erase_Plans(t *testing.T) {
 			}
 			if engine == database.Postgres { // SQLite plans alike for any number of rows
 				execute(t, databasetest.Superuser(t, address),
-					`INSERT INTO operations (tenant_id, id, kind, contact_id, status, version, problem, fingerprint, accepted_at, ended_at)
+					`INSERT INTO operations (tenant_id, id, kind, contact_id, status, version, problem, fingerprint, accepted_at, ended_at, document)
 						SELECT 'default', gen_random_uuid(), 'merge', gen_random_uuid(),
-						CASE WHEN i % 10 = 0 THEN 'failed' ELSE 'succeeded' END, 1, NULL, md5(i::text), now(), now() FROM generate_series(1, 100000) AS i`,
+						CASE WHEN i % 10 = 0 THEN 'failed' ELSE 'succeeded' END, 1, NULL, md5(i::text), now(), now(), CASE WHEN i % 10 = 1 THEN to_json('x'::text) END FROM generate_series(1, 100000) AS i`,
 					`INSERT INTO contact_changes (tenant_id, contact_id, version, operation_id, changed_at, document)
 						SELECT 'default', gen_random_uuid(), 1, gen_random_uuid(), now(), to_json(repeat('x', 100)) FROM generate_series(1, 100000)`,
 					"ANALYZE")
 			}
-			places := map[database.Engine]string{database.SQLite: sqliteForgetPlaces, database.Postgres: postgresForgetPlaces}[engine]
+			places := map[database.Engine]string{database.SQLite: sqliteForgetData, database.Postgres: postgresForgetData}[engine]
 			require.NoError(t, store.write(t.Context(), of(contacts.DefaultTenant), func(tx *gorm.DB) error {
 				dry := tx.Session(&gorm.Session{DryRun: true})
 				theirs := among(dry, "tenant_id, contact_id", erased)

@@ -18,7 +18,8 @@ import (
 )
 
 // Apply implements [contacts.Ledger]. On PostgreSQL it takes three round trips: one that begins,
-// locks and reads, one that writes, and the commit.
+// locks and reads, one that writes, and the commit. Upserts take one more: which contacts they are of
+// is read before the locks, and again behind them.
 //
 // The batch's contacts are locked in key order, so that two workers cannot deadlock; what the
 // domain decides on them cannot change before the commit. Two workers that apply one operation at
@@ -33,11 +34,15 @@ func (s *Store) Apply(
 		tenants[i] = c.Tenant
 	}
 	err := s.write(ctx, of(tenants...).keyed(), func(tx *gorm.DB) error {
-		state, err := s.load(tx, commands)
+		resolved, err := s.resolve(tx, commands)
 		if err != nil {
 			return err
 		}
-		if effects, err = contacts.Plan(commands, state, now); err != nil {
+		state, err := s.load(tx, resolved)
+		if err != nil {
+			return err
+		}
+		if effects, err = contacts.Plan(resolved, state, now); err != nil {
 			return err
 		}
 		undeclared, err = s.commit(tx, effects, now, announce)
@@ -70,7 +75,7 @@ func (s *Store) commit(tx *gorm.DB, effects contacts.Effects, now time.Time, ann
 		if err := s.save(tx, effects); err != nil {
 			return false, err
 		}
-		forgotten, err := purge(tx, effects.Erased, now)
+		forgotten, err := purge(tx, effects.Erased, effects.Unparked, now)
 		if err == nil {
 			err = tell(append(forgotten, effects.Forgotten...))
 		}
@@ -109,6 +114,43 @@ func applyError(err error) error {
 	}
 }
 
+// resolve returns the commands with each Upsert of the contact that holds its external id.
+func (s *Store) resolve(tx *gorm.DB, commands []contacts.Command) ([]contacts.Command, error) {
+	if !slices.ContainsFunc(commands, func(c contacts.Command) bool { return c.Kind == contacts.Upsert }) {
+		return commands, nil
+	}
+	holders := map[contacts.ExternalKey]uuid.UUID{}
+	var batch database.Batch
+	s.findHolders(&batch, commands, holders)
+	if err := batch.Send(tx); err != nil {
+		return nil, fmt.Errorf("find the holders of external ids: %w", err)
+	}
+	return contacts.Resolve(commands, holders), nil
+}
+
+// findHolders adds to a batch the look-up of the contacts that hold the commands' external ids.
+func (s *Store) findHolders(batch *database.Batch, commands []contacts.Command, holders map[contacts.ExternalKey]uuid.UUID) {
+	claims := map[contacts.Tenant][]string{}
+	for _, c := range commands {
+		if claim := c.ExternalID(); claim != "" {
+			claims[c.Tenant] = append(claims[c.Tenant], claim)
+		}
+	}
+	for tenant, ids := range claims {
+		batch.Query(func(rows database.Rows) error {
+			for rows.Next() {
+				var external string
+				var holder uuid.UUID
+				if err := rows.Scan(&external, &holder); err != nil {
+					return err
+				}
+				holders[contacts.ExternalKey{Tenant: tenant, ExternalID: external}] = holder
+			}
+			return nil
+		}, s.statements.holders, string(tenant), keysJSON(ids))
+	}
+}
+
 // load locks and reads what the commands meet.
 func (s *Store) load(tx *gorm.DB, commands []contacts.Command) (contacts.Snapshot, error) {
 	state := contacts.Snapshot{
@@ -116,12 +158,9 @@ func (s *Store) load(tx *gorm.DB, commands []contacts.Command) (contacts.Snapsho
 		Operations: map[contacts.OperationKey]contacts.Operation{},
 		Holders:    map[contacts.ExternalKey]uuid.UUID{},
 	}
-	operations, of, claims := make([]key, len(commands)), make([]key, len(commands)), map[contacts.Tenant][]string{}
+	operations, of := make([]key, len(commands)), make([]key, len(commands))
 	for i, c := range commands {
 		operations[i], of[i] = key{c.Tenant, c.Operation}, key{c.Tenant, c.Contact}
-		if claim := c.ExternalID(); claim != "" {
-			claims[c.Tenant] = append(claims[c.Tenant], claim)
-		}
 	}
 	var batch database.Batch
 	s.lock(tx, &batch, groups(of))
@@ -147,19 +186,7 @@ func (s *Store) load(tx *gorm.DB, commands []contacts.Command) (contacts.Snapsho
 			state.Operations[contacts.OperationKey{Tenant: o.Tenant, ID: o.ID}] = o
 		})
 	}, s.statements.ended, keysJSON(operations))
-	for tenant, ids := range claims {
-		batch.Query(func(rows database.Rows) error {
-			for rows.Next() {
-				var external string
-				var holder uuid.UUID
-				if err := rows.Scan(&external, &holder); err != nil {
-					return err
-				}
-				state.Holders[contacts.ExternalKey{Tenant: tenant, ExternalID: external}] = holder
-			}
-			return nil
-		}, s.statements.holders, string(tenant), keysJSON(ids))
-	}
+	s.findHolders(&batch, commands, state.Holders)
 	if err := batch.Send(tx); err != nil {
 		return contacts.Snapshot{}, fmt.Errorf("lock and read what a batch meets: %w", err)
 	}
@@ -210,10 +237,15 @@ func groups(of []key) []string {
 // undoes the transaction.
 func (s *Store) save(tx *gorm.DB, effects contacts.Effects) error {
 	var batch database.Batch
+	makers := make(map[contacts.OperationKey]bool, len(effects.Versions))
+	for _, version := range effects.Versions {
+		makers[contacts.OperationKey{Tenant: version.Tenant, ID: version.Operation}] = true
+	}
 	operations := make([][]any, len(effects.Operations))
 	for i, operation := range effects.Operations {
 		var err error
-		if operations[i], err = operationValues(operation); err != nil {
+		made := makers[contacts.OperationKey{Tenant: operation.Tenant, ID: operation.ID}]
+		if operations[i], err = operationValues(operation, made); err != nil {
 			return err
 		}
 	}

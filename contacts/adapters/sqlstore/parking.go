@@ -77,7 +77,7 @@ func (s *Store) Park(
 // before anything else, so that another transaction that applies the operation has ended by then,
 // or waits for this one.
 func (s *Store) end(tx *gorm.DB, operation contacts.Operation) (stands *contacts.Operation, err error) {
-	values, err := operationValues(operation)
+	values, err := operationValues(operation, false)
 	if err != nil {
 		return nil, err
 	}

@@ -276,7 +276,7 @@ func testBatchPlans(t *testing.T, address string, s *Store, tenant contacts.Tena
 		require.NoError(t, err)
 	}
 	require.Equal(t, map[string]int{
-		"contacts_pkey": 4, "operations_pkey": 2, "contact_changes_tenant_id_contact_id_version_key": 2, "contacts_external_id": 2,
+		"contacts_pkey": 2, "operations_pkey": 2, "contact_changes_tenant_id_contact_id_version_key": 2, "contacts_external_id": 2,
 		"contact_keys_pkey": 1,
 	}, looked)
 }

@@ -148,11 +148,12 @@ func operationsTable() table {
 	return table{name: "operations", columns: []column{
 		text("tenant_id"), id("id"), text("kind"), id("contact_id"), text("status"), number("version"),
 		{"problem", "jsonb", gather[*string]},
-		text("fingerprint"), moment("accepted_at"), moment("ended_at"),
+		text("fingerprint"), moment("accepted_at"), moment("ended_at"), document("document"),
 	}}
 }
 
-func operationValues(o contacts.Operation) ([]any, error) {
+// operationValues are an operation's row. made says that its document is that of a change.
+func operationValues(o contacts.Operation, made bool) ([]any, error) {
 	var problem json.RawMessage
 	if o.Problem != nil {
 		var err error
@@ -160,9 +161,12 @@ func operationValues(o contacts.Operation) ([]any, error) {
 			return nil, fmt.Errorf("encode a problem: %w", err)
 		}
 	}
+	if made {
+		o.Document = nil
+	}
 	return []any{
 		string(o.Tenant), o.ID, string(o.Kind), o.Contact, string(o.Status), o.Version,
-		textOf(problem), o.Fingerprint, &o.AcceptedAt, &o.EndedAt,
+		textOf(problem), o.Fingerprint, &o.AcceptedAt, &o.EndedAt, textOf(o.Document),
 	}, nil
 }
 

@@ -15,14 +15,9 @@ func newStatements(engine database.Engine) statements {
 		one, two, three, names = "$1", "$2", "$3", "SELECT json_array_elements_text($2::json)"
 	}
 	keys := keysFrom(engine, one)
-	// The version that an operation ended with was made by another one, and may have been purged, where
-	// the operation changed nothing.
-	made := func(table, contact string) string {
-		return "(SELECT document FROM " + table + " AS made WHERE made.tenant_id = operations.tenant_id AND made." + contact +
-			" = operations.contact_id AND made.version = operations.version)"
-	}
-	operation := "SELECT " + operationColumns + ", COALESCE(" + made("contact_changes", "contact_id") + ", " + made("contacts", "id") +
-		") FROM operations WHERE "
+	const operation = "SELECT " + operationColumns + ", COALESCE(document, (SELECT document FROM contact_changes AS made" +
+		" WHERE made.tenant_id = operations.tenant_id AND made.contact_id = operations.contact_id" +
+		" AND made.version = operations.version)) FROM operations WHERE "
 	once := operationsTable()
 	once.tail = " ON CONFLICT DO NOTHING"
 	return statements{
