@@ -287,6 +287,9 @@ func (f Filter) Effort() int64 {
 // query turns the filter into a query without a position, or returns an [Error] of [KindInvalid].
 func (f Filter) query(region string) (Query, error) {
 	q := Query{Terms: terms(f.Text, region), UpdatedSince: f.UpdatedSince, Sort: f.Sort}
+	if q.UpdatedSince.UTC().Year() > 9999 { // by its offset; as a text, which it is in SQLite, it would come before all others
+		q.UpdatedSince = time.Date(9999, 12, 31, 23, 59, 59, 999_999_000, time.UTC)
+	}
 	var violations []Violation
 	// check holds a parameter's value to its limit. Nothing is no filter: it would let all through.
 	check := func(parameter, value string, limit int, found bool, expected string) {

@@ -49,6 +49,9 @@ func (a *api) guard(op *huma.Operation, scope contacts.Scope) {
 				defer release()
 				err = unambiguous(request)
 			}
+			if faults := parameterFaults(ctx.Operation().Parameters, request.URL.Query()); err == nil && len(faults) > 0 {
+				err = invalid(faults...)
+			}
 		}
 		if err == nil && op.RequestBody != nil {
 			var release func()

@@ -44,6 +44,12 @@ func ifMatch(lines []string) (versions []int64, expected string) {
 	return versions, ""
 }
 
+// weak reports whether the header If-Match names a weak tag.
+func weak(lines []string) bool {
+	tags, _ := parseTags(strings.Join(lines, ","))
+	return slices.ContainsFunc(tags, func(tag string) bool { return strings.HasPrefix(tag, "W/") })
+}
+
 // noneMatch reports whether the header If-None-Match (RFC 9110, 13.1.2) names the tag, by the weak comparison: the caller
 // has the contact as it is. A malformed header names nothing.
 func noneMatch(lines []string, tag string) bool {

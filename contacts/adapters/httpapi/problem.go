@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"maps"
 	"net/http"
-	"slices"
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -162,7 +161,7 @@ func (a *api) fail(c echo.Context, err error) {
 // API, unlike huma.NewError.
 func (a *api) fromHuma(ctx huma.Context, _ string, v any) (any, error) {
 	if model, ok := v.(*huma.ErrorModel); ok {
-		v = a.fromModel(model)
+		v = fromModel(model)
 	}
 	if p, ok := v.(*problem); ok {
 		recordOf(ctx.Context()).problem = p.kind
@@ -171,20 +170,8 @@ func (a *api) fromHuma(ctx huma.Context, _ string, v any) (any, error) {
 }
 
 // fromModel returns one of huma's own errors, which echo the values they complain about, as a problem.
-func (a *api) fromModel(model *huma.ErrorModel) *problem {
-	switch model.Status {
-	case http.StatusUnprocessableEntity:
-		faults := make([]fault, len(model.Errors))
-		for i, e := range model.Errors {
-			_, name, _ := strings.Cut(e.Location, ".") // "query.limit"; it binds no headers and no bodies
-			faults[i] = fault{Parameter: contacts.Excerpt(name), Detail: e.Message}
-		}
-		// huma finds the unknown ones in the order of a map.
-		slices.SortFunc(faults, func(a, b fault) int { return strings.Compare(a.Parameter, b.Parameter) })
-		return invalid(faults...)
-	default:
-		p := newProblem(kindInternal, "the request could not be read")
-		p.Status = model.Status
-		return p
-	}
+func fromModel(model *huma.ErrorModel) *problem {
+	p := newProblem(kindInternal, "the request could not be read")
+	p.Status = model.Status
+	return p
 }

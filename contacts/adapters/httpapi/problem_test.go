@@ -133,6 +133,59 @@ func TestAPI_BadInput_Hints(t *testing.T) {
 	require.NotContains(t, c.do(http.MethodGet, "/contacts?limit=secret", "").body, "secret")
 }
 
+// The words of faults are ours, in the query as in the body.
+func TestAPI_BadInput_Words(t *testing.T) {
+	t.Parallel()
+	c := newClient(t)
+	path := "/v1/contacts/" + c.create(jane)
+	c.do(http.MethodPatch, path, `{"notes":"x"}`)
+	const sorts = `expected one of ["created_at" "-created_at" "updated_at" "-updated_at" "name" "-name" "last_name" "-last_name" "first_name" "-first_name"]`
+	const rfc3339 = "expected a time of RFC 3339 such as 2026-01-31T00:00:00Z or 2026-01-31T00:00:00%2B01:00"
+	for request, want := range map[string]string{
+		"GET /v1/contacts?limit=many":                              "expected an integer from 1 to 500",
+		"GET /v1/contacts?limit=0":                                 "expected an integer from 1 to 500",
+		"GET /v1/contacts?limit=5e1":                               "expected an integer from 1 to 500",
+		"GET /v1/contacts?limit=99999999999":                       "expected an integer from 1 to 500",
+		"GET /v1/contacts?count=yes":                               "expected true or false",
+		"GET /v1/contacts?sort=age":                                sorts,
+		"GET /v1/contacts?q=" + strings.Repeat("x", 201):           "expected at most 200 characters",
+		"GET /v1/contacts?updated_since=2026":                      rfc3339,
+		"GET /v1/contacts?updated_since=2026-01-31T00:00:00+01:00": rfc3339,
+		"GET /v1/contacts?where=x":                                 "unknown query parameter",
+		"GET /v1/changes?wait=51":                                  "expected an integer from 0 to 50",
+		"DELETE " + path + "?erase=yes":                            "expected true or false",
+		"GET " + path + "?limit=1":                                 "unknown query parameter",
+		"GET /openapi.json?limit=1":                                "unknown query parameter",
+		"GET /v1/contacts?email=":                                  "expected a value, or none of this parameter",
+		"GET /v1/contacts?label=a&label=b":                         "expected once",
+		"PATCH " + path + " W/\"2\"":                               `expected a strong entity tag: a weak one, W/"…", never matches here`,
+		"DELETE " + path + " \"1\", W/\"2\"":                       `expected a strong entity tag: a weak one, W/"…", never matches here`,
+	} {
+		method, to, _ := strings.Cut(request, " ")
+		to, tags, conditional := strings.Cut(to, " ")
+		body, headers := "", []string(nil)
+		if conditional {
+			headers = []string{"If-Match", tags}
+		}
+		if method == http.MethodPatch {
+			body = `{"notes":"y"}`
+		}
+		answer := c.do(method, to, body, headers...)
+		require.GreaterOrEqual(t, answer.StatusCode, 400, request)
+		faults := answer.json(t)["errors"].([]any)
+		require.Len(t, faults, 1, answer.body)
+		require.Equal(t, want, faults[0].(map[string]any)["detail"], request)
+		if conditional {
+			require.Equal(t, http.StatusPreconditionFailed, answer.StatusCode)
+			require.Equal(t, `"2"`, answer.Header.Get("ETag"))
+		}
+	}
+	stale := c.do(http.MethodPatch, path, `{"notes":"y"}`, "If-Match", `"1"`)
+	require.Equal(t, http.StatusPreconditionFailed, stale.StatusCode)
+	require.NotContains(t, stale.body, "weak")
+	require.Equal(t, http.StatusOK, c.do(http.MethodPatch, path, `{"notes":"y"}`, "If-Match", `W/"1", "2"`).StatusCode, "the strong one matches")
+}
+
 func TestAPI_BodyAtTheLimit(t *testing.T) {
 	t.Parallel()
 	c := newClient(t)

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"errors"
 	"net/http"
 	"strconv"
 
@@ -41,7 +42,12 @@ func respond(status int, body []byte, headers ...string) *huma.StreamResponse {
 // noted for the request's lines in the logs, to be found in the worker's as well.
 func settled(r *request, operation contacts.Operation, err error) (*huma.StreamResponse, error) {
 	recordOf(r.echo.Request().Context()).operation = operation
+	refused, _ := errors.AsType[*contacts.Error](err)
 	switch {
+	case refused != nil && refused.Kind == contacts.KindStaleVersion && weak(r.header().Values("If-Match")):
+		p := fromDomain(refused)
+		p.Errors = append(p.Errors, fault{Header: "If-Match", Detail: `expected a strong entity tag: a weak one, W/"…", never matches here`})
+		return nil, p
 	case err != nil:
 		return nil, err
 	case operation.Status == contacts.Pending:

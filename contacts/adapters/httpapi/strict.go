@@ -1,13 +1,19 @@
 package httpapi
 
 import (
+	"errors"
+	"fmt"
 	"maps"
 	"net/http"
 	"net/url"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 	"unicode/utf8"
 
+	"github.com/danielgtaylor/huma/v2"
 	"github.com/labstack/echo/v4"
 
 	"contacts/contacts"
@@ -76,6 +82,71 @@ func queryFaults(raw string) []fault {
 	return faults
 }
 
+// parameterFaults holds a query to an operation's parameters, by their schemas. huma would do so in
+// its own words, and know fewer times than RFC 3339.
+func parameterFaults(parameters []*huma.Param, query url.Values) []fault {
+	var faults []fault
+	for _, name := range slices.Sorted(maps.Keys(query)) {
+		detail := "unknown query parameter"
+		if i := slices.IndexFunc(parameters, func(p *huma.Param) bool { return p.In == "query" && p.Name == name }); i >= 0 {
+			detail = misfit(parameters[i].Schema, query.Get(name))
+		}
+		if detail != "" {
+			faults = append(faults, fault{Parameter: contacts.Excerpt(name), Detail: detail})
+		}
+	}
+	return faults
+}
+
+// misfit returns what the schema of a parameter expects, or "" if the value fits.
+func misfit(s *huma.Schema, value string) string {
+	switch {
+	case s.Type == huma.TypeInteger:
+		n, err := strconv.ParseInt(value, 10, 32)
+		if err != nil || float64(n) < *s.Minimum || float64(n) > *s.Maximum {
+			return fmt.Sprintf("expected an integer from %v to %v", *s.Minimum, *s.Maximum)
+		}
+	case s.Type == huma.TypeBoolean:
+		if value != "true" && value != "false" {
+			return "expected true or false"
+		}
+	case len(s.Enum) > 0:
+		if !slices.Contains(s.Enum, any(value)) {
+			return fmt.Sprintf("expected one of %q", s.Enum)
+		}
+	case s.MaxLength != nil:
+		if utf8.RuneCountInString(value) > *s.MaxLength {
+			return fmt.Sprintf("expected at most %d characters", *s.MaxLength)
+		}
+	case s.Format == "date-time":
+		if _, err := parseTime(value); err != nil {
+			return "expected a time of RFC 3339 such as 2026-01-31T00:00:00Z or 2026-01-31T00:00:00%2B01:00"
+		}
+	}
+	return ""
+}
+
+// rfc3339 is the form of a time in RFC 3339, section 5.6, with a space for its T as well. time.Parse
+// takes more, and no leap second.
+var rfc3339 = regexp.MustCompile(`^(\d{4}-\d{2}-\d{2})[Tt ](\d{2}:\d{2}:)(\d{2})(\.\d+)?([Zz]|[+-](?:[01]\d|2[0-3]):[0-5]\d)$`)
+
+// parseTime reads a time of RFC 3339. A leap second is the end of its minute.
+func parseTime(text string) (time.Time, error) {
+	part := rfc3339.FindStringSubmatch(text)
+	if part == nil {
+		return time.Time{}, errors.New("not a time of RFC 3339")
+	}
+	second, leap := part[3], time.Duration(0)
+	if second == "60" {
+		second, leap = "59", time.Second
+	}
+	at, err := time.Parse(time.RFC3339, part[1]+"T"+part[2]+second+part[4]+strings.ToUpper(part[5]))
+	if leap > 0 && at.UTC().Format("15:04") != "23:59" {
+		return at, errors.New("no leap second")
+	}
+	return at.Add(leap), err
+}
+
 // withoutQuery is the middleware of routes that are no operations, and have no parameters. See
 // [api.guard] for those.
 func withoutQuery(next echo.HandlerFunc) echo.HandlerFunc {
@@ -83,12 +154,8 @@ func withoutQuery(next echo.HandlerFunc) echo.HandlerFunc {
 		if err := unambiguous(c.Request()); err != nil {
 			return err
 		}
-		var unknown []fault
-		for _, name := range slices.Sorted(maps.Keys(c.QueryParams())) {
-			unknown = append(unknown, fault{Parameter: contacts.Excerpt(name), Detail: "unknown query parameter"})
-		}
-		if len(unknown) > 0 {
-			return invalid(unknown...)
+		if faults := parameterFaults(nil, c.QueryParams()); len(faults) > 0 {
+			return invalid(faults...)
 		}
 		return next(c)
 	}
