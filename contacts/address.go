@@ -13,14 +13,20 @@ import (
 func isAddress(text string) bool {
 	at := strings.LastIndexByte(text, '@')
 	if at < 1 || strings.ContainsFunc(text, func(r rune) bool {
-		return ignorable(r) || unicode.IsControl(r) || unicode.IsSpace(r) && r != ' ' || r == unicode.ReplacementChar
+		return ignorable(r) || unicode.IsControl(r) || unicode.IsSpace(r) && r != ' ' || r == brailleBlank || r == unicode.ReplacementChar
 	}) {
 		return false
 	}
 	return isLocalPart(text[:at]) && isDomain(text[at+1:])
 }
 
+// maxLocalPart is how long a local part may be, in bytes (RFC 5321, 4.5.3.1.1).
+const maxLocalPart = 64
+
 func isLocalPart(local string) bool {
+	if len(local) > maxLocalPart {
+		return false
+	}
 	if inner, ok := strings.CutPrefix(local, `"`); ok {
 		inner, ok = strings.CutSuffix(inner, `"`)
 		return ok && len(local) > 1 && isQuoted(inner)
@@ -63,10 +69,19 @@ func isDomain(domain string) bool {
 		return ok && err == nil && ip.Is4() != tagged && ip.Zone() == ""
 	}
 	ascii, err := registered.ToASCII(domain)
-	return err == nil && ascii != "" && !strings.HasSuffix(ascii, ".")
+	if err != nil {
+		return false
+	}
+	for label := range strings.SplitSeq(ascii, ".") {
+		if label == "" || label[0] == '-' || label[len(label)-1] == '-' {
+			return false
+		}
+	}
+	return true
 }
 
-// registered holds domain names to what DNS and UTS #46 allow.
+// registered holds domain names to what DNS and UTS #46 allow, but for hyphens: there are hosts with
+// two of them in the third place.
 var registered = idna.New(
 	idna.MapForLookup(), idna.Transitional(false), idna.CheckHyphens(false), idna.BidiRule(), idna.VerifyDNSLength(true), idna.StrictDomainName(true),
 )

@@ -147,11 +147,27 @@ func writtenOut(text string) string {
 
 var umlauts = strings.NewReplacer("ä", "ae", "ö", "oe", "ü", "ue", "å", "aa", "ø", "oe")
 
-// words returns the words of a search form, without the punctuation around them: of "krausz, (bob)"
+// writtenOutWords returns those words of a text that are others when they are written out, or "".
+func writtenOutWords(text string) string {
+	out := words(writtenOut(text))
+	if len(out) == 0 {
+		return ""
+	}
+	if plain := words(searchForm(text)); len(plain) == len(out) {
+		for i := range out {
+			if out[i] == plain[i] {
+				out[i] = ""
+			}
+		}
+	}
+	return strings.Join(strings.Fields(strings.Join(out, " ")), " ")
+}
+
+// words returns the words of a search form, without the punctuation around them: of "krausz,(bob)"
 // krausz and bob.
 func words(form string) []string {
 	var all []string
-	for _, word := range strings.Fields(form) {
+	for _, word := range strings.FieldsFunc(form, func(r rune) bool { return unicode.IsSpace(r) || r == ',' || r == ';' }) {
 		if word = strings.TrimFunc(word, unicode.IsPunct); visible(word) {
 			all = append(all, word)
 		}

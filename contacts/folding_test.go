@@ -78,8 +78,13 @@ func TestWrittenOut(t *testing.T) {
 	require.Empty(t, writtenOut("José"))
 }
 
+func TestWrittenOutWords(t *testing.T) {
+	require.Equal(t, "mueller oel", writtenOutWords("Café Müller, Öl & Tee"))
+	require.Empty(t, writtenOutWords("José"))
+}
+
 func TestWords(t *testing.T) {
-	require.Equal(t, []string{"krausz", "wendeline"}, words("krausz, wendeline"))
+	require.Equal(t, []string{"krausz", "wendeline"}, words("krausz,wendeline;"))
 	require.Equal(t, []string{"o'dea", "bob", "+49"}, words(`o'dea "bob" - (+49)`))
 	require.Empty(t, words("- . !"))
 }

@@ -125,7 +125,8 @@ func withFirst[E any](list []E, value string, in func(*E) *string, identity func
 	same := slices.IndexFunc(list, func(e E) bool { return identity(*in(&e)) == identity(cleanText(value)) })
 	switch {
 	case same > 0:
-		list = slices.Insert(slices.Delete(list, same, same+1), 0, list[same])
+		entry := list[same]
+		list = slices.Insert(slices.Delete(list, same, same+1), 0, entry)
 	case len(list) == 0:
 		list = make([]E, 1)
 	}

@@ -158,38 +158,38 @@ func (c Contact) Index() Index {
 	f := c.Fields
 	ix := Index{Orders: f.orders()}
 	var text []string
-	add := func(lines ...string) {
+	addLines := func(lines ...string) {
 		for _, line := range lines {
 			if !slices.ContainsFunc(text, func(other string) bool { return strings.Contains(other, line) }) { // "" is in all
 				text = append(text, line)
 			}
 		}
 	}
-	names := []string{
-		f.DisplayName, strings.Join([]string{f.FirstName, f.MiddleName, f.LastName}, " "), f.familyFirst(), f.Nickname, f.NamePrefix,
-		f.NameSuffix, f.Organization, f.Department, f.JobTitle,
-	}
-	for _, a := range f.Addresses {
-		names = append(names, a.Street, a.City, a.Region, a.PostalCode, a.Country)
-	}
-	for _, name := range names {
-		add(searchForm(name), writtenOut(name))
-	}
-	for _, e := range f.Emails {
-		add(searchForm(e.Address))
-	}
-	for _, p := range f.Phones {
-		add(dialled(p)...)
-		if form := searchForm(p.Number); !numeric(form) { // it is found by its digits
-			add(form)
+	add := func(texts ...string) {
+		for _, text := range texts {
+			addLines(searchForm(text), writtenOutWords(text))
 		}
 	}
-	add(searchForm(f.Notes))
-	for _, url := range f.URLs {
-		add(searchForm(url))
+	add(
+		f.DisplayName, strings.Join([]string{f.FirstName, f.MiddleName, f.LastName}, " "), f.familyFirst(), f.Nickname, f.NamePrefix,
+		f.NameSuffix, f.Organization, f.Department, f.JobTitle,
+	)
+	for _, a := range f.Addresses {
+		add(a.Street, a.City, a.Region, a.PostalCode, a.Country)
 	}
+	for _, e := range f.Emails {
+		add(e.Address)
+	}
+	for _, p := range f.Phones {
+		addLines(dialled(p)...)
+		if !numeric(searchForm(p.Number)) { // or it is found by its digits
+			add(p.Number)
+		}
+	}
+	add(f.Notes)
+	add(f.URLs...)
 	for _, name := range slices.Sorted(maps.Keys(f.CustomFields)) {
-		add(searchForm(name), searchForm(f.CustomFields[name].String()))
+		add(name, f.CustomFields[name].String())
 	}
 	for _, lookup := range lookups {
 		for _, value := range distinct(lookup.values(f)) {
@@ -198,7 +198,7 @@ func (c Contact) Index() Index {
 			}
 			ix.Keys = append(ix.Keys, lookup.keyOf(value))
 			if !lookup.common {
-				add(searchForm(value))
+				add(value)
 			}
 		}
 	}
@@ -287,6 +287,9 @@ func (f Filter) Effort() int64 {
 // query turns the filter into a query without a position, or returns an [Error] of [KindInvalid].
 func (f Filter) query(region string) (Query, error) {
 	q := Query{Terms: terms(f.Text, region), UpdatedSince: f.UpdatedSince, Sort: f.Sort}
+	if part := q.UpdatedSince.Nanosecond() % 1000; part > 0 { // contacts have whole microseconds
+		q.UpdatedSince = q.UpdatedSince.Add(time.Microsecond - time.Duration(part))
+	}
 	if q.UpdatedSince.UTC().Year() > 9999 { // by its offset; as a text, which it is in SQLite, it would come before all others
 		q.UpdatedSince = time.Date(9999, 12, 31, 23, 59, 59, 999_999_000, time.UTC)
 	}
