@@ -271,8 +271,11 @@ func nameOrder(t *testing.T, k kinds) {
 		require.Equal(t, want, own.found("sort", "-name"), "%v", names)
 	}
 	people := []object{
-		{"name_prefix": "Prof. Dr.", "first_name": "Zoe", "last_name": "Abel"}, {"first_name": "Bea", "last_name": "Öz"},
-		{"name_prefix": "Sir", "first_name": "Cy", "last_name": "abel"}, {"first_name": "Adam"}, {"organization": "Mint Ltd"},
+		{"name_prefix": "Prof. Dr.", "first_name": "Zoe", "last_name": "Abel"},
+		{"first_name": "Bea", "last_name": "Öz"},
+		{"name_prefix": "Sir", "first_name": "Cy", "last_name": "abel"},
+		{"first_name": "Adam"},
+		{"organization": "Mint Ltd"},
 	}
 	ids := make([]any, len(people))
 	for i, fields := range people {
@@ -346,8 +349,16 @@ func exactFilters(t *testing.T, k kinds) {
 		own.finds("email", made["id"], []string{one.address, one.same, " " + one.same + " "}, []string{one.other})
 	}
 	for _, one := range []struct{ label, same, other string }{
-		{"Família", "FAMÍLIA", "familia"}, {"straße", "STRASSE", "strase"}, {"ばば", "ば\u3099ば"[:3] + "ば", "はは"}, {"カナ", "カナ", "かな"},
-		{"vip’s", "VIP’S", "vip's"}, {"a b", "A B", "ab"}, {"Ελλάς", "ΕΛΛΆΣ", "Ελλας"}, {"किताब", "किताब", "कताब"}, {"№5", "№5", "no5"}, {"x²", "X²", "x2"},
+		{"Família", "FAMÍLIA", "familia"},
+		{"straße", "STRASSE", "strase"},
+		{"ばば", "ば\u3099ば"[:3] + "ば", "はは"},
+		{"カナ", "カナ", "かな"},
+		{"vip’s", "VIP’S", "vip's"},
+		{"a b", "A B", "ab"},
+		{"Ελλάς", "ΕΛΛΆΣ", "Ελλας"},
+		{"किताब", "किताब", "कताब"},
+		{"№5", "№5", "no5"},
+		{"x²", "X²", "x2"},
 	} {
 		status, made := k.do(http.MethodPost, "/v1/contacts", object{"first_name": "L", "labels": []string{one.label + k.label}})
 		require.Equal(t, http.StatusCreated, status)
@@ -385,7 +396,7 @@ func invisibleTexts(t *testing.T, k kinds) {
 	for _, control := range []string{"a\u0000b", "a\u0007b", "a\u001bb", "a\u0085b", "a\nb"} {
 		k.refused("/last_name", object{"last_name": control})
 	}
-	for _, seen := range []string{"👨‍👩‍👧", "🏴󠁧󠁢󠁥󠁮󠁧󠁿", "क्‍ष", "می‌خواهم", "☃︎", "a\u200bb", "。", "ﷺ", "𝔸", "ʔ"} {
+	for _, seen := range []string{"👨\u200d👩\u200d👧", "क्\u200dष", "می\u200cخواهم", "☃\ufe0e", "\U0001f3f4\U000e0067\U000e0062\U000e007f", "a\u200bb", "。", "ﷺ", "𝔸", "ʔ"} {
 		require.Equal(t, seen, k.create(object{"first_name": seen})["first_name"])
 	}
 }
@@ -587,8 +598,13 @@ func bodies(t *testing.T, k kinds) {
 		"\ufeff" + `{"nickname":"%d"}`, ` {"nickname":"%d"} `, "\n{\"nickname\":\"%d\"}\r\n", `{"\u006eickname":"%d"}`, "\t{\t\"nickname\"\t:\t\"%d\"\t}",
 	} {
 		for j, headers := range [][]string{
-			nil, {"Content-Encoding", "identity"}, {"Content-Encoding", "Identity"}, {"Content-Encoding", "IDENTITY"},
-			{"Content-Type", "application/merge-patch+json; charset=utf-8"}, {"Content-Type", "Application/Merge-Patch+JSON"}, {"Content-Type", `application/json;charset="UTF-8"`},
+			nil,
+			{"Content-Encoding", "identity"},
+			{"Content-Encoding", "Identity"},
+			{"Content-Encoding", "IDENTITY"},
+			{"Content-Type", "application/merge-patch+json; charset=utf-8"},
+			{"Content-Type", "Application/Merge-Patch+JSON"},
+			{"Content-Type", `application/json;charset="UTF-8"`},
 		} {
 			nickname := fmt.Sprintf("%d0%d", i, j)
 			status, merged := k.do(http.MethodPatch, path, strings.Replace(body, "%d", nickname, 1), headers...)
