@@ -56,6 +56,8 @@ type Housekeeping interface {
 const (
 	cleanEvery  = time.Hour
 	cleanAtOnce = 500 // so that no transaction is long
+	// reindexAtOnce contacts are locked while they are indexed anew: a write of one of them waits.
+	reindexAtOnce = 50
 	// purgedShare is which part of a kind's rows is purged at a time, one in so many, unless an
 	// operator confirms more. A clock that is wrong once costs no more than that; hour by hour it
 	// is several times as much as falls due.
@@ -87,7 +89,7 @@ func (h *Housekeeper) Run(ctx context.Context) {
 	for ctx.Err() == nil {
 		h.purgeShares(ctx)
 		h.do(ctx, "contacts of an older version indexed anew", func() (int64, error) {
-			return h.store.Reindex(ctx, cleanAtOnce)
+			return h.store.Reindex(ctx, reindexAtOnce)
 		})
 		h.do(ctx, "remains of erased contacts removed", func() (int64, error) { return h.store.Scrub(ctx) })
 		select {

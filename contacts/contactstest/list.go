@@ -219,7 +219,7 @@ func testListBytes(t *testing.T, l *ledger) {
 func testListLargest(t *testing.T, l *ledger) {
 	fields := contacts.Fields{DisplayName: strings.Repeat("ǅ", 1000), Notes: strings.Repeat("n", 20000)}
 	for i := range 50 {
-		fields.Emails = append(fields.Emails, contacts.EmailAddress{Address: fmt.Sprintf("%s%d@example.com", strings.Repeat("e", 200), i)})
+		fields.Emails = append(fields.Emails, contacts.EmailAddress{Address: fmt.Sprintf("%s%02d@%[1]s.%[1]s.example.com", strings.Repeat("e", 62), i)})
 		fields.Phones = append(fields.Phones, contacts.PhoneNumber{Number: fmt.Sprintf("+51 1 98765%02d", i)})
 	}
 	fields.Labels = []string{strings.Repeat("ﷺ", 100)} // which takes 18 characters each without the ligature

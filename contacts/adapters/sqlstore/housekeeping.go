@@ -119,32 +119,27 @@ func (s *Store) reindex(ctx context.Context, found []key) error {
 		if err != nil {
 			return err
 		}
-		for at, contact := range stored.Contacts {
-			if err := s.reindexOne(tx, at, contact); err != nil {
-				return err
-			}
-		}
-		return nil
+		return s.saveIndexes(tx, stored.Contacts)
 	})
 }
 
-func (s *Store) reindexOne(tx *gorm.DB, at contacts.ContactKey, stored contacts.Stored) error {
-	c, err := stored.Contact()
-	if err != nil {
-		return err
-	}
-	ix := c.Index()
-	indexed := map[string]any{
-		"search_text": ix.Text, "keys": strings.Join(ix.Keys, "\n"), "needs_reindexing": false,
-	}
-	for _, sort := range contacts.NameSorts() {
-		indexed[orderColumn(sort)] = nameKey(ix, sort)
-	}
-	changed := tx.Table("contacts").Where("tenant_id = ? AND id = ?", string(at.Tenant), at.ID).Where(outdated).Updates(indexed)
-	if changed.Error != nil || changed.RowsAffected == 0 {
-		return changed.Error
-	}
+// saveIndexes writes what contacts are found by, but for those that were written meanwhile.
+func (s *Store) saveIndexes(tx *gorm.DB, stored map[contacts.ContactKey]contacts.Stored) error {
 	var batch database.Batch
-	s.rekey(&batch, contacts.Version{Contact: c, OldKeys: stored.Keys, NewKeys: ix.Keys})
+	versions := make([]contacts.Version, 0, len(stored))
+	for at, contact := range stored {
+		c, err := contact.Contact()
+		if err != nil {
+			return err
+		}
+		ix := c.Index()
+		values := []any{ix.Text, strings.Join(ix.Keys, "\n")}
+		for _, sort := range contacts.NameSorts() {
+			values = append(values, nameKey(ix, sort))
+		}
+		batch.Exec(nil, s.statements.reindex, append(values, string(at.Tenant), at.ID)...)
+		versions = append(versions, contacts.Version{Contact: c, OldKeys: contact.Keys, NewKeys: ix.Keys})
+	}
+	s.rekey(&batch, versions...)
 	return batch.Send(tx)
 }

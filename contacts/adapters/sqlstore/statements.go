@@ -1,10 +1,15 @@
 package sqlstore
 
-import "contacts/platform/database"
+import (
+	"fmt"
+
+	"contacts/contacts"
+	"contacts/platform/database"
+)
 
 // statements are those that are executed most often, for one engine.
 type statements struct {
-	lock, document, operation, stored, ended, holders, removeKeys, reopen, changesAfter string
+	lock, document, operation, stored, ended, holders, removeKeys, reindex, reopen, changesAfter string
 
 	contacts, keys, operations, operationsOnce, changes writer
 }
@@ -30,6 +35,7 @@ func newStatements(engine database.Engine) statements {
 			" AND external_id IS NOT NULL",
 		changesAfter: map[database.Engine]string{database.Postgres: postgresChanges, database.SQLite: sqliteChanges}[engine],
 		removeKeys:   removeKeys(engine),
+		reindex:      reindex(engine),
 		reopen: "DELETE FROM operations WHERE tenant_id = " + one + " AND id = " + two + " AND problem->>'kind' = " + three +
 			" RETURNING " + operationColumns,
 		contacts: newWriter(engine, contactsTable()), keys: newWriter(engine, keysTable()),
@@ -56,4 +62,23 @@ func removeKeys(engine database.Engine) string {
 		return remove + "(SELECT tenant, key, id FROM json_to_recordset($1::json) AS keys (tenant text, key text, id uuid))"
 	}
 	return remove + "(SELECT value->>'tenant', value->>'key', value->>'id' FROM json_each(?))"
+}
+
+// reindex takes a contact's texts and keys, its keys of the orders by names, its tenant and its id.
+func reindex(engine database.Engine) string {
+	columns := []string{"search_text", "keys"}
+	for _, sort := range contacts.NameSorts() {
+		columns = append(columns, orderColumn(sort))
+	}
+	parameter := func(n int) string {
+		if engine == database.Postgres {
+			return fmt.Sprint("$", n)
+		}
+		return "?"
+	}
+	statement := "UPDATE contacts SET needs_reindexing = false"
+	for i, column := range columns {
+		statement += ", " + column + " = " + parameter(i+1)
+	}
+	return statement + " WHERE tenant_id = " + parameter(len(columns)+1) + " AND id = " + parameter(len(columns)+2) + " AND needs_reindexing"
 }
