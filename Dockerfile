@@ -26,7 +26,8 @@ COPY --from=build --chown=65532:65532 /out/data /data
 WORKDIR /
 # The base's nonroot, as a number: Kubernetes cannot tell from a name that it is not root.
 USER 65532:65532
-# Probes reach /livez from outside of the container; the API stays on loopback until http.addr says otherwise.
+# Probes reach /livez from outside of the container; the API stays on loopback until http.addr
+# says otherwise.
 ENV CONTACTS_ADMIN_ADDR=:9090
 EXPOSE 8000 9090
 HEALTHCHECK --interval=5s --timeout=4s --start-period=10s --retries=3 CMD ["/usr/local/bin/contacts", "healthcheck"]

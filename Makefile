@@ -1,4 +1,5 @@
-# Everything a developer and the CI run. What a target needs beyond Go is fetched by the target itself.
+# Everything a developer and the CI run. What a target needs beyond Go is fetched by the target
+# itself.
 
 GOLANGCI_VERSION    := 2.15.0
 GOVULNCHECK_VERSION := 1.9.0
@@ -20,8 +21,8 @@ TFLINT      := bin/tflint-$(TFLINT_VERSION)/tflint
 KUBECONFORM := bin/kubeconform-$(KUBECONFORM_VERSION)/kubeconform
 ACTIONLINT  := bin/actionlint-$(ACTIONLINT_VERSION)/actionlint
 
-# What validates Terraform and manifests where stand-ins for the registries lie beside the checkout; else, the registries are
-# asked.
+# What validates Terraform and manifests where stand-ins for the registries lie beside the
+# checkout; else, the registries are asked.
 TERRAFORM_CHECK ?= $(wildcard ../shared/terraform-offline/check)
 MANIFESTS_CHECK ?= $(wildcard ../shared/kubernetes-schemas/check)
 TERRAFORM_ROOTS := terraform/bootstrap $(sort $(wildcard terraform/modules/* terraform/envs/*))
@@ -43,9 +44,10 @@ run: ## serve the API at http://127.0.0.1:8000; nothing needs to be installed
 production: build ## run the production mode beside real servers with throw-away data
 	@go run ./test/servers/run -- deploy/local.sh
 
-# The same commit gives the same bytes: the folder leaves no trace (-trimpath), nor do flags of the environment or of "go env -w"
-# (GOFLAGS, which must not be empty to replace them). Symbols and debuggers' tables are left out. The tag lets the linker leave
-# out what nobody calls (docs/decisions/0026). The Dockerfile has the same flags, and one more that says the version.
+# The same commit gives the same bytes: the folder leaves no trace (-trimpath), nor do flags of
+# the environment or of "go env -w" (GOFLAGS, which must not be empty to replace them). Symbols
+# and debuggers' tables are left out. The tag lets the linker leave out uncalled code
+# (docs/decisions/0026). The Dockerfile has the same flags, and one more that says the version.
 build: ## build the binary bin/contacts
 	GOFLAGS=-buildvcs=auto CGO_ENABLED=0 go build -trimpath -tags=grpcnotrace -ldflags='-s -w' -o bin/contacts .
 
@@ -55,7 +57,8 @@ reproducible: ## build twice, in two folders and with two caches, and compare
 sbom: build $(CYCLONEDX) ## list what the binary is made of in bin/contacts.cdx.json
 	.ci/sbom $(CYCLONEDX)
 
-# -count=1: tests that build and run the binary would be taken for unchanged when only the binary has. -timeout: only what hangs.
+# -count=1: tests that build and run the binary would be taken for unchanged when only the binary
+# has. -timeout: only what hangs.
 test: ## run all tests against real servers; PKG=./contacts/... TESTFLAGS='-run Name -v'
 	@go run ./test/servers/run -- go test -race -count=1 -timeout=30m $(TESTFLAGS) $(PKG)
 
@@ -71,10 +74,11 @@ crash: ## kill and freeze everything under load, and check that nothing is lost;
 	@go run ./test/crash $(if $(MODE),-mode $(MODE)) $(if $(KILLS),-kills $(KILLS)) $(if $(WRITES),-writes $(WRITES)) \
 		$(if $(SEED),-seed $(SEED)) $(if $(DURATION),-duration $(DURATION)) $(if $(SCRIPT),-script '$(SCRIPT)')
 
-lint: $(GOLANGCI) ## check the code's rules and its format
+lint: $(GOLANGCI) ## check the rules of the code, its format, and the words of comments and documents
 	$(GOLANGCI) run
 	go vet -tags sabotage ./...
 	$(GOLANGCI) fmt --diff
+	go run ./test/prose
 
 fmt: $(GOLANGCI) ## format the code
 	$(GOLANGCI) fmt

@@ -15,16 +15,18 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// rule says which imports are forbidden to which packages of the module. A pattern is an import path; with "/..." at its
-// end it also stands for everything below; "..." alone stands for every package outside the standard library.
+// rule says which imports are forbidden to which packages of the module. A pattern is an
+// import path; with "/..." at its end it also stands for everything below; "..." alone stands
+// for every package outside the standard library.
 type rule struct {
-	because    string
-	from       []string // the packages that it binds …
-	except     []string // … without these
-	never      []string // what they must not import …
-	but        []string // … apart from these, and apart from what lies below the importing package itself
-	tests      bool     // binds the imports of the packages' tests, too
-	transitive bool     // binds what they import indirectly, too
+	because string
+	from    []string // the packages that it binds …
+	except  []string // … without these
+	never   []string // what they must not import …
+	// … apart from these, and apart from what lies below the importing package itself
+	but        []string
+	tests      bool // binds the imports of the packages' tests, too
+	transitive bool // binds what they import indirectly, too
 }
 
 var rules = []rule{
@@ -210,7 +212,8 @@ type importer struct {
 	Deps                               []string
 }
 
-// importGraph returns the module's packages, all that they and their tests depend on, and nothing compiled for a test.
+// importGraph returns the module's packages, all that they and their tests depend on, and
+// nothing compiled for a test.
 func importGraph(t *testing.T) []importer {
 	cmd := exec.CommandContext(t.Context(), "go", "list", "-deps", "-test",
 		"-json=ImportPath,Standard,ForTest,Imports,TestImports,XTestImports,Deps", "./...")
@@ -234,8 +237,9 @@ func importGraph(t *testing.T) []importer {
 	}
 }
 
-// watchTree looks into every folder of the module, so that "go test" does not answer from its cache after a file has
-// changed: it sees what this process reads, but not what "go list" does.
+// watchTree looks into every folder of the module, so that "go test" does not answer from its
+// cache after a file has changed: it sees what this process reads, but not what "go list"
+// does.
 func watchTree(t *testing.T) {
 	require.NoError(t, filepath.WalkDir(".", func(path string, entry fs.DirEntry, err error) error {
 		if err == nil && entry.IsDir() && path != "." && strings.HasPrefix(entry.Name(), ".") {

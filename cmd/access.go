@@ -11,16 +11,17 @@ import (
 	"contacts/platform/oidc"
 )
 
-// doorkeeper tells whose credentials are shown.
-type doorkeeper struct {
+// authenticator identifies callers by their credentials.
+type authenticator struct {
 	keys   *contacts.Keys // nil where API keys are not accepted
 	issuer string
 	tokens *oidc.Verifier // nil where the issuer's tokens are not
 }
 
-// newDoorkeeper returns the one that auth.mode asks for. Where nobody needs a credential it knows none.
-func (a *app) newDoorkeeper() (doorkeeper, error) {
-	var d doorkeeper
+// newAuthenticator returns the one that auth.mode asks for. Without authentication it
+// knows none.
+func (a *app) newAuthenticator() (authenticator, error) {
+	var d authenticator
 	if a.settings.TakesKeys() {
 		d.keys = a.keys
 	}
@@ -39,14 +40,15 @@ func (a *app) newDoorkeeper() (doorkeeper, error) {
 }
 
 // run keeps what is needed to tell up to date, until ctx ends.
-func (d doorkeeper) run(ctx context.Context) {
+func (d authenticator) run(ctx context.Context) {
 	if d.tokens != nil {
 		d.tokens.Run(ctx)
 	}
 }
 
-// authenticate returns whose credential it is: an API key is known by its form, all else is taken for a token.
-func (d doorkeeper) authenticate(ctx context.Context, credential string) (contacts.Caller, error) {
+// authenticate returns the caller that a credential identifies: an API key is known by its
+// form, all else is taken for a token.
+func (d authenticator) authenticate(ctx context.Context, credential string) (contacts.Caller, error) {
 	switch {
 	case d.keys != nil && contacts.IsAPIKey(credential):
 		return d.keys.Authenticate(ctx, credential)
@@ -56,8 +58,9 @@ func (d doorkeeper) authenticate(ctx context.Context, credential string) (contac
 	return contacts.Caller{}, contacts.Unauthenticated(errors.New("a kind of credential that auth.mode does not have"))
 }
 
-// bearer returns whose token it is. The subject is the issuer's, which is its own only together with the issuer.
-func (d doorkeeper) bearer(ctx context.Context, token string) (contacts.Caller, error) {
+// bearer returns the caller that a token identifies. The subject is the issuer's, which is its
+// own only together with the issuer.
+func (d authenticator) bearer(ctx context.Context, token string) (contacts.Caller, error) {
 	identity, err := d.tokens.Verify(ctx, token)
 	switch {
 	case errors.Is(err, oidc.ErrUnavailable):
@@ -75,8 +78,9 @@ func (d doorkeeper) bearer(ctx context.Context, token string) (contacts.Caller, 
 	return caller, nil
 }
 
-// checkDoor refuses settings that let in whoever can reach the machine, unless something else decides who can.
-func checkDoor(ctx context.Context, settings *config.Config) error {
+// checkListenAddr refuses settings that admit every client that can reach the machine, unless
+// something else guards the port.
+func checkListenAddr(ctx context.Context, settings *config.Config) error {
 	if !settings.Open() || settings.Auth.Insecure {
 		return nil
 	}
@@ -84,7 +88,7 @@ func checkDoor(ctx context.Context, settings *config.Config) error {
 	if err != nil {
 		return fmt.Errorf("http.addr: %w", err)
 	}
-	const expected = "http.addr: expected an address on loopback, such as 127.0.0.1:8000, because auth.mode is none and anybody can call: set auth.mode " +
+	const expected = "http.addr: expected an address on loopback, such as 127.0.0.1:8000, because auth.mode is none and callers need no credential: set auth.mode " +
 		"to keys or oidc or, if something outside guards the port, auth.insecure to true"
 	if host == "" {
 		return errors.New(expected + "; without a host it is every address")

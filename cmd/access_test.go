@@ -61,16 +61,18 @@ func awaitRefusal(t *testing.T, api, credential string) {
 	}, time.Minute, 50*time.Millisecond)
 }
 
-// Every operation of the binary's own document is guarded, and no key is seen anywhere but where it was printed.
+// Every operation of the binary's own document is guarded, and no key is seen anywhere but
+// where it was printed.
 func TestEndToEnd_Access_Keys(t *testing.T) {
 	t.Parallel()
 	inBothModes(t, func(t *testing.T, s *system) {
 		s.env = append(s.env, "CONTACTS_LOG_LEVEL=debug")
 		withKeys(s).start(t)
-		door := contactstest.Door{
+		door := contactstest.GuardedAPI{
 			URL: s.url, Owner: createKey(t, s, "acme", allScopes), Rival: createKey(t, s, "rival", allScopes),
 			Only: map[contacts.Scope]string{},
-			Bad:  []string{"x", createKey(t, embedded(t), "acme", allScopes)}, // one of another service
+			// one of another service
+			Bad: []string{"x", createKey(t, embedded(t), "acme", allScopes)},
 		}
 		for _, scope := range contacts.Scopes() {
 			door.Only[scope] = createKey(t, s, "acme", string(scope))
@@ -108,7 +110,8 @@ func TestEndToEnd_Access_Keys(t *testing.T) {
 	})
 }
 
-// withTokens has the system's callers need an issuer's tokens, or whatever else the mode accepts.
+// withTokens has the system's callers need an issuer's tokens, or what else the mode
+// accepts.
 func withTokens(s *system, mode string, issuer *oidctest.Issuer) *system {
 	s.env = append(s.env, "CONTACTS_AUTH_MODE="+mode, "CONTACTS_AUTH_OIDC_ISSUER="+issuer.URL, "CONTACTS_AUTH_OIDC_AUDIENCE="+oidctest.Audience)
 	return s
@@ -129,7 +132,7 @@ func TestEndToEnd_Access_Tokens(t *testing.T) {
 		unsigned := base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"none","typ":"at+jwt"}`)) + "." + part[1] + "."
 		revoked := createKey(t, s, "revoked", allScopes)
 		require.Zero(t, run(t, s.folder, s.env, "keys", "revoke", keyID(t, s, "revoked")).status)
-		door := contactstest.Door{
+		door := contactstest.GuardedAPI{
 			URL: s.url, Owner: token("acme", all), Rival: createKey(t, s, "rival", allScopes),
 			Only: map[contacts.Scope]string{},
 			Bad: []string{
@@ -159,7 +162,7 @@ func TestEndToEnd_Access_Tokens(t *testing.T) {
 	})
 }
 
-// The callers of an issuer are told apart by their subjects, whatever tokens they come with.
+// The callers of an issuer are told apart by their subjects, not by their tokens.
 func TestEndToEnd_Tokens(t *testing.T) {
 	t.Parallel()
 	s, issuer := embedded(t), oidctest.NewIssuer(t)
@@ -268,11 +271,12 @@ func TestCommand_Keys(t *testing.T) {
 	require.Contains(t, refused.stderr, "contacts migrate")
 }
 
-// Whoever can reach the machine is only let in without a credential if somebody has said so.
+// Callers without a credential are admitted from other machines only if a setting says so.
 func TestCommand_OpenDoor(t *testing.T) {
 	t.Parallel()
 	s := embedded(t)
-	nowhere := "CONTACTS_ADMIN_ADDR=192.0.2.1:0" // for documentation (RFC 5737), so that nothing can go on from here
+	// for documentation (RFC 5737), so that nothing can go on from here
+	nowhere := "CONTACTS_ADMIN_ADDR=192.0.2.1:0"
 	for _, address := range []string{"0.0.0.0:0", ":0", "[::]:0", "192.0.2.1:0", "[2001:db8::1]:0"} {
 		got := run(t, s.folder, append(s.env, "CONTACTS_HTTP_ADDR="+address, nowhere), "serve")
 		require.Equal(t, 2, got.status, address)
@@ -286,7 +290,7 @@ func TestCommand_OpenDoor(t *testing.T) {
 		require.Equal(t, 1, got.status, permission)
 		require.Contains(t, got.stderr, "http.addr: listen")
 	}
-	const warning = "anybody who reaches the port may do everything"
+	const warning = "every client that reaches the port may do everything"
 	for mode, warned := range map[string]bool{"none": true, "keys": false} {
 		p, _ := start(t, s.folder, append(s.env, "CONTACTS_HTTP_ADDR=localhost:0", "CONTACTS_AUTH_MODE="+mode), "serve")
 		require.Zero(t, p.terminate(t))
@@ -294,7 +298,7 @@ func TestCommand_OpenDoor(t *testing.T) {
 	}
 }
 
-// Nothing of a tenant is seen by another, and nobody's idempotency key is anybody else's.
+// No tenant sees another one's data, and idempotency keys belong to one caller each.
 func TestEndToEnd_Tenants(t *testing.T) {
 	t.Parallel()
 	inBothModes(t, func(t *testing.T, s *system) {
@@ -305,7 +309,8 @@ func TestEndToEnd_Tenants(t *testing.T) {
 		acme, colleague, rival := as("acme"), as("acme"), as("rival")
 		write := waiting()
 		write.IdempotencyKey = "the same for all"
-		fields := contactstest.Full(t) // with an external_id that only one contact of a tenant can have
+		// with an external_id that only one contact of a tenant can have
+		fields := contactstest.Full(t)
 		made, err := acme.Create(t.Context(), fields, write)
 		require.NoError(t, err)
 
@@ -373,7 +378,8 @@ func TestEndToEnd_Tenants(t *testing.T) {
 		_, err = colleague.Create(t.Context(), fields, write)
 		require.True(t, contacts.IsKind(err, contacts.KindKeyReused), "%v", err)
 
-		// Nor can the other change anything: it is told the same as of an id that nobody has.
+		// Nor can the other change anything: it is told the same as of an id that does not
+		// exist.
 		for _, id := range []uuid.UUID{made.Contact, contactstest.NewID(t)} {
 			_, err = rival.Merge(t.Context(), id, contacts.Patch(`{"nickname":"N"}`), waiting())
 			require.True(t, contacts.IsKind(err, contacts.KindNotFound), "%v", err)
@@ -393,7 +399,8 @@ func TestEndToEnd_Tenants(t *testing.T) {
 	})
 }
 
-// While the database is away those who called before are served on, as far as it goes; of others it cannot be told who they are.
+// While the database is away, callers with a cached key are served as far as possible; others
+// cannot be identified.
 func TestEndToEnd_Keys_DatabaseOutage(t *testing.T) {
 	t.Parallel()
 	s := withKeys(production(t))
@@ -414,14 +421,16 @@ func TestEndToEnd_Keys_DatabaseOutage(t *testing.T) {
 	// From then on reads need no database.
 	require.Eventually(t, func() bool {
 		_, metrics := request(t, http.MethodGet, s.admin+"/metrics", "")
-		return strings.Contains(metrics, "\ncontacts_cache_trusted 1\n") // the line, and not the one that explains it
+		// the line, and not the one that explains it
+		return strings.Contains(metrics, "\ncontacts_cache_trusted 1\n")
 	}, time.Minute, 20*time.Millisecond)
 	_, err = client.Get(t.Context(), made.Contact)
 	require.NoError(t, err)
 
 	require.NoError(t, server.Kill())
 	var accepted []uuid.UUID
-	for killed := time.Now(); time.Since(killed) < 10*time.Second; { // longer than a look-up is remembered
+	// longer than a look-up is remembered
+	for killed := time.Now(); time.Since(killed) < 10*time.Second; {
 		operation, err := client.Create(t.Context(), contactstest.Jane(t), contacts.Write{})
 		require.NoError(t, err)
 		require.Equal(t, contacts.Pending, operation.Status)
@@ -458,7 +467,8 @@ type changePage struct {
 	} `json:"items"`
 }
 
-// awaitChanges returns a tenant's changes once there are so many: they come behind what else runs on the server.
+// awaitChanges returns a tenant's changes once there are so many: they come behind what else
+// runs on the server.
 func awaitChanges(t *testing.T, client contactstest.HTTP, n int) (page changePage) {
 	t.Helper()
 	require.Eventually(t, func() bool {

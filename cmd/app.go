@@ -34,7 +34,7 @@ type app struct {
 	settings *config.Config
 	backend  backend
 	log      *slog.Logger
-	audit    *slog.Logger // who did what, whatever the level of the log
+	audit    *slog.Logger // attempted writes and their callers, at every log level
 	metrics  *metrics
 	tracing  *telemetry.Tracing
 
@@ -49,7 +49,8 @@ type app struct {
 	parking     contacts.Parking
 	consumer    *commandqueue.Consumer
 	housekeeper *contacts.Housekeeper
-	keeping     []func(context.Context) // what keeps a shared cache in step, nil where it is not shared
+	// what keeps a shared cache in step, nil where it is not shared
+	keeping []func(context.Context)
 
 	consumes bool           // whether this process is the one that works the embedded queue
 	closers  []func() error // in the order of opening
@@ -63,8 +64,8 @@ type options struct {
 	alone       bool // with the embedded queue: only if no other process works on it
 }
 
-// openApp opens the database, cache and queue of the settings. It refuses a schema that is older than
-// the program, unless this process migrates the database itself.
+// openApp opens the database, cache and queue of the settings. It refuses a schema that is
+// older than the program, unless this process migrates the database itself.
 func openApp(ctx context.Context, settings *config.Config, o options) (_ *app, err error) {
 	a, err := newApp(settings, o.logTo)
 	if err != nil {
@@ -114,7 +115,8 @@ func openApp(ctx context.Context, settings *config.Config, o options) (_ *app, e
 	a.keys = contacts.NewKeys(cachestore.NewKeys(store, a.metrics.keyLookup))
 	switch {
 	case settings.SharedCache():
-		// On a connection of its own: with all the others in use by slow queries, it would take the database for down.
+		// On a connection of its own: with all the others in use by slow queries, it would
+		// take the database for down.
 		own, err := database.Open(ctx, settings.Database.URL, database.MaxConnections(1))
 		if err != nil {
 			return nil, fmt.Errorf("open database.url: %w", err)
@@ -125,9 +127,10 @@ func openApp(ctx context.Context, settings *config.Config, o options) (_ *app, e
 		}
 		a.metrics.watchTrust(cached.Trusted)
 		source := sqlstore.New(own)
-		a.keeping = []func(context.Context){cached.Watch, contacts.NewKeeper(source, source, cached, log, nil).Run}
+		a.keeping = []func(context.Context){cached.Watch, contacts.NewReconciler(source, source, cached, log, nil).Run}
 	case !a.backend.inProcess:
-		// What other processes write, this one's own cache does not hear of: nobody vouches for it, so it is never trusted.
+		// What other processes write, this one's own cache does not hear of: no worker renews
+		// the trust for it, so it is never trusted.
 		a.keeping = []func(context.Context){cached.Watch}
 	}
 	a.parking = store
@@ -166,8 +169,8 @@ func newApp(settings *config.Config, logTo io.Writer) (*app, error) {
 	return &app{settings: settings, backend: newBackend(settings), log: log, audit: audit, metrics: newMetrics()}, nil
 }
 
-// openDatabase opens the database at a schema that the program knows. It refuses a role that could see past the second wall
-// between tenants, or take it down.
+// openDatabase opens the database at a schema that the program knows. It refuses a role that
+// could see past the second wall between tenants, or take it down.
 func (a *app) openDatabase(ctx context.Context) (err error) {
 	if err := a.prepareSchema(ctx); err != nil {
 		return err
@@ -183,8 +186,9 @@ func (a *app) openDatabase(ctx context.Context) (err error) {
 	return nil
 }
 
-// loadSettings reads the settings of a command that opens an app, has each adapter read its address, and looks for
-// contradictions, those that only the command has (more) among them, before anything is opened.
+// loadSettings reads the settings of a command that opens an app, has each adapter read its
+// address, and looks for contradictions, those that only the command has (more) among them,
+// before anything is opened.
 func loadSettings(command *cobra.Command, more ...func(context.Context, *config.Config) error) (*config.Config, error) {
 	settings, err := config.Load(command.Flags())
 	if err != nil {
@@ -222,7 +226,8 @@ func keyPair(settings *config.Config) httpserver.KeyPair {
 	return httpserver.KeyPair{CertFile: settings.HTTP.TLSCert, KeyFile: settings.HTTP.TLSKey}
 }
 
-// claim makes this process the one that works the embedded queue and caches what is in its database, if no other is.
+// claim makes this process the one that works the embedded queue and caches what is in its
+// database, if no other is.
 func (a *app) claim(alone bool) error {
 	if !a.backend.inProcess {
 		return nil
@@ -280,7 +285,8 @@ func closer(closeIt func()) func() error {
 	return func() error { closeIt(); return nil }
 }
 
-// checks are what a ready process needs. The cache is none of it: without it reads are slower, and nothing else.
+// checks are what a ready process needs. The cache is none of it: without it reads are slower,
+// and nothing else.
 func (a *app) checks() []health.Check {
 	return []health.Check{
 		{Name: "database", Run: a.db.Ping},

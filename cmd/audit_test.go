@@ -15,8 +15,8 @@ import (
 	"contacts/test/servers"
 )
 
-// audited returns the lines of the audit log in what processes have written, without what every line has, and without those
-// that say again what was said before.
+// audited returns the lines of the audit log in what processes have written, without what
+// every line has, and without those that say again what was said before.
 func audited(t *testing.T, log string) []map[string]any {
 	t.Helper()
 	var lines []map[string]any
@@ -33,7 +33,8 @@ func audited(t *testing.T, log string) []map[string]any {
 	return lines
 }
 
-// startSilently starts the system's processes with a log that does not even say when they are ready.
+// startSilently starts the system's processes with a log that does not even say when they are
+// ready.
 func (s *system) startSilently(t *testing.T) {
 	t.Helper()
 	s.processes = nil
@@ -66,7 +67,7 @@ func (s *system) startSilently(t *testing.T) {
 	}, time.Minute, 10*time.Millisecond)
 }
 
-// Whatever the level of the log, it says who wrote what, and what became of it.
+// At every log level it records each write with its caller and its outcome.
 func TestEndToEnd_Audit(t *testing.T) {
 	t.Parallel()
 	inBothModes(t, func(t *testing.T, s *system) {

@@ -15,15 +15,21 @@ import (
 
 // backend is the queue that queue.url chooses, with all that depends on the choice.
 type backend struct {
-	check       func(context.Context) error                      // finds out what is wrong with queue.url, without the network
-	create      func(context.Context, *app) error                // makes the queue where it is missing; nil: there is nothing to make
-	open        func(context.Context, *app) (queue.Queue, error) // closed with the app, as the dead-letter queue is
-	deadLetters func(context.Context, *app) (queue.Queue, error) // nil: there is no dead-letter queue
+	// finds out what is wrong with queue.url, without the network
+	check func(context.Context) error
+	// makes the queue where it is missing; nil: there is nothing to make
+	create func(context.Context, *app) error
+	// closed with the app, as the dead-letter queue is
+	open func(context.Context, *app) (queue.Queue, error)
+	// nil: there is no dead-letter queue
+	deadLetters func(context.Context, *app) (queue.Queue, error)
 
 	names      commandqueue.Names
 	visibility time.Duration
-	pollers    int  // how many receives a worker has at the same time, at the most
-	inProcess  bool // the queue is in the database's file, on which one process works: serve, which also migrates it
+	pollers    int // how many receives a worker has at the same time, at the most
+	// the queue is in the database's file, on which one process works: serve, which also
+	// migrates it
+	inProcess bool
 }
 
 func newBackend(settings *config.Config) backend {
@@ -33,8 +39,8 @@ func newBackend(settings *config.Config) backend {
 	return sqsBackend(settings)
 }
 
-// embeddedVisibility is how long, after a crash, the embedded queue takes to deliver again what was
-// being applied. A live worker extends it.
+// embeddedVisibility is how long, after a crash, the embedded queue takes to deliver again
+// what was being applied. A live worker extends it.
 const embeddedVisibility = 5 * time.Second
 
 func embeddedBackend(settings *config.Config) backend {
@@ -56,8 +62,8 @@ func embeddedBackend(settings *config.Config) backend {
 	}
 }
 
-// closeLimit is how long sends to SQS and its last polls are waited for when the queue is closed:
-// as long as they may take.
+// closeLimit is how long sends to SQS and its last polls are waited for when the queue is
+// closed: as long as they may take.
 const closeLimit = config.MaxPollWait + time.Second
 
 func sqsBackend(settings *config.Config) backend {
@@ -84,8 +90,8 @@ func sqsBackend(settings *config.Config) backend {
 		deadLetters: func(ctx context.Context, a *app) (queue.Queue, error) { return open(ctx, a, sqs.DeadLetterURL(url)) },
 		names:       commandqueue.Names{System: "aws_sqs", Queue: path.Base(url)},
 		visibility:  settings.Queue.Visibility,
-		// SQS hands out ten messages at a time: with more receives than batches, batches can grow
-		// beyond that.
+		// SQS hands out ten messages at a time: with more receives than batches, batches can
+		// grow beyond that.
 		pollers: 2 * settings.Worker.Loops,
 	}
 }

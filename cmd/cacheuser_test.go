@@ -12,7 +12,8 @@ import (
 	"contacts/test/servers"
 )
 
-// On AWS the program is a user of the cache who may do little. It does nothing that is refused.
+// On AWS the program is a user of the cache with few permissions. It does nothing that is
+// refused.
 func TestEndToEnd_CacheUser(t *testing.T) {
 	t.Parallel()
 	server, err := servers.StartRedis(t.Context())

@@ -23,7 +23,8 @@ import (
 	embeddedqueue "contacts/platform/queue/embedded"
 )
 
-// What people write into everything that they can write into, in the forms that the fields take.
+// What people write into everything that they can write into, in the forms that the fields
+// take.
 const (
 	canary       = "zq7canary"
 	canaryEmail  = "zq7canary@example.com"
@@ -45,8 +46,8 @@ func canaryContact(suffix string) string {
 		"birthday":"` + canaryDate + `","external_id":"` + c + `"}`
 }
 
-// Nothing that a caller writes, wherever it writes it, is seen in what those see who run the service: logs, metrics and traces,
-// with everything switched on and all that can go wrong gone wrong.
+// Nothing that a caller sends appears in what operators see: logs, metrics and traces, with
+// everything switched on and all that can go wrong gone wrong.
 func TestEndToEnd_Canary(t *testing.T) {
 	t.Parallel()
 	inBothModes(t, func(t *testing.T, s *system) {
@@ -237,7 +238,8 @@ func (b *birdcage) partsAway() (others []*process) {
 	return others
 }
 
-// parkAndBreak has commands that cannot be applied, and some that cannot be read, set aside, and breaks the database.
+// parkAndBreak has commands that cannot be applied, and some that cannot be read, set aside,
+// and breaks the database.
 func (b *birdcage) parkAndBreak() {
 	t, s := b.t, b.s
 	address := databasetest.Superuser(t, s.variable("CONTACTS_DATABASE_URL"))
@@ -283,7 +285,8 @@ func (b *birdcage) parkAndBreak() {
 	require.NoError(t, db.Write.Exec("ALTER TABLE contacts RENAME TO "+canary).Error)
 	status := http.StatusServiceUnavailable
 	if !s.worker {
-		status = http.StatusInternalServerError // nobody else has that file, and so it is a fault of the program
+		// only this process has that file, so it is a fault of the program
+		status = http.StatusInternalServerError
 	}
 	b.do(status, "GET", "/v1/contacts?q="+canary, "")
 	require.NoError(t, db.Write.Exec("ALTER TABLE "+canary+" RENAME TO contacts").Error)

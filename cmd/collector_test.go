@@ -76,7 +76,7 @@ func (c *collector) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/x-protobuf")
 }
 
-// words returns all that was received so far, whatever it is, as text.
+// words returns all that was received so far as text.
 func (c *collector) words() string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -105,8 +105,8 @@ func (c *collector) spans() []span {
 	return slices.Clone(c.received)
 }
 
-// trace returns the spans of a trace, by their beginnings, once check finds no fault with them: they come from several processes,
-// one after the other.
+// trace returns the spans of a trace, by their beginnings, once check finds no fault with
+// them: they come from several processes, one after the other.
 func (c *collector) trace(t *testing.T, id string, check func([]span) error) []span {
 	t.Helper()
 	for deadline := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
@@ -121,8 +121,9 @@ func (c *collector) trace(t *testing.T, id string, check func([]span) error) []s
 	}
 }
 
-// joined finds fault with a trace that lacks one of the edges, each the name of a span and that of one below it, or in which
-// a span is below one that is not there; the root may be below its caller's.
+// joined finds fault with a trace that lacks one of the edges, each the name of a span and
+// that of one below it, or in which a span is below one that is not there; the root may be
+// below its caller's.
 func joined(root string, edges [][2]string) func([]span) error {
 	return func(spans []span) error {
 		names := map[string]string{}
@@ -174,7 +175,8 @@ func below(spans []span, one span) (all []span) {
 	return all
 }
 
-// tree writes the spans of a trace below each other, from the ones whose parents are elsewhere.
+// tree writes the spans of a trace below each other, from the ones whose parents are
+// elsewhere.
 func tree(spans []span) string {
 	var b strings.Builder
 	known := map[string]bool{}

@@ -17,10 +17,12 @@ import (
 	"contacts/test/servers"
 )
 
-// synced matches the end of a call, in the lines of strace, that returns once what was written is on the disk.
+// synced matches the end of a call, in the lines of strace, that returns once what was written
+// is on the disk.
 var synced = regexp.MustCompile(`f(data)?sync(\(\d+\)| resumed>\)) += 0`)
 
-// In the embedded mode, too, what is answered as done survives a power cut: the kernel is asked to put it on the disk first.
+// In the embedded mode, too, what is answered as done survives a power cut: the kernel is
+// asked to put it on the disk first.
 func TestEndToEnd_SyncsBeforeItAnswers(t *testing.T) {
 	t.Parallel()
 	if runtime.GOOS != "linux" {
@@ -31,8 +33,8 @@ func TestEndToEnd_SyncsBeforeItAnswers(t *testing.T) {
 	s := embedded(t)
 	trace := filepath.Join(t.TempDir(), "trace")
 	serve := command(t, s.folder, append(s.env, "CONTACTS_LOG_FORMAT=json"), "serve")
-	// The tracer is a child of the program and not its parent (-D), so that signals reach the program itself. Pages of the
-	// database are shown whole.
+	// The tracer is a child of the program and not its parent (-D), so that signals reach the
+	// program itself. Pages of the database are shown whole.
 	serve.Args = append([]string{strace, "-D", "-f", "-s", "5000", "-o", trace, "-e", "trace=read,write,pwrite64,fsync,fdatasync"},
 		serve.Args...)
 	serve.Path = strace

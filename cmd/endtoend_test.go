@@ -31,7 +31,8 @@ import (
 	"contacts/test/servers"
 )
 
-// modes are the two ways to run the service. Every test that is not about one of them runs in both.
+// modes are the two ways to run the service. Every test that is not about one of them runs in
+// both.
 func inBothModes(t *testing.T, test func(t *testing.T, s *system)) {
 	for name, mode := range map[string]func(*testing.T) *system{"embedded": embedded, "production": production} {
 		t.Run(name, func(t *testing.T) {
@@ -75,7 +76,7 @@ func TestEndToEnd_ChallengePaths(t *testing.T) {
 	})
 }
 
-// Who follows the changes sees every write, also while it waits.
+// A follower of the changes sees every write, also while it waits.
 func TestEndToEnd_Changes(t *testing.T) {
 	t.Parallel()
 	inBothModes(t, func(t *testing.T, s *system) {
@@ -170,7 +171,8 @@ func TestEndToEnd_StopsGracefully(t *testing.T) {
 	})
 }
 
-// Whoever waits for a write when the process is asked to end is told that it was accepted.
+// A caller that waits for a write when the process is asked to end is told that it was
+// accepted.
 func TestEndToEnd_StopsWaiting(t *testing.T) {
 	t.Parallel()
 	s := production(t)
@@ -196,7 +198,8 @@ func TestEndToEnd_StopsWaiting(t *testing.T) {
 	require.Equal(t, contacts.Pending, got.operation.Status)
 }
 
-// A worker that is asked to end while callers go on writing ends soon, and leaves no message in flight.
+// A worker that is asked to end while callers go on writing ends soon, and leaves no message
+// in flight.
 func TestEndToEnd_WorkerStopsUnderLoad(t *testing.T) {
 	t.Parallel()
 	s := production(t)
@@ -226,7 +229,8 @@ func TestEndToEnd_WorkerStopsUnderLoad(t *testing.T) {
 	require.Zero(t, serve.terminate(t))
 }
 
-// sendOn has several callers create contacts until stop is called, which returns the operations of all that were accepted.
+// sendOn has several callers create contacts until stop is called, which returns the
+// operations of all that were accepted.
 func sendOn(t *testing.T, s *system) (stop func() []uuid.UUID) {
 	t.Helper()
 	jane, client := contactstest.Jane(t), s.client()
@@ -248,7 +252,8 @@ func sendOn(t *testing.T, s *system) (stop func() []uuid.UUID) {
 				mu.Lock()
 				accepted = append(accepted, operation.ID)
 				mu.Unlock()
-				time.Sleep(10 * time.Millisecond) // a worker that is ended all the time is to keep up
+				// a worker that is ended all the time is to keep up
+				time.Sleep(10 * time.Millisecond)
 			}
 		})
 	}
@@ -260,7 +265,8 @@ func sendOn(t *testing.T, s *system) (stop func() []uuid.UUID) {
 	return stop
 }
 
-// A worker that stands still, until another one has done its work and more, changes nothing when it goes on.
+// A worker that stands still, until another one has done its work and more, changes nothing
+// when it goes on.
 func TestEndToEnd_StalledWorker(t *testing.T) {
 	t.Parallel()
 	s := production(t)
@@ -284,7 +290,8 @@ func TestEndToEnd_StalledWorker(t *testing.T) {
 	}
 	require.Eventually(t, func() bool { return sessions("wait_event_type = 'Lock'") }, 30*time.Second, time.Millisecond)
 	require.NoError(t, stalled.Freeze())
-	require.NoError(t, tx.Rollback()) // before it has waited too long: it gets the row, and holds it
+	// before it has waited too long: it gets the row, and holds it
+	require.NoError(t, tx.Rollback())
 	require.Eventually(t, func() bool { return sessions("state = 'idle in transaction'") }, 30*time.Second, time.Millisecond)
 	start(t, s.folder, s.env, "worker")
 
@@ -337,7 +344,8 @@ func openQueue(t *testing.T, url string) *sqs.Queue {
 	return q
 }
 
-// bury moves the first message that a queue has to another one, as SQS moves one to the dead-letter queue.
+// bury moves the first message that a queue has to another one, as SQS moves one to the
+// dead-letter queue.
 func bury(t *testing.T, from, dead *sqs.Queue) {
 	t.Helper()
 	deliveries, err := from.Receive(t.Context(), 1, 5*time.Second)
@@ -365,7 +373,8 @@ func TestEndToEnd_WhereItIs(t *testing.T) {
 	require.NoError(t, err)
 	defer cached.Close()
 	var entry cache.Entry
-	require.Eventually(t, func() bool { // the API may have asked the database, and been sooner than the worker
+	// the API may have asked the database, and been sooner than the worker
+	require.Eventually(t, func() bool {
 		entry, _, _, err = cached.Get(t.Context(), "contact:default:"+made.Contact.String())
 		require.NoError(t, err)
 		return entry.State == cache.Live
@@ -380,7 +389,8 @@ func TestEndToEnd_WhereItIs(t *testing.T) {
 	}, 30*time.Second, 20*time.Millisecond, "the queue is empty afterwards")
 }
 
-// While Redis is away writes go on, and none of them is unseen once it is back, whichever process is asked.
+// While Redis is away writes go on, and none of them is unseen once it is back, any
+// process is asked.
 func TestEndToEnd_RedisOutage(t *testing.T) {
 	t.Parallel()
 	for name, outage := range map[string]struct {
@@ -440,8 +450,8 @@ func testRedisOutage(t *testing.T, begin, end func(*testing.T, *servers.Server) 
 	require.NoError(t, err)
 	defer watched.Close()
 	trusted := func() bool {
-		vouched, err := watched.Vouched(t.Context())
-		return err == nil && vouched
+		trusted, err := watched.Trusted(t.Context())
+		return err == nil && trusted
 	}
 	require.Eventually(t, trusted, 30*time.Second, 10*time.Millisecond)
 
@@ -462,7 +472,8 @@ func testRedisOutage(t *testing.T, begin, end func(*testing.T, *servers.Server) 
 			}
 		}
 		require.NoError(t, begin(t, server))
-		for _, id := range ids { // of the first, Redis may hear when it has thawed; the others are not even sent to it
+		// of the first, Redis may hear when it has thawed; the others are not even sent to it
+		for _, id := range ids {
 			_, err := clients[0].Merge(t.Context(), id, contacts.Patch(fmt.Sprintf(`{"nickname":"N%d"}`, version)), waiting())
 			require.NoError(t, err)
 		}
@@ -491,7 +502,7 @@ func TestEndToEnd_QueueUnreachable(t *testing.T) {
 	require.Equal(t, http.StatusServiceUnavailable, response.StatusCode, body)
 }
 
-// closedPort returns an address where nobody listens.
+// closedPort returns an address without a listener.
 func closedPort(t *testing.T) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -551,7 +562,7 @@ func TestCommand_OldSchemaIsRefused(t *testing.T) {
 	require.Equal(t, "schema version 10 of 10\n", run(t, s.folder, s.env, "migrate", "up").stdout)
 }
 
-// Whoever could see past row-level security, or turn it off, is no role for the program.
+// The program refuses a role that could bypass row-level security or turn it off.
 func TestCommand_RoleThatSeesEverythingIsRefused(t *testing.T) {
 	t.Parallel()
 	s := production(t)
@@ -581,7 +592,8 @@ func TestCommand_WorkerHasNothingToDoWhenEmbedded(t *testing.T) {
 	require.Empty(t, entries, "and touches nothing")
 }
 
-// Only one process at a time may work on an embedded database and cache what is in it. A seed beside it only sends.
+// Only one process at a time may work on an embedded database and cache what is in it. A seed
+// beside it only sends.
 func TestCommand_BesideServe(t *testing.T) {
 	t.Parallel()
 	s := embedded(t)
@@ -632,7 +644,8 @@ func TestEndToEnd_SQLiteWithRedis(t *testing.T) {
 	require.Equal(t, made.Document, read.JSON)
 }
 
-// With a cache of its own each process has to ask the database: it does not hear of what others write.
+// With a cache of its own each process has to ask the database: it does not hear of what
+// others write.
 func TestEndToEnd_MemoryCacheInProduction(t *testing.T) {
 	t.Parallel()
 	s := production(t)
@@ -651,7 +664,7 @@ func TestEndToEnd_MemoryCacheInProduction(t *testing.T) {
 	}
 }
 
-// A row that somebody keeps locked holds up its own contact, and no other.
+// A row that another transaction keeps locked holds up its own contact, and no other.
 func TestEndToEnd_LockedRow(t *testing.T) {
 	t.Parallel()
 	s := production(t)

@@ -30,8 +30,8 @@ import (
 	"contacts/test/servers"
 )
 
-// A person's data are looked for in every place that the service writes to, before the person is erased, so that it is seen
-// that they would be found, and after it.
+// A person's data are looked for in every place that the service writes to, before the person
+// is erased, so that it is seen that they would be found, and after it.
 func TestEndToEnd_Erase(t *testing.T) {
 	t.Parallel()
 	t.Run("embedded", func(t *testing.T) {
@@ -44,7 +44,8 @@ func TestEndToEnd_Erase(t *testing.T) {
 	})
 }
 
-// person is somebody whose every field carries what can be looked for, and the system that is given them.
+// person is a contact with a recognizable text in every field, and the system that is
+// given them.
 type person struct {
 	*system
 	t        *testing.T
@@ -56,7 +57,8 @@ type person struct {
 	needles  map[string][]byte // in lower case
 }
 
-// gothic is in no case, beyond what a queue may transport as it is, and one part of the search index.
+// gothic is in no case, beyond what a queue may transport as it is, and one part of the search
+// index.
 const gothic = "𐌰𐌱𐌲"
 
 func newPerson(t *testing.T, s *system) *person {
@@ -136,7 +138,7 @@ func (p *person) requireKind(kind contacts.Kind, err error) {
 // live has the person created, changed, refused, read and searched for.
 func (p *person) live() {
 	t, client := p.t, p.client()
-	for range 20 { // others, who stay
+	for range 20 { // others, which stay
 		p.must(client.Create(t.Context(), contactstest.Full(t), waiting()))
 	}
 	holder := contactstest.Full(t)
@@ -177,7 +179,8 @@ func (p *person) live() {
 	}
 	response, body = request(t, http.MethodGet, p.url+"/v1/contacts?sort=name&limit=1&cursor="+p.core, "")
 	require.Equal(t, http.StatusUnprocessableEntity, response.StatusCode, body)
-	require.Eventually(t, func() bool { // once all transactions have ended that began before, also those of other tests
+	// once all transactions have ended that began before, also those of other tests
+	require.Eventually(t, func() bool {
 		response, body = request(t, http.MethodGet, p.url+"/v1/changes?limit=500", "")
 		return response.StatusCode == http.StatusOK && strings.Contains(body, p.core)
 	}, 30*time.Second, 50*time.Millisecond)
@@ -254,7 +257,8 @@ func (p *person) logs() map[string][]byte {
 	return logs
 }
 
-// requireLogged makes sure that reads are among what was logged, which take a search in their query.
+// requireLogged makes sure that reads are among what was logged, which take a search in their
+// query.
 func (p *person) requireLogged(logs map[string][]byte) {
 	p.t.Helper()
 	require.Regexp(p.t, `"level":"DEBUG".*"method":"GET","route":"/v1/contacts"`, string(logs["log 0"]))
@@ -290,7 +294,8 @@ func eraseEmbedded(t *testing.T, p *person) {
 
 	parts := p.needles["gothic"] // which the search index keeps for a while
 	delete(p.needles, "gothic")
-	require.Eventually(t, func() bool { // a reader may keep the log from being emptied: then the erasure is to be repeated
+	// a reader may keep the log from being emptied: then the erasure is to be repeated
+	require.Eventually(t, func() bool {
 		p.must(p.client().Erase(t.Context(), p.id, keyed("erase")))
 		return p.hits(all()) == 0
 	}, time.Minute, 100*time.Millisecond)
@@ -417,7 +422,8 @@ func dump(t *testing.T, address string) []byte {
 	return content
 }
 
-// dataFiles returns the files of a database as they are after what the runbook has an operator do.
+// dataFiles returns the files of a database as they are after what the runbook has an operator
+// do.
 func dataFiles(t *testing.T, db *sql.DB) (content []byte) {
 	t.Helper()
 	for _, statement := range []string{"ANALYZE", "VACUUM FULL", "CHECKPOINT"} {

@@ -1,4 +1,5 @@
 package cmd
 
-// Redrive is for tests of a redrive that is interrupted, which the program itself can hardly be made to do.
+// Redrive is for tests of a redrive that is interrupted, which the program itself can hardly
+// be made to do.
 var Redrive = redrive

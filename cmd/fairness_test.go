@@ -43,7 +43,8 @@ func flood(ctx context.Context, api, credential string) *sync.WaitGroup {
 		}
 		_, _ = io.Copy(io.Discard, response.Body)
 		_ = response.Body.Close()
-		if response.StatusCode >= http.StatusBadRequest { // it comes again as often as it is told to at the most
+		// it comes again as often as it is told to at the most
+		if response.StatusCode >= http.StatusBadRequest {
 			select {
 			case <-time.After(time.Second):
 			case <-ctx.Done():
@@ -122,8 +123,8 @@ func behave(t *testing.T, api, credential string, n int) times {
 	return took
 }
 
-// A tenant that floods the service in every way that callers share leaves another tenant its share
-// of all of them.
+// A tenant that floods the service in every way that callers share leaves another tenant its
+// share of all of them.
 func TestEndToEnd_Fairness(t *testing.T) {
 	inBothModes(t, func(t *testing.T, s *system) {
 		withKeys(s)
@@ -145,8 +146,8 @@ func TestEndToEnd_Fairness(t *testing.T) {
 		flooding.Wait()
 		time.Sleep(time.Second)
 		for kind := range before {
-			// Here they share two cores with the flood, its clients and other tests: a request of a millisecond
-			// waits for a core as long as any other.
+			// Here they share two cores with the flood, its clients and other tests: a request
+			// of a millisecond waits for a core as long as any other.
 			require.Less(t, during.median(kind), 5*before.median(kind)+slowCore, kind)
 		}
 		t.Logf("after: %v; memory of serve %d MiB, at the most %d MiB", behave(t, s.url, other, n), now>>20, most>>20)

@@ -10,7 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Every answer of both listeners, errors included, tells browsers and caches what they may do with it: as good as nothing.
+// Every answer of both listeners, errors included, tells browsers and caches what they may do
+// with it: as good as nothing.
 func TestEndToEnd_Headers(t *testing.T) {
 	t.Parallel()
 	s := embedded(t)

@@ -32,14 +32,15 @@ func newHealthcheck() *cobra.Command {
 	}
 }
 
-// checkLive returns an error unless the process that listens on the address answers /livez with 200.
+// checkLive returns an error unless the process that listens on the address answers /livez
+// with 200.
 func checkLive(ctx context.Context, address string) error {
 	host, port, err := net.SplitHostPort(address)
 	if err != nil {
 		return fmt.Errorf("admin.addr: %w", err)
 	}
 	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
-		host = "localhost" // who listens everywhere can be asked here
+		host = "localhost" // a server that listens everywhere can be asked here
 	}
 	ctx, cancel := context.WithTimeout(ctx, healthcheckLimit)
 	defer cancel()
@@ -50,7 +51,7 @@ func checkLive(ctx context.Context, address string) error {
 	}
 	response, err := http.DefaultClient.Do(request)
 	if err != nil {
-		return fmt.Errorf("nobody answers at admin.addr: %w", err)
+		return fmt.Errorf("no answer at admin.addr: %w", err)
 	}
 	_, err = io.Copy(io.Discard, response.Body)
 	if err := errors.Join(err, response.Body.Close()); err != nil {

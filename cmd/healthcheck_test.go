@@ -32,5 +32,5 @@ func TestHealthcheck(t *testing.T) {
 	require.NoError(t, err)
 	got = run(t, t.TempDir(), nil, "healthcheck", "--admin-addr", "127.0.0.1:"+port)
 	require.Equal(t, 1, got.status)
-	require.Contains(t, got.stderr, "nobody answers at admin.addr")
+	require.Contains(t, got.stderr, "no answer at admin.addr")
 }

@@ -45,9 +45,9 @@ func newKeysCreate() *cobra.Command {
 			}
 			return withKeys(command, func(ctx context.Context, a *app, keys *contacts.Keys) error {
 				secret, key, err := keys.Issue(ctx, contacts.Tenant(tenant), permitted, until)
-				deed := operated("create-key", err)
-				deed.Tenant, deed.Key = key.Tenant, key.ID
-				deed.Log(ctx, a.audit)
+				event := operated("create-key", err)
+				event.Tenant, event.Key = key.Tenant, key.ID
+				event.Log(ctx, a.audit)
 				if contacts.IsKind(err, contacts.KindInvalid) {
 					return usageError{err}
 				}
@@ -105,9 +105,9 @@ func newKeysRevoke() *cobra.Command {
 			}
 			return withKeys(command, func(ctx context.Context, a *app, keys *contacts.Keys) error {
 				err := keys.Revoke(ctx, id)
-				deed := operated("revoke-key", err)
-				deed.Key = id
-				deed.Log(ctx, a.audit)
+				event := operated("revoke-key", err)
+				event.Key = id
+				event.Log(ctx, a.audit)
 				return err
 			})
 		},

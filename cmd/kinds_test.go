@@ -14,8 +14,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestEndToEnd_Kinds asks for what people write, in all scripts, by kinds of inputs that services get wrong. The service
-// reads numbers without a country as German ones.
+// TestEndToEnd_Kinds asks for what people write, in all scripts, by kinds of inputs that
+// services get wrong. The service reads numbers without a country as German ones.
 func TestEndToEnd_Kinds(t *testing.T) {
 	t.Parallel()
 	inBothModes(t, func(t *testing.T, s *system) {
@@ -91,7 +91,8 @@ func (k kinds) found(parameters ...string) (ids []any) {
 	return ids
 }
 
-// finds expects that the parameter finds one contact by each of the values, and none by each of the others.
+// finds expects that the parameter finds one contact by each of the values, and none by each
+// of the others.
 func (k kinds) finds(parameter string, id any, values, others []string) {
 	k.t.Helper()
 	for _, value := range values {
@@ -379,7 +380,8 @@ func invisibleTexts(t *testing.T, k kinds) {
 		k.refused("/labels/0", object{"first_name": "A", "labels": []string{nothing}})
 		k.refused("/addresses/0/city", object{"first_name": "A", "addresses": []object{{"city": nothing}}})
 		for _, address := range []string{"a" + nothing + "b@x.example", "ab@x" + nothing + ".example"} {
-			if nothing == "\u0301" || nothing == "\ufe0f" && strings.HasPrefix(address, "ab") { // a mark on a letter is seen, and UTS #46 drops selectors
+			// a mark on a letter is seen, and UTS #46 drops selectors
+			if nothing == "\u0301" || nothing == "\ufe0f" && strings.HasPrefix(address, "ab") {
 				continue
 			}
 			k.refused("/email", object{"email": address})

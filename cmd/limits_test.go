@@ -26,7 +26,7 @@ import (
 	"contacts/test/servers"
 )
 
-// mostMemory is what serve may take in all, whatever is done to it from outside.
+// mostMemory is what serve may take in all, under any load from outside.
 const mostMemory = 200 << 20
 
 var resident = regexp.MustCompile(`(?m)^(VmRSS|VmHWM):\s+(\d+) kB$`)
@@ -54,8 +54,8 @@ type crowd struct {
 	conns   []net.Conn
 }
 
-// join opens so many more connections, a few at a time. Each sends the beginning, and then what trickles, over and over, a byte
-// at a time.
+// join opens so many more connections, a few at a time. Each sends the beginning, and then
+// what trickles, over and over, a byte at a time.
 func (c *crowd) join(n int, beginning, trickle string) {
 	c.t.Helper()
 	var mu sync.Mutex
@@ -95,9 +95,9 @@ func (c *crowd) leave() {
 	c.conns = nil
 }
 
-// visit writes a contact and reads it again, over connections of its own. As good callers do, it comes again when there was no
-// room, or, at most twice, when a connection ended without an answer: a server that got no time to run may have taken it for a
-// silent one.
+// visit writes a contact and reads it again, over connections of its own. As good callers do,
+// it comes again when there was no room, or, at most twice, when a connection ended without an
+// answer: a server that got no time to run may have taken it for a silent one.
 func visit(ctx context.Context, api string) error {
 	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	key := uuid.NewString()
@@ -143,7 +143,8 @@ func visit(ctx context.Context, api string) error {
 	return err
 }
 
-// Whoever is slow, or only there, or sends too much, keeps nobody else out and takes no more memory than there is.
+// A caller that is slow, idle, or sends too much, does not keep others out and takes no more
+// memory than there is.
 func TestEndToEnd_SlowClients(t *testing.T) {
 	t.Parallel()
 	var files syscall.Rlimit
@@ -211,7 +212,8 @@ func TestEndToEnd_SlowClients(t *testing.T) {
 	require.Less(t, most, mostMemory)
 }
 
-// postLong sends so many bodies of 1 MB over so many connections, and counts the answers by their status.
+// postLong sends so many bodies of 1 MB over so many connections, and counts the answers by
+// their status.
 func postLong(t *testing.T, api string, connections, n int) map[int]int {
 	t.Helper()
 	long := `{"first_name":"Jane","notes":"` + strings.Repeat("x", 1_000_000) + `"}`
@@ -270,7 +272,8 @@ func (f *flooder) run(connections int, enough func() bool) error {
 	return asking.Wait()
 }
 
-// runBeside asks until a colleague was answered now and then, who asks no more than it may, and ten times as often as it may.
+// runBeside asks until a well-behaved caller was answered now and then,
+// and ten times as often as it may.
 func (f *flooder) runBeside(t *testing.T, colleague func(i int64) (*http.Response, error)) {
 	t.Helper()
 	var done atomic.Bool
@@ -296,7 +299,8 @@ func (f *flooder) runBeside(t *testing.T, colleague func(i int64) (*http.Respons
 	require.NoError(t, <-flooding)
 }
 
-// Who asks ten times as often as it may gets what it may, from all replicas together, and takes nothing from others.
+// A caller that asks ten times as often as its limit gets its limit, from all replicas
+// together, and takes nothing from others.
 func TestEndToEnd_RateLimit(t *testing.T) {
 	t.Parallel()
 	const rate, burst = 20, 40
@@ -336,7 +340,8 @@ func TestEndToEnd_RateLimit(t *testing.T) {
 		if flood.allowed.Load() <= int64(burst+rate*took.Seconds())+1 {
 			break
 		}
-		require.Positive(t, again, "more were allowed than may be") // once or twice Redis may have been slow, and was passed by
+		// once or twice Redis may have been slow, and was passed by
+		require.Positive(t, again, "more were allowed than may be")
 	}
 
 	// While Redis is away each replica counts for itself.
@@ -353,8 +358,8 @@ func TestEndToEnd_RateLimit(t *testing.T) {
 	require.NoError(t, server.Thaw())
 }
 
-// Bodies that cost more than their length have short answers, and take no more memory than there
-// is.
+// Bodies that cost more than their length have short answers, and take no more memory than
+// there is.
 func TestEndToEnd_HostileBodies(t *testing.T) {
 	t.Parallel()
 	s := embedded(t)
@@ -388,8 +393,8 @@ func TestEndToEnd_HostileBodies(t *testing.T) {
 	}
 }
 
-// Readers of large contacts, however many and however slow, take no more memory than there is, and
-// get whole pages.
+// Readers of large contacts, however many and however slow, take no more memory than there is,
+// and get whole pages.
 func TestEndToEnd_LargePages(t *testing.T) {
 	t.Parallel()
 	inBothModes(t, func(t *testing.T, s *system) {

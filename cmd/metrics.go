@@ -15,7 +15,8 @@ import (
 	"contacts/platform/telemetry"
 )
 
-// metrics are the process's Prometheus metrics, but those of HTTP requests, which the API registers itself.
+// metrics are the process's Prometheus metrics, but those of HTTP requests, which the API
+// registers itself.
 type metrics struct {
 	registry   *prometheus.Registry
 	lookups    *prometheus.CounterVec
@@ -33,7 +34,7 @@ func newMetrics() *metrics {
 	m := &metrics{
 		registry: prometheus.NewRegistry(),
 		lookups: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "contacts_cache_lookups_total", Help: "Look-ups of one contact in the cache, by result: hit, miss, pending (about to be written), doubted (nobody vouches for the cache) or error.",
+			Name: "contacts_cache_lookups_total", Help: "Look-ups of one contact in the cache, by result: hit, miss, pending (about to be written), doubted (the cache is not trusted) or error.",
 		}, []string{"result"}),
 		keys: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "contacts_key_lookups_total", Help: "Look-ups of API keys, by result: hit (remembered), miss (the database was asked), stale (it did not answer in time, and the key was good minutes ago) or error.",
@@ -72,7 +73,8 @@ func newMetrics() *metrics {
 			vector.WithLabelValues(value)
 		}
 	}
-	for _, kind := range []contacts.CommandKind{contacts.Create, contacts.Replace, contacts.Merge, contacts.Delete, contacts.Erase} { // those of ended operations
+	// those of ended operations
+	for _, kind := range []contacts.CommandKind{contacts.Create, contacts.Replace, contacts.Merge, contacts.Delete, contacts.Erase} {
 		m.operations.WithLabelValues(string(kind), string(contacts.Succeeded))
 	}
 	m.registry.MustRegister(m.lookups, m.keys, m.tries, m.failures, m.operations, m.requests, m.sizes, m.seconds, m.age,
@@ -152,7 +154,7 @@ func (m *metrics) watchQueue(q queue.Queue) { m.registry.MustRegister(queueDepth
 // watchParked has the parked commands counted whenever the metrics are read.
 func (m *metrics) watchParked(parking contacts.Parking) {
 	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-		Name: "contacts_parked_commands", Help: "Commands that were set aside for somebody to look at (1000: or more).",
+		Name: "contacts_parked_commands", Help: "Commands that were set aside for an operator to look at (1000: or more).",
 	}, func() float64 {
 		ctx, cancel := context.WithTimeout(context.Background(), collectLimit)
 		defer cancel()

@@ -56,7 +56,8 @@ func newMigrate() *cobra.Command {
 	return migrate
 }
 
-// withSchema does something with the schema of the configured database, as its owner, and prints what state it is in then.
+// withSchema does something with the schema of the configured database, as its owner, and
+// prints what state it is in then.
 func withSchema(command *cobra.Command, do func(*database.Schema, *config.Config) error) error {
 	settings, err := config.Load(command.Flags())
 	if err != nil {

@@ -17,7 +17,7 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// The files for those who watch the service.
+// The files for monitoring the service.
 const (
 	dashboardFile = "../deploy/observability/dashboard.json"
 	alertsFile    = "../deploy/observability/alerts.yaml"
@@ -25,7 +25,8 @@ const (
 	runbook       = "../docs/runbook.md"
 )
 
-// What the dashboard and the alerts ask for is what a process measures, under these names and with these labels.
+// What the dashboard and the alerts ask for is what a process measures, under these names and
+// with these labels.
 func TestObservability_NamesExist(t *testing.T) {
 	t.Parallel()
 	measured := names{"up": {}} // which Prometheus itself adds
@@ -220,7 +221,8 @@ func readPanels(t *testing.T) []panel {
 	return dashboard.Panels
 }
 
-// Whoever is woken is told how bad it is, what it is, and where it says what to do; and has been seen to be woken.
+// The person on call is told how bad it is, what it is, and where it says what to do; and has
+// been seen to be woken.
 func TestObservability_Alerts(t *testing.T) {
 	t.Parallel()
 	content, err := os.ReadFile(runbook)

@@ -90,8 +90,9 @@ func (a *app) listParked(ctx context.Context, command *cobra.Command) error {
 	return table.Flush()
 }
 
-// replay sends a parked command again. Interrupted anywhere it can be repeated: the command stays parked until it is in the
-// queue, and the operation is the fence against doing it twice.
+// replay sends a parked command again. Interrupted anywhere it can be repeated: the command
+// stays parked until it is in the queue, and the operation is the fence against doing it
+// twice.
 func (a *app) replay(ctx context.Context, parked contacts.ParkedCommand) error {
 	ended, err := a.parking.Reopen(ctx, parked.ID)
 	if err != nil {
@@ -107,7 +108,7 @@ func (a *app) replay(ctx context.Context, parked contacts.ParkedCommand) error {
 	}
 	err = a.parking.Discard(ctx, parked.ID)
 	if contacts.IsKind(err, contacts.KindNotFound) {
-		return nil // somebody else has, at the same time
+		return nil // another operator has, at the same time
 	}
 	return err
 }

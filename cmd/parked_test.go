@@ -13,8 +13,8 @@ import (
 	"contacts/contacts/contactstest"
 )
 
-// A command that the database refuses for no known reason is parked, and those behind it go on. Once the reason is gone it is
-// replayed, onto the contact as it then is.
+// A command that the database refuses for no known reason is parked, and those behind it go
+// on. Once the reason is gone it is replayed, onto the contact as it then is.
 func TestCommand_ParkedAndReplayed(t *testing.T) {
 	t.Parallel()
 	s := production(t)

@@ -48,8 +48,8 @@ func TestMain(m *testing.M) {
 	os.Exit(status)
 }
 
-// command returns the program with arguments, in a folder of its own. Of the variables that it knows it has only those in
-// env, as KEY=VALUE.
+// command returns the program with arguments, in a folder of its own. Of the variables that it
+// knows it has only those in env, as KEY=VALUE.
 func command(t *testing.T, folder string, env []string, args ...string) *exec.Cmd {
 	t.Helper()
 	path, err := binary()
@@ -87,8 +87,8 @@ func start(t *testing.T, folder string, env []string, args ...string) (*process,
 	return launch(t, command(t, folder, append(env, "CONTACTS_LOG_FORMAT=json"), args...))
 }
 
-// launch starts a command of the program and waits until it says, in a line of its JSON log, that it is ready. It returns
-// that line's members.
+// launch starts a command of the program and waits until it says, in a line of its JSON log,
+// that it is ready. It returns that line's members.
 func launch(t *testing.T, c *exec.Cmd) (*process, map[string]any) {
 	t.Helper()
 	server, ready, err := harness.Launch(t.Context(), "", c)
@@ -150,11 +150,12 @@ func embedded(t *testing.T) *system {
 	}}
 }
 
-// cacheDatabases counts the databases of Redis that are in use. Systems that shared one would vouch for each other's cache.
+// cacheDatabases counts the databases of Redis that are in use. Systems that shared one would
+// renew the trust in each other's cache.
 var cacheDatabases atomic.Int64
 
-// production returns the service on databases of PostgreSQL and Redis and an SQS queue of its own, migrated and not yet
-// started.
+// production returns the service on databases of PostgreSQL and Redis and an SQS queue of its
+// own, migrated and not yet started.
 func production(t *testing.T) *system {
 	t.Helper()
 	s := embedded(t)
@@ -182,7 +183,8 @@ func server(t *testing.T, variable string) string {
 	return address
 }
 
-// database opens the system's PostgreSQL database behind its back, as somebody who sees everything.
+// database opens the system's PostgreSQL database behind its back, as a role that sees
+// everything.
 func (s *system) database(t *testing.T) *sql.DB {
 	t.Helper()
 	db, err := sql.Open("pgx", databasetest.Superuser(t, s.variable("CONTACTS_DATABASE_URL")))

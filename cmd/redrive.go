@@ -27,9 +27,9 @@ func newRedrive() *cobra.Command {
 					return err
 				}
 				moved, err := redrive(ctx, dead, a.queue)
-				deed := operated("redrive", err)
-				deed.Messages = moved
-				deed.Log(ctx, a.audit)
+				event := operated("redrive", err)
+				event.Messages = moved
+				event.Log(ctx, a.audit)
 				fmt.Fprintf(command.OutOrStdout(), "%d messages sent again\n", moved)
 				return err
 			})
@@ -37,8 +37,9 @@ func newRedrive() *cobra.Command {
 	}
 }
 
-// redrive moves messages, in order within their groups, until there are none. One that is sent and not yet deleted when it
-// is interrupted is sent again the next time, and then changes nothing: its operation is the fence.
+// redrive moves messages, in order within their groups, until there are none. One that is sent
+// and not yet deleted when it is interrupted is sent again the next time, and then changes
+// nothing: its operation is the fence.
 func redrive(ctx context.Context, from, to queue.Queue) (moved int, err error) {
 	for {
 		deliveries, err := from.Receive(ctx, 10, time.Second)
@@ -46,7 +47,8 @@ func redrive(ctx context.Context, from, to queue.Queue) (moved int, err error) {
 			return moved, err
 		}
 		for i, delivery := range deliveries {
-			// A deduplication id of its own: the queue may remember one that it was sent under before, and would drop it.
+			// A deduplication id of its own: the queue may remember one that it was sent under
+			// before, and would drop it.
 			err := to.Send(ctx, queue.Message{Group: delivery.Group, DeduplicationID: uuid.NewString(), Body: delivery.Body})
 			if err == nil {
 				err = from.Delete(ctx, delivery.Receipt)

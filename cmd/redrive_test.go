@@ -31,7 +31,8 @@ func (q *breakingQueue) Send(ctx context.Context, message queue.Message) error {
 	return err
 }
 
-// A redrive that breaks off leaves the rest where it was. The next one moves it, and what was sent twice has one effect.
+// A redrive that breaks off leaves the rest where it was. The next one moves it, and what was
+// sent twice has one effect.
 func TestCommand_RedriveBrokenOff(t *testing.T) {
 	t.Parallel()
 	s := production(t)

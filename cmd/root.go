@@ -1,5 +1,5 @@
-// Package cmd is the composition root: it reads the settings, opens the adapters, wires them to the use cases and runs
-// them as commands.
+// Package cmd is the composition root: it reads the settings, opens the adapters, wires them
+// to the use cases and runs them as commands.
 package cmd
 
 import (
@@ -22,16 +22,17 @@ const (
 	statusUsage  = 2 // the command line or a setting has to be changed first
 )
 
-// How the heap is collected. What a process keeps is small, and what it allocates for each request much in comparison: letting
-// the heap grow by more than the usual saves a tenth of the process's work, as long as there is room. Near the goal, in bytes, it
-// is collected more often; it is no limit. GOGC and GOMEMLIMIT, where they are set, win.
+// How the heap is collected. What a process keeps is small, and what it allocates for each
+// request much in comparison: letting the heap grow by more than the usual saves a tenth of
+// the process's work, as long as there is room. Near the goal, in bytes, it is collected more
+// often; it is no limit. GOGC and GOMEMLIMIT, where they are set, win.
 const (
 	heapGrowth = 300 // percent
 	heapGoal   = 80 << 20
 )
 
-// Execute runs the command that the process was started with and returns its exit status. When ctx ends, a running
-// command comes to its end gracefully.
+// Execute runs the command that the process was started with and returns its exit status. When
+// ctx ends, a running command comes to its end gracefully.
 func Execute(ctx context.Context) int {
 	if before := debug.SetGCPercent(heapGrowth); before != 100 {
 		debug.SetGCPercent(before) // GOGC says otherwise
@@ -78,7 +79,8 @@ func newRoot() *cobra.Command {
 	return root
 }
 
-// release is the version that the linker was given, where the build does not see the repository: as in the image's.
+// release is the version that the linker was given, where the build does not see the
+// repository: as in the image's.
 var release string
 
 // version is the program's version: the release's, or the commit that it was built from.

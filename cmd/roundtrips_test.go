@@ -16,8 +16,8 @@ import (
 	"contacts/test/servers"
 )
 
-// Redis counts the commands that the API sends for one keyed POST, of a caller with a rate limit. Each
-// is at most one round trip.
+// Redis counts the commands that the API sends for one keyed POST, of a caller with a rate
+// limit. Each is at most one round trip.
 func TestEndToEnd_RedisRoundTrips(t *testing.T) {
 	t.Parallel()
 	s := withKeys(production(t))
@@ -38,7 +38,8 @@ func TestEndToEnd_RedisRoundTrips(t *testing.T) {
 			append(headers, "Authorization", "Bearer "+key)...)
 		require.Equal(t, status, response.StatusCode, body)
 	}
-	post("Jane", http.StatusCreated, "Idempotency-Key", "connects") // and has whatever a process asks once
+	// and sends what a process asks once
+	post("Jane", http.StatusCreated, "Idempotency-Key", "connects")
 	seen := watchRedis(t, redis)
 	count := func(what, name string, status int, headers ...string) {
 		t.Helper()
@@ -81,8 +82,9 @@ func watchRedis(t *testing.T, server *servers.Server) *redisWatch {
 
 var monitored = regexp.MustCompile(`^\+[0-9.]+ \[\d+ (\S+)\] "([^"]+)"`)
 
-// sentBy returns the commands that the client of a name has sent since the last call, without those
-// that scripts run. Without EXISTS and SET as well: they renew the trust in the cache, by time.
+// sentBy returns the commands that the client of a name has sent since the last call, without
+// those that scripts run. Without EXISTS and SET as well: they renew the trust in the cache,
+// by time.
 func (w *redisWatch) sentBy(name string) (commands []string) {
 	w.t.Helper()
 	addresses := w.addresses(name)

@@ -21,13 +21,14 @@ import (
 // sabotage turns off what CONTACTS_TEST_SABOTAGE names, separated by commas:
 //
 //   - fence: an operation that was applied before is applied again
-//   - guard: a contact is written over whatever another worker has made of it meanwhile
-//   - lease: what was read after a miss is cached, whatever was written meanwhile
+//   - guard: a contact is written over another worker's changes
+//   - lease: what was read after a miss is cached, even if it was written meanwhile
 //   - fifo: messages have no order
 //
 // and, so that it soon shows, makes more of what the service has to put up with anyway:
 //
-//   - redeliver: some acknowledged messages are delivered again, and some are sent again behind later ones
+//   - redeliver: some acknowledged messages are delivered again, and some are sent again
+//     behind later ones
 //   - late: entries of the cache vanish soon, and what was read after a miss is cached late
 func (a *app) sabotage(store *sqlstore.Store) error {
 	off := map[string]bool{}
@@ -44,8 +45,9 @@ func (a *app) sabotage(store *sqlstore.Store) error {
 	return nil
 }
 
-// brokenQueue loses the order of messages; or now and then loses an acknowledgement, and sends a message again when
-// the contact may have been changed by others, as a retry does that the queue no longer recognizes.
+// brokenQueue loses the order of messages; or now and then loses an acknowledgement, and sends
+// a message again when the contact may have been changed by others, as a retry does that the
+// queue no longer recognizes.
 type brokenQueue struct {
 	queue.Queue
 	disordered, forgetful bool
@@ -67,7 +69,7 @@ func (q brokenQueue) Send(ctx context.Context, message queue.Message) error {
 
 func (q brokenQueue) Receive(ctx context.Context, limit int, wait time.Duration) ([]queue.Delivery, error) {
 	deliveries, err := q.Queue.Receive(ctx, limit, wait)
-	if q.disordered { // and who has received first may come last
+	if q.disordered { // and the first receiver may come last
 		time.Sleep(rand.N(100 * time.Millisecond))
 	}
 	return deliveries, err

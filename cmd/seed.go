@@ -18,7 +18,8 @@ import (
 	"contacts/platform/telemetry"
 )
 
-// seedConcurrency is how many contacts are on their way at the same time: enough to fill the queue's batches.
+// seedConcurrency is how many contacts are on their way at the same time: enough to fill the
+// queue's batches.
 const seedConcurrency = 64
 
 func newSeed() *cobra.Command {
@@ -95,8 +96,8 @@ func (a *app) seed(command *cobra.Command, tenant contacts.Tenant, count int) er
 	return nil
 }
 
-// madeUp returns a contact of somebody who does not exist: email addresses are under a reserved name, telephone numbers and
-// streets in no one's use.
+// madeUp returns a contact of a person that does not exist: email addresses are under a
+// reserved name, telephone numbers and streets in no one's use.
 func madeUp() contacts.Fields {
 	first, last := faker.FirstName(), faker.LastName()
 	town := faker.GetRealAddress() // a town there is, with its state and postal code

@@ -25,7 +25,7 @@ func newServe() *cobra.Command {
 		Short: "Serve the HTTP API; with the embedded queue also apply its writes",
 		Args:  usage(cobra.NoArgs),
 		RunE: func(command *cobra.Command, _ []string) error {
-			settings, err := loadSettings(command, checkDoor, checkKeyPair)
+			settings, err := loadSettings(command, checkListenAddr, checkKeyPair)
 			if err != nil {
 				return err
 			}
@@ -41,10 +41,11 @@ func newServe() *cobra.Command {
 	return serve
 }
 
-// serve answers requests until the command's context ends. The requests that are being answered then get their answers,
-// for which the worker within this process, if there is one, goes on until the last of them.
+// serve answers requests until the command's context ends. The requests that are being
+// answered then get their answers, for which the worker within this process, if there is one,
+// goes on until the last of them.
 func (a *app) serve(command *cobra.Command) error {
-	door, err := a.newDoorkeeper()
+	door, err := a.newAuthenticator()
 	if err != nil {
 		return err
 	}
@@ -79,8 +80,8 @@ func (a *app) serve(command *cobra.Command) error {
 	group.Go(func() error { door.run(ctx); return nil })
 	url := a.scheme() + api.Addr()
 	if a.settings.Open() {
-		// At every start, whatever the level of the log.
-		a.audit.WarnContext(ctx, "anybody who reaches the port may do everything: auth.mode is none", "api", url)
+		// At every start and log level.
+		a.audit.WarnContext(ctx, "every client that reaches the port may do everything: auth.mode is none", "api", url)
 	}
 	a.greet(command, url, "http://"+admin.Addr())
 	return group.Wait()
@@ -95,10 +96,11 @@ func (a *app) rateLimit() ratelimit.Limit {
 	return ratelimit.PerSecond(limit.Rate, cmp.Or(limit.Burst, 2*limit.Rate))
 }
 
-// lastWait is how long, when the process is asked to end, writes may still wait for their ends.
+// lastWait is how long, when the process is asked to end, writes may still wait for their
+// ends.
 const lastWait = 3 * time.Second
 
-// listenAdmin opens the port for those who run the process.
+// listenAdmin opens the port for operators.
 func (a *app) listenAdmin(ctx context.Context) (*httpserver.Server, error) {
 	handler := health.Handler(a.log, a.metrics.registry, a.checks()...)
 	if a.settings.Admin.Pprof {
@@ -107,7 +109,8 @@ func (a *app) listenAdmin(ctx context.Context) (*httpserver.Server, error) {
 	return a.listen(ctx, "admin.addr", httpserver.Options{Addr: a.settings.Admin.Addr, Handler: handler, Connections: adminConnections})
 }
 
-// adminConnections are for few. They are none of those of the API, so that the process can be looked at whatever goes on there.
+// adminConnections are for few. They are none of those of the API, so that the process can be
+// looked at under any load.
 const adminConnections = 64
 
 // listen opens the port that a setting names.
@@ -120,8 +123,9 @@ func (a *app) listen(ctx context.Context, key string, o httpserver.Options) (*ht
 	return server, nil
 }
 
-// runBackground listens for notices, keeps a shared cache in step and, if asked to, consumes commands and keeps house,
-// until ctx ends or the returned function is called, which waits for all to end.
+// runBackground listens for notices, keeps a shared cache in step and, if asked to, consumes
+// commands and keeps house, until ctx ends or the returned function is called, which waits for
+// all to end.
 func (a *app) runBackground(ctx context.Context, consume bool) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	var running sync.WaitGroup

@@ -33,8 +33,8 @@ func requireReady(t *testing.T, s *system, status int) {
 	require.Equal(t, status, response.StatusCode, body)
 }
 
-// When the database's file is not there any more, no write is accepted that would be gone with the
-// process, and what the process still has is saved.
+// When the database's file is not there any more, no write is accepted that would be gone with
+// the process, and what the process still has is saved.
 func TestEndToEnd_LostFile(t *testing.T) {
 	t.Parallel()
 	for name, lose := range map[string]func(path string) error{
@@ -94,7 +94,8 @@ func TestEndToEnd_LostFile(t *testing.T) {
 				forgotten := run(t, s.folder, s.env, "serve")
 				require.Equal(t, 1, forgotten.status, "it is not begun anew in silence")
 				require.Contains(t, forgotten.stderr, filepath.Base(copied))
-				// In the lost file's place, where nothing is left that SQLite would take for the copy's
+				// In the lost file's place, where nothing is left that SQLite would take for
+				// the copy's
 				again.folder = s.folder
 			} else {
 				require.NoError(t, os.Mkdir(filepath.Dir(again.databaseFile()), 0o700))
@@ -123,7 +124,8 @@ func TestEndToEnd_FileCutOff(t *testing.T) {
 	requireReady(t, s, http.StatusServiceUnavailable)
 }
 
-// A file that is lost again after it was put back is saved again, also when nothing is written.
+// A file that is lost again after it was put back is saved again, also when nothing is
+// written.
 func TestEndToEnd_LostTwice(t *testing.T) {
 	t.Parallel()
 	s := embedded(t)
@@ -222,8 +224,8 @@ func (s *system) behindItsBack(t *testing.T, do func(db *sql.DB)) {
 	require.NoError(t, db.Close())
 }
 
-// What a process that was killed had claimed is delivered at the next start, also when its clock
-// was an hour ahead.
+// What a process that was killed had claimed is delivered at the next start, also when its
+// clock was an hour ahead.
 func TestEndToEnd_ClockSetBack(t *testing.T) {
 	t.Parallel()
 	s := embedded(t)
@@ -243,8 +245,8 @@ func TestEndToEnd_ClockSetBack(t *testing.T) {
 		"it is delivered")
 }
 
-// A write that the disk has no room for is refused, and known not to have happened. The process is
-// ready again when there is room.
+// A write that the disk has no room for is refused, and known not to have happened. The
+// process is ready again when there is room.
 func TestEndToEnd_DiskFull(t *testing.T) {
 	t.Parallel()
 	s := embedded(t)
@@ -271,8 +273,8 @@ func TestEndToEnd_DiskFull(t *testing.T) {
 	require.Len(t, page.Items, 2)
 }
 
-// A start with a clock that is far ahead purges no more than a share of what is kept. An operator
-// purges the rest.
+// A start with a clock that is far ahead purges no more than a share of what is kept. An
+// operator purges the rest.
 func TestEndToEnd_ClockAhead(t *testing.T) {
 	t.Parallel()
 	s := embedded(t)

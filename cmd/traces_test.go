@@ -23,7 +23,8 @@ const (
 	callersSpan  = "00f067aa0ba902b7"
 )
 
-// A write is one trace, from the caller's request to the commit and what comes after it, whatever processes it passes.
+// A write is one trace, from the caller's request to the commit and what comes after it,
+// across all processes.
 func TestEndToEnd_Trace(t *testing.T) {
 	t.Parallel()
 	inBothModes(t, func(t *testing.T, s *system) {
@@ -51,7 +52,8 @@ func TestEndToEnd_Trace(t *testing.T) {
 			{"transaction", "SELECT contacts"},
 			{"transaction", "INSERT operations"},
 		}
-		looked := [2]string{server, "SELECT contact_changes operations"} // whether the key was used before
+		// whether the key was used before
+		looked := [2]string{server, "SELECT contact_changes operations"}
 		if s.worker {
 			looked[0] = "transaction"
 			edges = append(edges,
@@ -102,7 +104,8 @@ func TestEndToEnd_Trace(t *testing.T) {
 	})
 }
 
-// What a batch does once for all of its commands is in the trace of one of them, and the others lead there.
+// What a batch does once for all of its commands is in the trace of one of them, and the
+// others lead there.
 func TestEndToEnd_TraceOfABatch(t *testing.T) {
 	t.Parallel()
 	s := production(t)
@@ -120,7 +123,8 @@ func TestEndToEnd_TraceOfABatch(t *testing.T) {
 			"Traceparent", "00-"+trace+"-"+callersSpan+"-01")
 		require.Equal(t, http.StatusAccepted, response.StatusCode, body)
 	}
-	// One that the caller does not want to have recorded leaves nothing behind, and is applied.
+	// One that the caller does not want to have recorded leaves nothing behind, and is
+	// applied.
 	response, _ := request(t, http.MethodPost, s.url+"/v1/contacts", `{"first_name":"John"}`, "Prefer", "respond-async",
 		"Traceparent", "00-"+strings.Repeat("9", 32)+"-"+callersSpan+"-00")
 	require.Equal(t, http.StatusAccepted, response.StatusCode)
@@ -135,7 +139,8 @@ func TestEndToEnd_TraceOfABatch(t *testing.T) {
 	transactions, linked := 0, 0
 	for trace, one := range processed {
 		leader := one
-		if find(collected.trace(t, trace, holding(process)), "transaction") != nil { // it ends before what it is a part of
+		// it ends before what it is a part of
+		if find(collected.trace(t, trace, holding(process)), "transaction") != nil {
 			transactions++
 			linked += len(one.Links)
 		} else {
@@ -155,7 +160,8 @@ func TestEndToEnd_TraceOfABatch(t *testing.T) {
 	require.Len(t, page.Items, writes+1)
 }
 
-// A collector that is away, or takes nothing, changes no answer, and costs no more than now and then a line in the log.
+// A collector that is away, or takes nothing, changes no answer, and costs no more than now
+// and then a line in the log.
 func TestEndToEnd_CollectorAway(t *testing.T) {
 	t.Parallel()
 	refusing := httptest.NewServer(http.NewServeMux()) // which has no paths

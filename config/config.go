@@ -1,5 +1,5 @@
-// Package config reads the settings: defaults, a file, the environment, flags, each overriding the one before. It is the
-// only package that knows viper.
+// Package config reads the settings: defaults, a file, the environment, flags, each overriding
+// the one before. It is the only package that knows viper.
 package config
 
 import (
@@ -36,7 +36,7 @@ type Config struct {
 		Addr  string
 		Pprof bool
 	}
-	// Auth says who may call.
+	// Auth says how callers are authenticated.
 	Auth struct {
 		Mode              string
 		Insecure          bool
@@ -70,13 +70,15 @@ type Config struct {
 	}
 }
 
-// Embedded reports whether the queue is in the database's own file, so that the worker runs within serve.
+// Embedded reports whether the queue is in the database's own file, so that the worker runs
+// within serve.
 func (c *Config) Embedded() bool { return c.Queue.URL == EmbeddedQueue }
 
-// SharedCache reports whether the cache is outside of the process, so that others can use it too, and it can be away.
+// SharedCache reports whether the cache is outside of the process, so that others can use it
+// too, and it can be away.
 func (c *Config) SharedCache() bool { return c.Cache.URL != memoryCache }
 
-// Open reports whether nobody needs a credential.
+// Open reports whether callers need no credential.
 func (c *Config) Open() bool { return c.Auth.Mode == authNone }
 
 // TakesKeys reports whether callers may show an API key.
@@ -104,7 +106,8 @@ const EmbeddedQueue = "embedded://"
 // Error is settings that cannot work: every one of them at once.
 type Error struct{ problems []error }
 
-// NewError returns the error of settings that the caller has found out cannot work. Each problem names its key.
+// NewError returns the error of settings that the caller has found out cannot work. Each
+// problem names its key.
 func NewError(problems ...error) *Error { return &Error{problems} }
 
 // Error implements error: one line for each problem.
@@ -127,8 +130,8 @@ func Flags(flags *pflag.FlagSet) {
 	}
 }
 
-// Load reads the settings. flags must have been made by [Flags] and parsed. It returns an [Error] that names every key
-// that is unknown or unreadable.
+// Load reads the settings. flags must have been made by [Flags] and parsed. It returns an
+// [Error] that names every key that is unknown or unreadable.
 func Load(flags *pflag.FlagSet) (*Config, error) {
 	v := viper.New()
 	var problems []error
@@ -153,7 +156,8 @@ func Load(flags *pflag.FlagSet) (*Config, error) {
 			problems = append(problems, fmt.Errorf("%s: %w", s.key, err))
 		}
 	}
-	if config.Database.OwnerURL != "" && strings.HasPrefix(config.Database.URL, "sqlite://") { // in every command
+	// in every command
+	if config.Database.OwnerURL != "" && strings.HasPrefix(config.Database.URL, "sqlite://") {
 		problems = append(problems, errors.New("database.owner_url: expected none with a sqlite:// database.url: only PostgreSQL has roles"))
 	}
 	if len(problems) > 0 {
@@ -176,8 +180,9 @@ func unknown(v *viper.Viper, all []setting) []error {
 	return problems
 }
 
-// unknownVariables names the variables that look like settings and are none: a slip in the name of one that guards something would
-// leave it open. Those of the tests are others' business.
+// unknownVariables names the variables that look like settings and are none: a slip in the
+// name of one that guards something would leave it open. Those of the tests are others'
+// business.
 func unknownVariables(all []setting) []error {
 	var problems []error
 	for _, variable := range os.Environ() {
@@ -215,16 +220,16 @@ func (c *Config) Contradictions() []error {
 		problems = append(problems, errors.New("queue.visibility: expected at least twice queue.poll_wait"))
 	}
 	if !c.TakesTokens() && c.Auth.OIDCIssuer != "" {
-		problems = append(problems, fmt.Errorf("auth.oidc_issuer: nobody is asked for its tokens: expected oidc in auth.mode, which is %s", c.Auth.Mode))
+		problems = append(problems, fmt.Errorf("auth.oidc_issuer: its tokens are not asked for: expected oidc in auth.mode, which is %s", c.Auth.Mode))
 	}
 	if c.TakesTokens() && len(c.Auth.OIDCAudience) == 0 {
-		problems = append(problems, errors.New("auth.oidc_audience: expected whom the tokens that auth.mode accepts are for: this service's name at the issuer"))
+		problems = append(problems, errors.New("auth.oidc_audience: expected the audience of the tokens that auth.mode accepts: this service's name at the issuer"))
 	}
 	return problems
 }
 
-// load gives the setting its value from where viper found it or, unless a flag has set it, from the file that the
-// environment names for a secret.
+// load gives the setting its value from where viper found it or, unless a flag has set it,
+// from the file that the environment names for a secret.
 func (s setting) load(v *viper.Viper, flagged bool) error {
 	var value string
 	switch raw := v.Get(s.key).(type) {

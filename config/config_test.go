@@ -166,7 +166,7 @@ func TestLoad_Auth(t *testing.T) {
 	_, err := load(t, "--auth-mode", "oidc")
 	require.ErrorContains(t, err, "auth.oidc_audience: expected")
 	_, err = load(t, issuer...)
-	require.ErrorContains(t, err, "auth.oidc_issuer: nobody is asked for its tokens", "whoever names an issuer does not mean an open door")
+	require.ErrorContains(t, err, "auth.oidc_issuer: its tokens are not asked for", "naming an issuer does not mean an open door")
 
 	for _, bad := range [][]string{
 		{"--auth-oidc-skew", "6m"},
@@ -181,7 +181,8 @@ func TestLoad_Auth(t *testing.T) {
 	}
 }
 
-// A poll that could outlast the stop of its process would be cut, and what SQS gives it hidden.
+// A poll that could outlast the stop of its process would be cut, and what SQS gives it
+// hidden.
 func TestLoad_PollWaitFitsIntoAStop(t *testing.T) {
 	got, err := load(t, "--queue-poll-wait", "9s")
 	require.NoError(t, err)

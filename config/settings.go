@@ -13,7 +13,9 @@ import (
 
 // setting is one key: its default, what it is for, and how its text becomes a value.
 type setting struct {
-	key    string // section.name; the flag is --section-name, the environment's variable CONTACTS_SECTION_NAME
+	// section.name; the flag is --section-name, the environment's variable
+	// CONTACTS_SECTION_NAME
+	key    string
 	value  string // the default
 	usage  string
 	secret bool // may hold a password: CONTACTS_…_FILE reads it from a file, and no error shows it
@@ -25,8 +27,9 @@ func (s setting) env() string {
 	return "CONTACTS_" + strings.ToUpper(strings.ReplaceAll(s.key, ".", "_"))
 }
 
-// MaxPollWait is the longest queue.poll_wait. SQS would take 20 s; but whoever ends a process waits for its last polls, since
-// SQS hides what it gives a poll that was cut, and has the rest of the work to finish within the time that it is given.
+// MaxPollWait is the longest queue.poll_wait. SQS would take 20 s; but an operator that ends a
+// process waits for its last polls, since SQS hides what it gives a poll that was cut, and has
+// the rest of the work to finish within the time that it is given.
 const MaxPollWait = 9 * time.Second
 
 // settings lists every setting there is, each writing into c.
@@ -37,7 +40,7 @@ func settings(c *Config) []setting {
 			location(&c.Database.URL, "sqlite", "postgres", "postgresql"),
 		},
 		{
-			"database.owner_url", "", "PostgreSQL: as whom 'contacts migrate' connects, which makes the role of database.url; none: as that role", true,
+			"database.owner_url", "", "PostgreSQL: the role of 'contacts migrate', which makes the role of database.url; none: as that role", true,
 			optional(location(&c.Database.OwnerURL, "postgres", "postgresql")),
 		},
 		{
@@ -57,13 +60,13 @@ func settings(c *Config) []setting {
 		{"admin.addr", "127.0.0.1:9090", "address of /livez, /readyz and /metrics", false, address(&c.Admin.Addr)},
 		{"admin.pprof", "false", "serve profiles of the process under /debug/pprof/ of admin.addr", false, boolean(&c.Admin.Pprof)},
 		{
-			"auth.mode", authNone, "who may call: none (everybody), keys (with an API key), oidc (with the issuer's token) or keys,oidc", false,
+			"auth.mode", authNone, "how callers authenticate: none (not at all), keys (with an API key), oidc (with the issuer's token) or keys,oidc", false,
 			oneOf(&c.Auth.Mode, authNone, authKeys, authOIDC, authKeys+","+authOIDC, authOIDC+","+authKeys),
 		},
 		{"auth.insecure", "false", "with auth.mode none: listen beyond loopback, because something outside guards the port", false, boolean(&c.Auth.Insecure)},
 		{"auth.oidc_issuer", "", "the issuer's URL as its tokens write it in iss; https, or http on loopback", false, anything(&c.Auth.OIDCIssuer)},
-		{"auth.oidc_audience", "", "whom tokens have to be for: one name or more, with commas between them", false, list(&c.Auth.OIDCAudience)},
-		{"auth.oidc_audience_claim", "aud", "the claim, or a JSON pointer to it, that says whom a token is for", false, name(&c.Auth.OIDCAudienceClaim)},
+		{"auth.oidc_audience", "", "the audience that tokens need: one name or more, with commas between them", false, list(&c.Auth.OIDCAudience)},
+		{"auth.oidc_audience_claim", "aud", "the claim, or a JSON pointer to it, that names a token's audience", false, name(&c.Auth.OIDCAudienceClaim)},
 		{"auth.oidc_tenant_claim", "tenant", "the claim, or a JSON pointer to it, with the caller's tenant", false, name(&c.Auth.OIDCTenantClaim)},
 		{"auth.oidc_scope_claim", "scope", "the claim, or a JSON pointer to it, with the caller's scopes", false, name(&c.Auth.OIDCScopeClaim)},
 		{"auth.oidc_scope_prefix", "", "what stands before each of this service's scopes in tokens", false, anything(&c.Auth.OIDCScopePrefix)},
@@ -89,7 +92,8 @@ func settings(c *Config) []setting {
 	}
 }
 
-// location accepts a URL of one of the schemes. Its errors do not show the URL, which may hold a password.
+// location accepts a URL of one of the schemes. Its errors do not show the URL, which may hold
+// a password.
 func location(target *string, schemes ...string) func(string) error {
 	return func(text string) error {
 		scheme, rest, ok := strings.Cut(text, "://")

@@ -10,8 +10,9 @@ type Scope string
 
 // The scopes there are. Neither contains the other.
 const (
-	ScopeRead  Scope = "contacts:read"  // everything that changes nothing
-	ScopeWrite Scope = "contacts:write" // create, replace, merge and delete, and the answers to these
+	ScopeRead Scope = "contacts:read" // everything that changes nothing
+	// create, replace, merge and delete, and the answers to these
+	ScopeWrite Scope = "contacts:write"
 )
 
 // Scopes returns all scopes.
@@ -28,8 +29,9 @@ func scopeNames() string {
 	return strings.Join(names, ", ")
 }
 
-// Caller is who asks, as the credential says. Subject tells callers of one tenant apart, so that their idempotency keys cannot
-// collide, and is what the audit log calls them: it must name nobody.
+// Caller identifies the caller of a request, by its credential. Subject tells callers of one
+// tenant apart, so that their idempotency keys cannot collide, and is what the audit log calls
+// them: it must name no person.
 type Caller struct {
 	Tenant  Tenant
 	Subject string
@@ -39,13 +41,14 @@ type Caller struct {
 // May reports whether the caller's credential permits what the scope stands for.
 func (c Caller) May(scope Scope) bool { return slices.Contains(c.Scopes, scope) }
 
-// Unauthenticated returns the error of a request whose credential is missing (cause is nil), or unknown or no longer valid: then
-// cause says why, for the log, and holds nothing of the credential.
+// Unauthenticated returns the error of a request whose credential is missing (cause is nil),
+// or unknown or no longer valid: then cause says why, for the log, and holds nothing of the
+// credential.
 func Unauthenticated(cause error) *Error {
 	return &Error{Kind: KindUnauthenticated, Detail: "expected a valid credential, as in: Authorization: Bearer …", cause: cause}
 }
 
-// Forbidden returns the error of a request whose credential does not permit what it asks for.
+// Forbidden returns the error of a request with a credential that does not permit it.
 func Forbidden(scope Scope) *Error {
 	return &Error{Kind: KindForbidden, Detail: "the credential lacks the scope " + string(scope)}
 }

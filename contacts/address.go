@@ -8,8 +8,8 @@ import (
 	"golang.org/x/net/idna"
 )
 
-// isAddress reports whether a text is a mailbox of SMTP (RFC 5321, 4.1.2; RFC 6531, 3.3), and all of
-// it can be seen: an invisible character makes an address that looks like another one.
+// isAddress reports whether a text is a mailbox of SMTP (RFC 5321, 4.1.2; RFC 6531, 3.3), and
+// all of it can be seen: an invisible character makes an address that looks like another one.
 func isAddress(text string) bool {
 	at := strings.LastIndexByte(text, '@')
 	if at < 1 || strings.ContainsFunc(text, func(r rune) bool {
@@ -80,8 +80,8 @@ func isDomain(domain string) bool {
 	return true
 }
 
-// registered holds domain names to what DNS and UTS #46 allow, but for hyphens: there are hosts with
-// two of them in the third place.
+// registered holds domain names to what DNS and UTS #46 allow, but for hyphens: there are
+// hosts with two of them in the third place.
 var registered = idna.New(
 	idna.MapForLookup(), idna.Transitional(false), idna.CheckHyphens(false), idna.BidiRule(), idna.VerifyDNSLength(true), idna.StrictDomainName(true),
 )

@@ -7,24 +7,25 @@ import (
 	"github.com/google/uuid"
 )
 
-// Deed is what somebody did, or tried to do, or what came of it: a line of the audit log. It holds ids only, and never
-// what is in a contact.
-type Deed struct {
-	Subject   string    // who did it: see [Caller]; "" where that is not known
-	Tenant    Tenant    // "" where that is not known
-	Action    string    // what it was
-	Contact   uuid.UUID // which contact it was about; Nil: none, or not known
-	Key       uuid.UUID // which API key; Nil: it was about none
-	Operation uuid.UUID // which operation it became, by which the lines about one write are found; Nil: none
-	Outcome   string    // what came of it: one of the outcomes
-	Problem   Kind      // why it was refused, or why it failed; "" where it did not
-	Version   int64     // the contact's, which it made; 0: none
-	Again     bool      // it had been done before, and has changed nothing now
-	Messages  int       // how many messages it moved; 0: it was not about messages
-	Request   string    // the id of the request, "" where there was none
+// AuditEvent is a line of the audit log: an attempted write, its caller and its outcome. It
+// holds ids only, and never what is in a contact.
+type AuditEvent struct {
+	Subject string    // see [Caller]; "" if unknown
+	Tenant  Tenant    // "" where that is not known
+	Action  string    // what it was
+	Contact uuid.UUID // which contact it was about; Nil: none, or not known
+	Key     uuid.UUID // which API key; Nil: it was about none
+	// which operation it became, by which the lines about one write are found; Nil: none
+	Operation uuid.UUID
+	Outcome   string // what came of it: one of the outcomes
+	Problem   Kind   // why it was refused, or why it failed; "" where it did not
+	Version   int64  // the contact's, which it made; 0: none
+	Again     bool   // it had been done before, and has changed nothing now
+	Messages  int    // how many messages it moved; 0: it was not about messages
+	Request   string // the id of the request, "" where there was none
 }
 
-// The outcomes of a [Deed]. Those of an operation that has ended are its [Status].
+// The outcomes of a [AuditEvent]. Those of an operation that has ended are its [Status].
 const (
 	OutcomeRefused   = "refused"   // nothing has happened
 	OutcomeUncertain = "uncertain" // see [KindUncertain]
@@ -33,8 +34,9 @@ const (
 	OutcomeFailed    = string(Failed)
 )
 
-// Log writes the deed. The log should be one that leaves nothing out, whatever the level of other logs.
-func (d Deed) Log(ctx context.Context, log *slog.Logger) {
+// Log writes the event. The log should be one that leaves nothing out at any level of
+// other logs.
+func (d AuditEvent) Log(ctx context.Context, log *slog.Logger) {
 	attrs := make([]slog.Attr, 0, 12)
 	text := func(key, value string) {
 		if value != "" {

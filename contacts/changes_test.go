@@ -113,7 +113,8 @@ func TestService_Changes_CursorWithinABacklog(t *testing.T) {
 		_, err = service.Changes(t.Context(), jane, caughtUp.Items[0].Cursor, 10, 0)
 		require.NoError(t, err, "nothing has changed since")
 
-		// Who reads from the beginning goes on, although what it has read is about to be purged.
+		// A caller that reads from the beginning goes on, although what it has read is about
+		// to be purged.
 		first, err := service.Changes(t.Context(), jane, contacts.FromTheBeginning, 1, 0)
 		require.NoError(t, err)
 		rest, err := service.Changes(t.Context(), jane, first.Next, 10, 0)

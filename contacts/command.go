@@ -18,14 +18,16 @@ type CommandKind string
 const (
 	Create  CommandKind = "create"
 	Replace CommandKind = "replace"
-	Upsert  CommandKind = "upsert" // a Replace of the contact that holds the external id, or else a Create
-	Merge   CommandKind = "merge"
-	Delete  CommandKind = "delete"
-	Erase   CommandKind = "erase" // a Delete, after which nothing is kept of the contact's past either
+	// a Replace of the contact that holds the external id, or else a Create
+	Upsert CommandKind = "upsert"
+	Merge  CommandKind = "merge"
+	Delete CommandKind = "delete"
+	// a Delete, after which nothing is kept of the contact's past either
+	Erase CommandKind = "erase"
 )
 
-// Command is an accepted write on its way to the database. Commands of one contact are applied in
-// the order in which the queue accepted them, and those of one operation once.
+// Command is an accepted write on its way to the database. Commands of one contact are applied
+// in the order in which the queue accepted them, and those of one operation once.
 type Command struct {
 	Operation  uuid.UUID // see [Service]; the fence against doing it twice
 	Tenant     Tenant
@@ -33,19 +35,25 @@ type Command struct {
 	Kind       CommandKind
 	AcceptedAt time.Time
 
-	Fields  Fields  // of Create, Replace and Upsert; normalized, but for email and phone, which may differ from a given list but in a Create
+	// of Create, Replace and Upsert; normalized, but for email and phone, which may differ
+	// from a given list but in a Create
+	Fields  Fields
 	Patch   Patch   // of Merge
 	IfMatch []int64 // the versions that all but Create may change; none: any
-	Region  string  // how phone numbers without a country are read; fixed when the command was accepted
+	// how phone numbers without a country are read; fixed when the command was accepted
+	Region string
 
-	Fingerprint string // of the request, to tell a retry from another request under the same idempotency key
+	// of the request, to tell a retry from another request under the same idempotency key
+	Fingerprint string
 	ReplyTo     string // where the waiting API listens; see [Outcomes]
-	TraceParent string // the span that it was sent in (W3C Trace Context), or ""; set and read by the queue's two ends
+	// the span that it was sent in (W3C Trace Context), or ""; set and read by the queue's two
+	// ends
+	TraceParent string
 }
 
-// Group is the command's message group: that of its contact or, as it is not known which one that is, an
-// Upsert's external id. So the Upserts of an external id happen in order, and other writes of the contact
-// only after those that have ended.
+// Group is the command's message group: that of its contact or, as it is not known which one
+// that is, an Upsert's external id. So the Upserts of an external id happen in order, and
+// other writes of the contact only after those that have ended.
 func (c Command) Group() string {
 	if c.Kind != Upsert {
 		return MessageGroup(c.Tenant, c.Contact)
@@ -57,8 +65,8 @@ func externalGroup(tenant Tenant, externalID string) string {
 	return groupOf(string(tenant), "external_id", externalID)
 }
 
-// MessageGroup names a contact to the queue and to locks, within all tenants, in 32 hexadecimal
-// digits: what happens to one contact happens in order.
+// MessageGroup names a contact to the queue and to locks, within all tenants, in 32
+// hexadecimal digits: what happens to one contact happens in order.
 func MessageGroup(tenant Tenant, contact uuid.UUID) string {
 	return groupOf(string(tenant), contact.String())
 }
@@ -68,11 +76,11 @@ func groupOf(names ...string) string {
 	return hex.EncodeToString(sum[:16])
 }
 
-// Decide says what the command makes of its contact as it is now: nil if there never was one, a
-// deleted contact if it is gone. It returns the contact's next version, or the error that ends the
-// operation; where nothing changes, as by an Erase of a deleted contact, of which only the past is left
-// to erase, the contact as it is. It does nothing else, so that it may run any number of times before its result
-// is committed.
+// Decide says what the command makes of its contact as it is now: nil if there never was one,
+// a deleted contact if it is gone. It returns the contact's next version, or the error that
+// ends the operation; where nothing changes, as by an Erase of a deleted contact, of which
+// only the past is left to erase, the contact as it is. It does nothing else, so that it may
+// run any number of times before its result is committed.
 func (c Command) Decide(current *Contact, now time.Time) (Contact, *Error) {
 	now = now.UTC().Truncate(time.Microsecond)
 	if c.Kind == Create {
@@ -100,7 +108,7 @@ func (c Command) Decide(current *Contact, now time.Time) (Contact, *Error) {
 	}
 	switch c.Kind {
 	case Delete, Erase:
-		next.Deleted, next.Fields = true, Fields{} // a tombstone keeps nobody's data
+		next.Deleted, next.Fields = true, Fields{} // a tombstone keeps no data
 		return next, nil
 	case Merge:
 		fields, err := c.Patch.merge(current.Fields)

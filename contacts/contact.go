@@ -1,6 +1,6 @@
-// Package contacts is the inside of the hexagon: what a contact is, the commands that change it, the use cases, and the
-// ports through which they reach the world. It knows no database, no queue, no cache and no protocol; those live in
-// adapters/ and are wired in cmd/.
+// Package contacts is the inside of the hexagon: what a contact is, the commands that change
+// it, the use cases, and the ports through which they reach the world. It knows no database,
+// no queue, no cache and no protocol; those live in adapters/ and are wired in cmd/.
 package contacts
 
 import (
@@ -12,7 +12,8 @@ import (
 	"github.com/google/uuid"
 )
 
-// Tenant owns contacts; nothing is ever visible across tenants. It comes from the caller's credential.
+// Tenant owns contacts; nothing is ever visible across tenants. It comes from the caller's
+// credential.
 type Tenant string
 
 // DefaultTenant is the only tenant while authentication is off.
@@ -21,8 +22,9 @@ const DefaultTenant Tenant = "default"
 // maxTenant is how long a tenant's name may be, in characters.
 const maxTenant = 128
 
-// Validate says what a tenant's name has to be: 1 to 128 visible ASCII characters (0x21 to 0x7E), so that a space can stand between
-// names. Whoever takes a tenant from outside has to ask; the error does not show the name.
+// Validate says what a tenant's name has to be: 1 to 128 visible ASCII characters (0x21 to
+// 0x7E), so that a space can stand between names. Code that takes a tenant from outside has to
+// ask; the error does not show the name.
 func (t Tenant) Validate() error {
 	invisible := func(r rune) bool { return r <= ' ' || r > '~' }
 	if t == "" || len(t) > maxTenant || strings.ContainsFunc(string(t), invisible) {
@@ -33,7 +35,8 @@ func (t Tenant) Validate() error {
 
 // Fields are what people fill in of a contact. The JSON names are the API's.
 //
-// A Fields value out of a [Contact] is normalized: see [Fields.Normalize]. Any other may hold anything.
+// A Fields value out of a [Contact] is normalized: see [Fields.Normalize]. Any other may hold
+// anything.
 type Fields struct {
 	FirstName   string `json:"first_name,omitempty"`
 	MiddleName  string `json:"middle_name,omitempty"`
@@ -48,16 +51,18 @@ type Fields struct {
 	Emails []EmailAddress `json:"emails,omitempty"`
 	Phones []PhoneNumber  `json:"phones,omitempty"`
 
-	Addresses    []PostalAddress        `json:"addresses,omitempty"`
-	Organization string                 `json:"organization,omitempty"`
-	Department   string                 `json:"department,omitempty"`
-	JobTitle     string                 `json:"job_title,omitempty"`
-	Birthday     string                 `json:"birthday,omitempty"` // YYYY-MM-DD, YYYY-MM, YYYY or --MM-DD (RFC 6350, 4.3.1)
+	Addresses    []PostalAddress `json:"addresses,omitempty"`
+	Organization string          `json:"organization,omitempty"`
+	Department   string          `json:"department,omitempty"`
+	JobTitle     string          `json:"job_title,omitempty"`
+	// YYYY-MM-DD, YYYY-MM, YYYY or --MM-DD (RFC 6350, 4.3.1)
+	Birthday     string                 `json:"birthday,omitempty"`
 	URLs         []string               `json:"urls,omitempty"`
 	Notes        string                 `json:"notes,omitempty"`
 	Labels       []string               `json:"labels,omitempty"`
 	CustomFields map[string]CustomValue `json:"custom_fields,omitempty"`
-	ExternalID   string                 `json:"external_id,omitempty"` // unique among a tenant's live contacts
+	// unique among a tenant's live contacts
+	ExternalID string `json:"external_id,omitempty"`
 }
 
 // EmailAddress is one address of a contact.
@@ -83,7 +88,8 @@ type PostalAddress struct {
 	Label      string `json:"label,omitempty"`
 }
 
-// Contact is one version of one contact. Only [Command.Decide] makes new ones; a repository rebuilds stored ones.
+// Contact is one version of one contact. Only [Command.Decide] makes new ones; a repository
+// rebuilds stored ones.
 type Contact struct {
 	Tenant    Tenant
 	ID        uuid.UUID // UUIDv7
@@ -124,12 +130,13 @@ type State int
 
 // The states of a document.
 const (
-	Absent State = iota // no such contact, as far as anybody knows
+	Absent State = iota // no such contact
 	Live                // JSON holds it
 	Gone                // deleted by Version
 )
 
-// Document is what readers get of one contact: its version, and the bytes of its [Representation].
+// Document is what readers get of one contact: its version, and the bytes of its
+// [Representation].
 type Document struct {
 	Tenant  Tenant
 	ID      uuid.UUID

@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// CustomValue is the value of a custom field: a text, a number or a boolean. The zero value is the
-// empty text. Equal values are ==.
+// CustomValue is the value of a custom field: a text, a number or a boolean. The zero value is
+// the empty text. Equal values are ==.
 type CustomValue struct {
 	text    string
 	literal bool // text is a number, true or false, as JSON writes it
@@ -49,8 +49,8 @@ func (v *CustomValue) UnmarshalJSON(raw []byte) error {
 // maxDigits is how long a number may be, in characters.
 const maxDigits = 100
 
-// exact reports whether the value is not a number, or one that a reader of JSON can be expected to
-// take: one within the range of doubles (RFC 8259, 6).
+// exact reports whether the value is not a number, or one that a reader of JSON can be
+// expected to take: one within the range of doubles (RFC 8259, 6).
 func (v CustomValue) exact() bool {
 	if !v.literal || v.text == "true" || v.text == "false" {
 		return true
@@ -59,8 +59,9 @@ func (v CustomValue) exact() bool {
 	return err == nil && len(v.text) <= maxDigits
 }
 
-// canonicalNumber writes a number of JSON in the form of RFC 8785, so that equal ones are one text. A
-// number that would lose digits there, because a double does not hold it, stays as it is.
+// canonicalNumber writes a number of JSON in the form of RFC 8785, so that equal ones are one
+// text. A number that would lose digits there, because a double does not hold it, stays as it
+// is.
 func canonicalNumber(number string) string {
 	double, err := strconv.ParseFloat(number, 64)
 	if err != nil {
@@ -80,8 +81,8 @@ func canonicalNumber(number string) string {
 	return string(raw)
 }
 
-// significant returns a number's sign and digits without zeros at either end, and the power of ten of
-// the last of them. They are "" and 0 for zero.
+// significant returns a number's sign and digits without zeros at either end, and the power of
+// ten of the last of them. They are "" and 0 for zero.
 func significant(number string) (digits string, exponent int) {
 	mantissa, power, _ := strings.Cut(strings.ToLower(number), "e")
 	exponent, _ = strconv.Atoi(strings.TrimPrefix(power, "+"))

@@ -5,8 +5,8 @@ import (
 	"encoding/json"
 )
 
-// Encode encodes v as JSON as the service does everywhere: without the escapes that only HTML needs, and without a final
-// newline. JSON within v stays as it is, byte for byte.
+// Encode encodes v as JSON as the service does everywhere: without the escapes that only HTML
+// needs, and without a final newline. JSON within v stays as it is, byte for byte.
 func Encode(v any) (json.RawMessage, error) {
 	var b bytes.Buffer
 	encoder := json.NewEncoder(&b)

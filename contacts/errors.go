@@ -8,41 +8,52 @@ import (
 	"github.com/google/uuid"
 )
 
-// Kind sorts errors by what the caller can do about them. The values are stable: they are stored with operations and
-// name the problem types of the API.
+// Kind sorts errors by what the caller can do about them. The values are stable: they are
+// stored with operations and name the problem types of the API.
 type Kind string
 
 // The kinds of [Error].
 const (
-	KindInvalid             Kind = "invalid"               // the input breaks the rules in Violations
-	KindNotFound            Kind = "not-found"             // no such contact or operation
-	KindStaleVersion        Kind = "stale-version"         // If-Match names another version than CurrentVersion
-	KindDuplicateExternalID Kind = "duplicate-external-id" // another live contact of the tenant has the external_id
+	// the input breaks the rules in Violations
+	KindInvalid  Kind = "invalid"
+	KindNotFound Kind = "not-found" // no such contact or operation
+	// If-Match names another version than CurrentVersion
+	KindStaleVersion Kind = "stale-version"
+	// another live contact of the tenant has the external_id
+	KindDuplicateExternalID Kind = "duplicate-external-id"
 	KindKeyReused           Kind = "idempotency-key-reused"
-	KindExpired             Kind = "expired"         // a cursor after which changes are gone
-	KindErased              Kind = "erased"          // done, and the contact that it made was erased since
-	KindUnauthenticated     Kind = "unauthenticated" // no valid credential
-	KindForbidden           Kind = "forbidden"       // a valid one that does not permit it
-	KindParked              Kind = "parked"          // accepted, and could not be applied: somebody has to look at it
-	KindUnavailable         Kind = "unavailable"     // nothing happened; try again
-	KindStorageLost         Kind = "storage-lost"    // nothing happened; nothing can be written until an operator has mended it
-	KindUncertain           Kind = "uncertain"       // it may have happened; try again with the same key, or ask for Operation
+	KindExpired             Kind = "expired" // a cursor after which changes are gone
+	// done, and the contact that it made was erased since
+	KindErased          Kind = "erased"
+	KindUnauthenticated Kind = "unauthenticated" // no valid credential
+	KindForbidden       Kind = "forbidden"       // a valid one that does not permit it
+	// accepted, and could not be applied: an operator has to look at it
+	KindParked      Kind = "parked"
+	KindUnavailable Kind = "unavailable" // nothing happened; try again
+	// nothing happened; nothing can be written until an operator has mended it
+	KindStorageLost Kind = "storage-lost"
+	// it may have happened; try again with the same key, or ask for Operation
+	KindUncertain Kind = "uncertain"
 )
 
-// Error is an error that the caller can act upon. It is stored with failed operations and never holds a contact's data.
+// Error is an error that the caller can act upon. It is stored with failed operations and
+// never holds a contact's data.
 type Error struct {
 	Kind           Kind        `json:"kind"`
 	Detail         string      `json:"detail"`
 	Violations     []Violation `json:"violations,omitempty"`
 	CurrentVersion int64       `json:"current_version,omitempty"` // with KindStaleVersion
-	Operation      string      `json:"operation,omitempty"`       // with KindUncertain: the operation to ask for
-	Contact        string      `json:"contact,omitempty"`         // with KindDuplicateExternalID: the contact that has it
-	cause          error
+	// with KindUncertain: the operation to ask for
+	Operation string `json:"operation,omitempty"`
+	// with KindDuplicateExternalID: the contact that has it
+	Contact string `json:"contact,omitempty"`
+	cause   error
 }
 
 // Violation is one broken rule and its place.
 type Violation struct {
-	// Pointer is a JSON pointer (RFC 6901) into the input, "" for the whole. For a query parameter it is its bare name.
+	// Pointer is a JSON pointer (RFC 6901) into the input, "" for the whole. For a query
+	// parameter it is its bare name.
 	Pointer string `json:"pointer"`
 	// Message says what was expected.
 	Message string `json:"message"`
@@ -66,7 +77,8 @@ func (e *Error) Error() string {
 	return b.String()
 }
 
-// Unwrap returns the error behind this one, which is for logs and not for callers; it is not stored.
+// Unwrap returns the error behind this one, which is for logs and not for callers; it is not
+// stored.
 func (e *Error) Unwrap() error { return e.cause }
 
 // IsKind reports whether err is, or wraps, an [Error] of the kind.
@@ -91,7 +103,8 @@ func staleVersion(current int64) *Error {
 	}
 }
 
-// duplicateExternalID is the error of a command whose external_id another live contact of the tenant, its holder, has already.
+// duplicateExternalID is the error of a command whose external_id another live contact of the
+// tenant, its holder, has already.
 func duplicateExternalID(holder uuid.UUID) *Error {
 	return &Error{
 		Kind:       KindDuplicateExternalID,
@@ -112,7 +125,8 @@ func erased() *Error {
 	return &Error{Kind: KindErased, Detail: "the write was done, and its contact has been erased since: nothing of it is kept"}
 }
 
-// Unavailable is the error of an adapter that could not be asked. The cause is for logs, not for callers.
+// Unavailable is the error of an adapter that could not be asked. The cause is for logs, not
+// for callers.
 func Unavailable(detail string, cause error) *Error {
 	return &Error{Kind: KindUnavailable, Detail: detail, cause: cause}
 }
@@ -153,12 +167,12 @@ func asError(err error) *Error {
 
 // Errors of a [Ledger] that blame no command: compare with [errors.Is].
 var (
-	// ErrTransient says that circumstances undid the transaction (a deadlock, a serialization failure, a lost connection):
-	// the same commands may pass when they are tried again.
+	// ErrTransient says that circumstances undid the transaction (a deadlock, a serialization
+	// failure, a lost connection): the same commands may pass when they are tried again.
 	ErrTransient = errors.New("transaction undone: try again")
 
-	// ErrDown says that no command can pass for now: the database cannot be reached, or it is not yet safe to write without
-	// the cache, which cannot be reached.
+	// ErrDown says that no command can pass for now: the database cannot be reached, or it is
+	// not yet safe to write without the cache, which cannot be reached.
 	ErrDown = errors.New("database is down, or the cache and not yet given up")
 )
 

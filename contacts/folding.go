@@ -10,15 +10,15 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// identity folds a value that is compared as a whole, as a label or an external id: case does not
-// count, all else does. Texts are equal by it where they are a canonical caseless match (Unicode,
-// 3.13, D145).
+// identity folds a value that is compared as a whole, as a label or an external id: case does
+// not count, all else does. Texts are equal by it where they are a canonical caseless match
+// (Unicode, 3.13, D145).
 func identity(text string) string {
 	return norm.NFC.String(foldCase(norm.NFD.String(text)))
 }
 
-// foldCase is Unicode's full case folding (CaseFolding.txt, C and F). Cherokee folds to capitals, where
-// golang.org/x/text/cases exchanges both cases.
+// foldCase is Unicode's full case folding (CaseFolding.txt, C and F). Cherokee folds to
+// capitals, where golang.org/x/text/cases exchanges both cases.
 func foldCase(text string) string {
 	return strings.Map(func(r rune) rune {
 		if unicode.Is(unicode.Cherokee, r) {
@@ -41,13 +41,13 @@ func addressIdentity(address string) string {
 	return local + identity(domain)
 }
 
-// domains maps domain names as for a look-up; how long they are and where their hyphens stand is
-// left to who registers them.
+// domains maps domain names as for a look-up; how long they are and where their hyphens stand
+// is left to their registries.
 var domains = idna.New(idna.MapForLookup(), idna.Transitional(false), idna.CheckHyphens(false), idna.StrictDomainName(false))
 
-// searchForm folds what is searched, and what is searched for: what looks alike, or is typed in its
-// place, is equal, and the spaces between two words are one. A form is at most maxForm bytes long:
-// a character can become eighteen.
+// searchForm folds what is searched, and what is searched for: what looks alike, or is typed
+// in its place, is equal, and the spaces between two words are one. A form is at most maxForm
+// bytes long: a character can become eighteen.
 func searchForm(text string) string {
 	if isASCII(text) {
 		return strings.Join(strings.Fields(strings.Map(lookalike, strings.ToLower(text))), " ")
@@ -72,8 +72,8 @@ const (
 	maxForm  = 60_000
 )
 
-// pieceLength is the length of the next piece of a text: up to its last space, if it has one, or to
-// the last place where Unicode may cut it.
+// pieceLength is the length of the next piece of a text: up to its last space, if it has one,
+// or to the last place where Unicode may cut it.
 func pieceLength(text string) int {
 	if len(text) <= maxPiece {
 		return len(text)
@@ -88,7 +88,8 @@ func pieceLength(text string) int {
 }
 
 func pieceForm(text string) string {
-	for range 4 { // the mappings of a character can be characters with mappings; two rounds settle all
+	// the mappings of a character can be characters with mappings; two rounds settle all
+	for range 4 {
 		before := text
 		if text = searchFormOnce(text); text == before {
 			break
@@ -97,8 +98,9 @@ func pieceForm(text string) string {
 	return text
 }
 
-// searchFormOnce decomposes by compatibility and folds case (Unicode, 3.13, D147), and then does
-// what the tables below say. What is left is composed again, so that the kana ば does not contain は.
+// searchFormOnce decomposes by compatibility and folds case (Unicode, 3.13, D147), and then
+// does what the tables below say. What is left is composed again, so that the kana ば does not
+// contain は.
 func searchFormOnce(text string) string {
 	text = strings.Map(lookalike, text) // before a free-standing accent is decomposed
 	text = norm.NFKD.String(foldCase(norm.NFKD.String(text)))
@@ -131,8 +133,8 @@ func searchFormOnce(text string) string {
 }
 
 // writtenOut returns the search form of a text with its umlauts and rings written out, as in
-// "mueller" for "Müller" (DIN 5007-2; names in machine-readable passports, ICAO 9303-3), or "" where
-// it has none.
+// "mueller" for "Müller" (DIN 5007-2; names in machine-readable passports, ICAO 9303-3), or ""
+// where it has none.
 func writtenOut(text string) string {
 	if isASCII(text) {
 		return ""
@@ -147,7 +149,8 @@ func writtenOut(text string) string {
 
 var umlauts = strings.NewReplacer("ä", "ae", "ö", "oe", "ü", "ue", "å", "aa", "ø", "oe")
 
-// writtenOutWords returns those words of a text that are others when they are written out, or "".
+// writtenOutWords returns those words of a text that are others when they are written out, or
+// "".
 func writtenOutWords(text string) string {
 	out := words(writtenOut(text))
 	if len(out) == 0 {
@@ -163,8 +166,8 @@ func writtenOutWords(text string) string {
 	return strings.Join(strings.Fields(strings.Join(out, " ")), " ")
 }
 
-// words returns the words of a search form, without the punctuation around them: of "krausz,(bob)"
-// krausz and bob.
+// words returns the words of a search form, without the punctuation around them: of
+// "krausz,(bob)" krausz and bob.
 func words(form string) []string {
 	var all []string
 	for _, word := range strings.FieldsFunc(form, func(r rune) bool { return unicode.IsSpace(r) || r == ',' || r == ';' }) {
@@ -206,11 +209,12 @@ func ignorable(r rune) bool {
 	}
 }
 
-// unmarked are the scripts in which people leave out marks. In others, as the Indic ones and kana,
-// a mark makes another syllable.
+// unmarked are the scripts in which people leave out marks. In others, as the Indic ones and
+// kana, a mark makes another syllable.
 var unmarked = []*unicode.RangeTable{unicode.Latin, unicode.Greek, unicode.Cyrillic, unicode.Hebrew, unicode.Arabic}
 
-// digit returns the ASCII form of a decimal digit: Unicode has them in runs from zero to nine (4.6).
+// digit returns the ASCII form of a decimal digit: Unicode has them in runs from zero to nine
+// (4.6).
 func digit(r rune) byte {
 	zero := r
 	for unicode.Is(unicode.Nd, zero-1) {
@@ -219,8 +223,8 @@ func digit(r rune) byte {
 	return '0' + byte(r-zero)
 }
 
-// hiragana returns the hiragana of a katakana. Those that have one are 96 after it (Unicode code
-// charts of both).
+// hiragana returns the hiragana of a katakana. Those that have one are 96 after it (Unicode
+// code charts of both).
 func hiragana(r rune) rune {
 	if 'ァ' <= r && r <= 'ヶ' || r == 'ヽ' || r == 'ヾ' {
 		return r - ('ァ' - 'ぁ')
@@ -244,10 +248,10 @@ func lookalike(r rune) rune {
 	}
 }
 
-// lookalikes are characters that are taken, or typed, for the first one of their group: punctuation
-// after UTS #39 (confusables.txt) and the code charts' cross references, Arabic letters after their
-// shapes without dots (Unicode, 9.2, table 9-8) and the keyboards of Arabic, Persian and Urdu.
-// Dashes are a category of their own, see [lookalike].
+// lookalikes are characters that are taken, or typed, for the first one of their group:
+// punctuation after UTS #39 (confusables.txt) and the code charts' cross references, Arabic
+// letters after their shapes without dots (Unicode, 9.2, table 9-8) and the keyboards of
+// Arabic, Persian and Urdu. Dashes are a category of their own, see [lookalike].
 var lookalikes = grouped(
 	"'`´‘’‚‛′‵ʹʻʼʽʾʿˈˊˋꞋꞌ՚׳＇",
 	"\"“”„‟«»‹›″‶ʺ״「」『』〝〞〟＂",

@@ -98,7 +98,8 @@ func TestVisible(t *testing.T) {
 	}
 }
 
-// Folding twice is folding once, and the forms of one text are those of its canonical equivalents.
+// Folding twice is folding once, and the forms of one text are those of its canonical
+// equivalents.
 func TestFoldings_Idempotent(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		text := rapid.String().Draw(t, "text")

@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// How long the past is kept. An operation outlives every message that might carry its command again: a queue keeps it for 14
-// days, a dead-letter queue for as long once more, and so does a queue to which it is redriven. A tombstone outlives the
-// operations of its contact.
+// How long the past is kept. An operation outlives every message that might carry its command
+// again: a queue keeps it for 14 days, a dead-letter queue for as long once more, and so does
+// a queue to which it is redriven. A tombstone outlives the operations of its contact.
 const (
 	OperationsKept = 60 * 24 * time.Hour
 	ChangesKept    = 90 * 24 * time.Hour
@@ -18,8 +18,8 @@ const (
 // Past is a kind of rows that are kept for a time.
 type Past string
 
-// The kinds of rows that are purged, of which each has a time: an operation's end, a change's, a
-// contact's deletion, an erasure's.
+// The kinds of rows that are purged, of which each has a time: an operation's end, a change's,
+// a contact's deletion, an erasure's.
 const (
 	PastOperations Past = "operations"
 	PastChanges    Past = "changes"
@@ -34,9 +34,9 @@ func Pasts() map[Past]time.Duration {
 	}
 }
 
-// Housekeeping is what a store needs to have done now and then. Purge, Reindex and Scrub do a part
-// each, of limit rows at the most, and return how many rows that were; 0 means that there is
-// nothing left to do.
+// Housekeeping is what a store needs to have done now and then. Purge, Reindex and Scrub do a
+// part each, of limit rows at the most, and return how many rows that were; 0 means that there
+// is nothing left to do.
 type Housekeeping interface {
 	// Overdue counts the rows of a kind that are older than before, and all rows of the kind.
 	Overdue(ctx context.Context, kind Past, before time.Time) (due, all int64, err error)
@@ -44,26 +44,28 @@ type Housekeeping interface {
 	// Purge removes the oldest rows of a kind that are older than before.
 	Purge(ctx context.Context, kind Past, before time.Time, limit int) (done int64, err error)
 
-	// Reindex has live contacts found by what [Contact.Index] gives now, where they are marked as to be reindexed.
-	// It changes nothing that readers of a contact see.
+	// Reindex has live contacts found by what [Contact.Index] gives now, where they are marked
+	// as to be reindexed. It changes nothing that readers of a contact see.
 	Reindex(ctx context.Context, limit int) (done int64, err error)
 
-	// Scrub removes what a database keeps of rows beyond their end, where it does not do so by itself: from its log, and, of
-	// erased contacts, from parts of an index that wait to be merged.
+	// Scrub removes what a database keeps of rows beyond their end, where it does not do so by
+	// itself: from its log, and, of erased contacts, from parts of an index that wait to be
+	// merged.
 	Scrub(ctx context.Context) (done int64, err error)
 }
 
 const (
 	cleanEvery  = time.Hour
 	cleanAtOnce = 500 // so that no transaction is long
-	// reindexAtOnce contacts are locked while they are indexed anew: a write of one of them waits.
+	// reindexAtOnce contacts are locked while they are indexed anew: a write of one of them
+	// waits.
 	reindexAtOnce = 50
-	// purgedShare is which part of a kind's rows is purged at a time, one in so many, unless an
-	// operator confirms more. A clock that is wrong once costs no more than that; hour by hour it
-	// is several times as much as falls due.
+	// purgedShare is which part of a kind's rows is purged at a time, one in so many, unless
+	// an operator confirms more. A clock that is wrong once costs no more than that; hour by
+	// hour it is several times as much as falls due.
 	purgedShare = 100
-	// suspectShare is which part of a kind's rows is worth a warning when it is due at once, one in
-	// so many.
+	// suspectShare is which part of a kind's rows is worth a warning when it is due at once,
+	// one in so many.
 	suspectShare = 10
 )
 
@@ -82,7 +84,8 @@ func NewHousekeeper(store Housekeeping, log *slog.Logger, now func() time.Time) 
 	return &Housekeeper{store, log, now}
 }
 
-// Run does what there is to do now and every hour, until ctx ends. What fails is tried again the next time.
+// Run does what there is to do now and every hour, until ctx ends. What fails is tried again
+// the next time.
 func (h *Housekeeper) Run(ctx context.Context) {
 	ticker := time.NewTicker(cleanEvery)
 	defer ticker.Stop()
@@ -139,8 +142,8 @@ func (h *Housekeeper) Overdue(ctx context.Context) (map[Past]int64, error) {
 	return overdue, nil
 }
 
-// PurgeAll purges all that is due by now, as an operator has confirmed, and returns how many rows
-// that were. It returns an error of the store's.
+// PurgeAll purges all that is due by now, as an operator has confirmed, and returns how many
+// rows that were. It returns an error of the store's.
 func (h *Housekeeper) PurgeAll(ctx context.Context) (removed int64, err error) {
 	for kind, kept := range Pasts() {
 		before := h.now().Add(-kept)

@@ -111,18 +111,18 @@ func TestHousekeeper(t *testing.T) {
 	})
 }
 
-// With a clock that is far ahead nearly everything is due. Only a share of it goes, hour by hour,
-// until an operator confirms.
+// With a clock that is far ahead nearly everything is due. Only a share of it goes, hour by
+// hour, until an operator confirms.
 func TestHousekeeper_ClockAhead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		old := &house{due: 9950, all: 10_000}
 		var log bytes.Buffer
-		keeper := contacts.NewHousekeeper(old, slog.New(slog.NewTextHandler(&log, nil)), nil)
+		housekeeper := contacts.NewHousekeeper(old, slog.New(slog.NewTextHandler(&log, nil)), nil)
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
-			keeper.Run(ctx)
+			housekeeper.Run(ctx)
 		}()
 		synctest.Wait()
 		require.EqualValues(t, 9900, old.left())
@@ -133,12 +133,12 @@ func TestHousekeeper_ClockAhead(t *testing.T) {
 		<-done
 		require.Contains(t, log.String(), "contacts worker purge")
 
-		overdue, err := keeper.Overdue(t.Context())
+		overdue, err := housekeeper.Overdue(t.Context())
 		require.NoError(t, err)
 		require.Equal(t, map[contacts.Past]int64{
 			contacts.PastOperations: 9751, contacts.PastChanges: 0, contacts.PastTombstones: 0, contacts.PastErasures: 0,
 		}, overdue)
-		removed, err := keeper.PurgeAll(t.Context())
+		removed, err := housekeeper.PurgeAll(t.Context())
 		require.NoError(t, err)
 		require.EqualValues(t, 9751, removed)
 		require.EqualValues(t, 50, old.left())

@@ -25,8 +25,8 @@ type APIKey struct {
 	RevokedAt time.Time // zero: it is not
 }
 
-// KeyHash is the SHA-256 of an API key. The key has so many random bits that nobody can find it by trying: there is nothing that
-// a slow hash would make safer.
+// KeyHash is the SHA-256 of an API key. The key has so many random bits that it is infeasible
+// to find it by trying: there is nothing that a slow hash would make safer.
 type KeyHash [sha256.Size]byte
 
 // KeyStore keeps API keys by their hashes. Errors are as those of a [Repository].
@@ -34,14 +34,15 @@ type KeyStore interface {
 	// AddAPIKey adds a key.
 	AddAPIKey(ctx context.Context, hash KeyHash, key APIKey) error
 
-	// APIKey returns the key that has the hash, also one that is revoked or expired. Finding it may take a time that tells of
-	// the hash: that is no help in making up a key.
+	// APIKey returns the key that has the hash, also one that is revoked or expired. Finding
+	// it may take a time that tells of the hash: that is no help in making up a key.
 	APIKey(ctx context.Context, hash KeyHash) (key APIKey, found bool, err error)
 
 	// APIKeys returns the keys of a tenant, or of all where it is "", the latest first.
 	APIKeys(ctx context.Context, tenant Tenant) ([]APIKey, error)
 
-	// RevokeAPIKey notes that a key was revoked, unless it was before. It returns an [Error] of [KindNotFound].
+	// RevokeAPIKey notes that a key was revoked, unless it was before. It returns an [Error]
+	// of [KindNotFound].
 	RevokeAPIKey(ctx context.Context, id uuid.UUID, at time.Time) error
 }
 
@@ -51,9 +52,10 @@ type Keys struct{ store KeyStore }
 // NewKeys returns the use cases over a store.
 func NewKeys(store KeyStore) *Keys { return &Keys{store} }
 
-// Issue makes a key that permits the scopes to a tenant, until it expires or, where that is zero, until it is revoked. It
-// returns the key itself, which is not kept: it cannot be told again. It returns an [Error] of [KindInvalid] that names tenant,
-// scope or expires, or of [KindUnavailable].
+// Issue makes a key that permits the scopes to a tenant, until it expires or, where that is
+// zero, until it is revoked. It returns the key itself, which is not kept: it cannot be told
+// again. It returns an [Error] of [KindInvalid] that names tenant, scope or expires, or of
+// [KindUnavailable].
 func (k *Keys) Issue(ctx context.Context, tenant Tenant, scopes []Scope, expires time.Time) (secret string, key APIKey, err error) {
 	now := time.Now()
 	if problem := checkKey(tenant, scopes, expires, now); problem != nil {
@@ -88,7 +90,8 @@ func checkKey(tenant Tenant, scopes []Scope, expires, now time.Time) error {
 			break
 		}
 	}
-	if !expires.IsZero() && (!expires.After(now) || expires.Year() > 9999) { // RFC 3339 can write no later one
+	// RFC 3339 can write no later one
+	if !expires.IsZero() && (!expires.After(now) || expires.Year() > 9999) {
 		violations = append(violations, Violation{"expires", "expected a time in the future, before the year 10000"})
 	}
 	if len(violations) > 0 {
@@ -97,13 +100,14 @@ func checkKey(tenant Tenant, scopes []Scope, expires, now time.Time) error {
 	return nil
 }
 
-// List returns the keys of a tenant, or of all where it is "", the latest first, revoked and expired ones included.
+// List returns the keys of a tenant, or of all where it is "", the latest first, revoked and
+// expired ones included.
 func (k *Keys) List(ctx context.Context, tenant Tenant) ([]APIKey, error) {
 	return k.store.APIKeys(ctx, tenant)
 }
 
-// Revoke has a key refused from now on: at once by those who ask the store itself. Revoking it again changes nothing. It returns
-// an [Error] of [KindNotFound].
+// Revoke has a key refused from now on: at once by callers of the store itself. Revoking it
+// again changes nothing. It returns an [Error] of [KindNotFound].
 func (k *Keys) Revoke(ctx context.Context, id uuid.UUID) error {
 	return k.store.RevokeAPIKey(ctx, id, time.Now().UTC().Truncate(time.Microsecond))
 }
@@ -111,8 +115,9 @@ func (k *Keys) Revoke(ctx context.Context, id uuid.UUID) error {
 // NoAPIKey is the error of a key's id that is not known.
 func NoAPIKey() *Error { return notFound("API key") }
 
-// Authenticate returns whose key it is. It returns an [Error] of [KindUnauthenticated] for one that is malformed, unknown, expired
-// or revoked, and of [KindUnavailable] where that cannot be told. The key is in no error.
+// Authenticate returns the key's caller. It returns an [Error] of [KindUnauthenticated] for
+// one that is malformed, unknown, expired or revoked, and of [KindUnavailable] where that
+// cannot be told. The key is in no error.
 func (k *Keys) Authenticate(ctx context.Context, secret string) (Caller, error) {
 	if !wellFormed(secret) {
 		return Caller{}, Unauthenticated(errors.New("no API key, or a mistyped one"))
@@ -131,9 +136,9 @@ func (k *Keys) Authenticate(ctx context.Context, secret string) (Caller, error) 
 	return Caller{Tenant: key.Tenant, Subject: "key:" + key.ID.String(), Scopes: key.Scopes}, nil
 }
 
-// An API key is keyMark, 52 characters that hold at least 256 random bits, and 7 that hold the CRC-32 of all before them, in base 32
-// (RFC 4648). Nobody takes it for anything else: neither those who search files for secrets, nor the service, which refuses what
-// was mistyped or cut without asking the store.
+// An API key is keyMark, 52 characters that hold at least 256 random bits, and 7 that hold the
+// CRC-32 of all before them, in base 32 (RFC 4648). It is recognized by secret scanners, and
+// by the service, which refuses what was mistyped or cut without asking the store.
 const (
 	keyMark      = "contacts_key_"
 	markedLength = len(keyMark) + 52

@@ -28,7 +28,8 @@ func issue(t *testing.T, keys *contacts.Keys, tenant contacts.Tenant, expires ti
 	return secret, key
 }
 
-// refused requires that the error refuses the key for the reason, and that it does not tell the key.
+// refused requires that the error refuses the key for the reason, and that it does not tell
+// the key.
 func refused(t *testing.T, keys *contacts.Keys, secret, reason string) {
 	t.Helper()
 	caller, err := keys.Authenticate(t.Context(), secret)

@@ -1,11 +1,11 @@
 package contacts
 
-// MaxDocument is the largest JSON form, in bytes, of a contact's fields. It leaves room for the envelope in a queue
-// message of 256 KiB.
+// MaxDocument is the largest JSON form, in bytes, of a contact's fields. It leaves room for
+// the envelope in a queue message of 256 KiB.
 const MaxDocument = 192 << 10
 
-// Limits holds how long each text may be, in characters, and how many entries each list may have. A key is a JSON
-// pointer without its leading slash, "*" standing for any index or key.
+// Limits holds how long each text may be, in characters, and how many entries each list may
+// have. A key is a JSON pointer without its leading slash, "*" standing for any index or key.
 func Limits() map[string]int {
 	return map[string]int{
 		"first_name":              200,

@@ -23,8 +23,8 @@ type page struct {
 	erased   bool
 }
 
-// machine drives the use cases and a plain map side by side: writes are sent, and delivered late, in batches, twice, in
-// order within a contact and in no order across contacts.
+// machine drives the use cases and a plain map side by side: writes are sent, and delivered
+// late, in batches, twice, in order within a contact and in no order across contacts.
 type machine struct {
 	service   *contacts.Service
 	processor *contacts.Processor
@@ -105,7 +105,8 @@ func (m *machine) change(t *rapid.T) {
 	require.NoError(t, err)
 }
 
-// deliver processes a batch: the first commands of some contacts, and some that were applied before.
+// deliver processes a batch: the first commands of some contacts, and some that were applied
+// before.
 func (m *machine) deliver(t *rapid.T) {
 	var batch []contacts.Command
 	for _, id := range m.ids {
@@ -182,7 +183,8 @@ func (m *machine) check(t *rapid.T) {
 	}
 }
 
-// checkPast compares what is kept of each contact with the map: all of its versions, or of an erased one only the last.
+// checkPast compares what is kept of each contact with the map: all of its versions, or of an
+// erased one only the last.
 func (m *machine) checkPast(t *rapid.T) {
 	changes, err := m.desk.Changes(t.Context(), jane.Tenant, contacts.ChangePosition{}, 1<<20)
 	require.NoError(t, err)

@@ -17,16 +17,19 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// Normalize returns the fields as they are stored, or an [Error] of [KindInvalid] with every broken rule.
+// Normalize returns the fields as they are stored, or an [Error] of [KindInvalid] with every
+// broken rule.
 //
-// Text is trimmed and brought to Unicode's form C; the shorthands email and phone and the first entries of their lists
-// agree; phone numbers get their E.164 form, read as numbers of region (ISO 3166-1 alpha-2, or "" to read only those
-// that begin with +); labels and links lose their repetitions; display_name is composed where it was not given.
-// Normalizing twice changes nothing.
+// Text is trimmed and brought to Unicode's form C; the shorthands email and phone and the
+// first entries of their lists agree; phone numbers get their E.164 form, read as numbers of
+// region (ISO 3166-1 alpha-2, or "" to read only those that begin with +); labels and links
+// lose their repetitions; display_name is composed where it was not given. Normalizing twice
+// changes nothing.
 func (f Fields) Normalize(region string) (Fields, error) { return f.normalize(region, false) }
 
-// normalize is Normalize. With apart, email and phone may differ from their lists, and then stay as they
-// are: what they stand for depends on the contact that the fields are for. See [Fields.reconciled].
+// normalize is Normalize. With apart, email and phone may differ from their lists, and then
+// stay as they are: what they stand for depends on the contact that the fields are for. See
+// [Fields.reconciled].
 func (f Fields) normalize(region string, apart bool) (Fields, error) {
 	n := normalizer{aliases: map[string]string{}, apart: apart}
 	f = n.texts(f)
@@ -74,8 +77,8 @@ func (f Fields) composedName() string {
 	return ""
 }
 
-// familyFirst returns the name as it is written in Han characters, kana and Hangul: the family name
-// first, and no space. It is "" for a name in other letters.
+// familyFirst returns the name as it is written in Han characters, kana and Hangul: the family
+// name first, and no space. It is "" for a name in other letters.
 func (f Fields) familyFirst() string {
 	name := f.LastName + f.FirstName + f.MiddleName
 	if strings.ContainsFunc(name, func(r rune) bool { return !unicode.In(r, eastAsian...) && r != 'ー' }) {
@@ -86,8 +89,8 @@ func (f Fields) familyFirst() string {
 
 var eastAsian = []*unicode.RangeTable{unicode.Han, unicode.Hiragana, unicode.Katakana, unicode.Hangul}
 
-// following returns the fields with a display name that follows what it is composed of, where the one composed of the fields
-// before was sent back along with it.
+// following returns the fields with a display name that follows what it is composed of, where
+// the one composed of the fields before was sent back along with it.
 func (f Fields) following(before Fields) Fields {
 	named := func(f Fields) bool { return f.FirstName+f.MiddleName+f.LastName != "" }
 	if f.DisplayName == before.DisplayName && before.DisplayName == before.composedName() && (named(f) || !named(before)) {
@@ -96,9 +99,10 @@ func (f Fields) following(before Fields) Fields {
 	return f
 }
 
-// reconciled returns normalized fields in which email and phone agree with their lists. Where they do not, and the list is
-// the one of the fields before, the caller has changed the shorthand of what it had read. Otherwise it is not known which of
-// the two is meant: that is an [Error] of [KindInvalid].
+// reconciled returns normalized fields in which email and phone agree with their lists. Where
+// they do not, and the list is the one of the fields before, the caller has changed the
+// shorthand of what it had read. Otherwise it is not known which of the two is meant: that is
+// an [Error] of [KindInvalid].
 func (f Fields) reconciled(before Fields, region string) (Fields, error) {
 	if f.Email == f.primaryEmail() && f.Phone == f.primaryPhone() {
 		return f, nil
@@ -115,8 +119,8 @@ func (f Fields) reconciled(before Fields, region string) (Fields, error) {
 func addressIn(e *EmailAddress) *string { return &e.Address }
 func numberIn(p *PhoneNumber) *string   { return &p.Number }
 
-// withFirst returns a list with value as its first entry: the entry that has it comes to the front, or
-// else the first one takes it. With "" the first entry is left out.
+// withFirst returns a list with value as its first entry: the entry that has it comes to the
+// front, or else the first one takes it. With "" the first entry is left out.
 func withFirst[E any](list []E, value string, in func(*E) *string, identity func(string) string) []E {
 	if cleanText(value) == "" {
 		return list[min(1, len(list)):]
@@ -154,7 +158,8 @@ var limits = Limits()
 // normalizer collects every violation instead of stopping at the first.
 type normalizer struct {
 	violations []Violation
-	aliases    map[string]string // from the pointer of what a shorthand stands for to that of the shorthand
+	// from the pointer of what a shorthand stands for to that of the shorthand
+	aliases map[string]string
 
 	apart        bool // the shorthands may differ from their lists
 	email, phone string
@@ -167,7 +172,8 @@ func (n *normalizer) violate(pointer, format string, args ...any) {
 	n.violations = append(n.violations, Violation{Pointer: pointer, Message: fmt.Sprintf(format, args...)})
 }
 
-// text cleans one value, the member name of what the pointer at points to, and holds it to the limit under key.
+// text cleans one value, the member name of what the pointer at points to, and holds it to the
+// limit under key.
 func (n *normalizer) text(at, name, key, value string) string {
 	value = cleanText(value)
 	if limit := limits[key]; utf8.RuneCountInString(value) > limit {
@@ -196,7 +202,8 @@ func CheckRegion(region string) error {
 // cleanText is text without spaces around it, in Unicode's form C.
 func cleanText(text string) string { return strings.TrimSpace(norm.NFC.String(text)) }
 
-// entries reports whether there are entries to look at: some, and no more than the limit under key.
+// entries reports whether there are entries to look at: some, and no more than the limit under
+// key.
 func (n *normalizer) entries(key string, count int) bool {
 	if limit := limits[key]; count > limit {
 		n.violate("/"+key, "expected at most %d entries", limit)
@@ -341,7 +348,8 @@ func (n *normalizer) addresses(addresses []PostalAddress) []PostalAddress {
 	return normal
 }
 
-// list normalizes a list of plain texts, keeps the first of those of equal identity, and holds each to check.
+// list normalizes a list of plain texts, keeps the first of those of equal identity, and holds
+// each to check.
 func (n *normalizer) list(pointer string, values []string, check, identity func(string) string) []string {
 	key := pointer[1:]
 	if !n.entries(key, len(values)) {
@@ -401,7 +409,8 @@ func (n *normalizer) customFields(custom map[string]CustomValue) map[string]Cust
 	return normal
 }
 
-// birthday accepts a date, and one without its year, its day, or its day and month (RFC 6350, 4.3.1).
+// birthday accepts a date, and one without its year, its day, or its day and month (RFC 6350,
+// 4.3.1).
 func (n *normalizer) birthday(value string) string {
 	value = strings.TrimSpace(value)
 	if value == "" {
@@ -420,11 +429,12 @@ func (n *normalizer) birthday(value string) string {
 	return value
 }
 
-// EscapePointer writes a name as a token of a JSON pointer (RFC 6901, section 3). Of a name that is
-// longer than any may be it writes the beginning, so that errors stay short.
+// EscapePointer writes a name as a token of a JSON pointer (RFC 6901, section 3). Of a name
+// that is longer than any may be it writes the beginning, so that errors stay short.
 func EscapePointer(name string) string { return escapes.Replace(Excerpt(name)) }
 
-// Excerpt returns a name from outside as errors show it: the first [maxCustomFieldName] characters.
+// Excerpt returns a name from outside as errors show it: the first [maxCustomFieldName]
+// characters.
 func Excerpt(name string) string {
 	if short := truncate(name, maxCustomFieldName); short != name {
 		return short + "…"

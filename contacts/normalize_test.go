@@ -134,8 +134,8 @@ func decide(t *testing.T, fields contacts.Fields, command contacts.Command) (con
 	return command.Decide(&current, command.AcceptedAt)
 }
 
-// What was read can be sent back with only the shorthand of a list changed. A list and a shorthand that
-// say different things are refused.
+// What was read can be sent back with only the shorthand of a list changed. A list and a
+// shorthand that say different things are refused.
 func TestCommand_Replace_Shorthands(t *testing.T) {
 	full := contactstest.Full(t)
 	nameless := contactstest.Normalize(t, contacts.Fields{Email: "a@example.com"})
@@ -300,7 +300,8 @@ func TestFields_Normalize_Birthday(t *testing.T) {
 	}
 }
 
-// Whoever reads a contact, changes its name and puts it back sends the composed display name along.
+// A caller that reads a contact, changes its name and puts it back sends the composed display
+// name along.
 func TestCommand_Replace_DisplayName(t *testing.T) {
 	jane := contactstest.Jane(t)
 	edited := jane

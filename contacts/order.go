@@ -10,8 +10,8 @@ import (
 	"golang.org/x/text/language"
 )
 
-// Sort is the order of a list: by one of the keys, ascending, or descending with a "-" before it.
-// The order is total: what is equal by the key is ordered by id, in the same direction.
+// Sort is the order of a list: by one of the keys, ascending, or descending with a "-" before
+// it. The order is total: what is equal by the key is ordered by id, in the same direction.
 type Sort string
 
 // The keys of a [Sort]. The order of creation is that of the ids, which are UUIDv7. Names are
@@ -64,9 +64,9 @@ const (
 	maxOrderKey  = 800
 )
 
-// orderKey returns bytes whose order is that of names by the Unicode collation algorithm with CLDR's
-// root collation (UTS #10, #35): letters in the order of their alphabets, and then accents and case.
-// What follows the first name counts where that is equal.
+// orderKey returns bytes whose order is that of names by the Unicode collation algorithm with
+// CLDR's root collation (UTS #10, #35): letters in the order of their alphabets, and then
+// accents and case. What follows the first name counts where that is equal.
 func orderKey(names ...string) []byte {
 	collator := collators.Get().(*collate.Collator)
 	defer collators.Put(collator)

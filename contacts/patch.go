@@ -10,13 +10,15 @@ import (
 	"strings"
 )
 
-// Patch is a JSON merge patch (RFC 7396) of a contact's [Fields]: a member replaces, null removes, custom_fields merges
-// name by name, and lists are replaced as a whole. The shorthands email and phone change the first entry of their lists.
+// Patch is a JSON merge patch (RFC 7396) of a contact's [Fields]: a member replaces, null
+// removes, custom_fields merges name by name, and lists are replaced as a whole. The
+// shorthands email and phone change the first entry of their lists.
 type Patch json.RawMessage
 
-// NewPatch accepts a merge patch whose members exist and have the right types, and the fields that it was decoded to, where
-// null is nothing. Equal patches are the same bytes, in whatever order and notation they came. Whether what it makes of a contact is valid can only be told when it is applied. It returns an [Error] of
-// [KindInvalid].
+// NewPatch accepts a merge patch whose members exist and have the right types, and the fields
+// that it was decoded to, where null is nothing. Equal patches are the same bytes, in any
+// order and notation. Whether what it makes of a contact is valid can only be told when it is
+// applied. It returns an [Error] of [KindInvalid].
 func NewPatch(raw []byte, fields Fields) (Patch, error) {
 	// What cannot be valid in any contact is refused now; a name makes the rest stand alone.
 	if fields.DisplayName == "" {
@@ -45,8 +47,8 @@ func (p Patch) MarshalJSON() ([]byte, error) { return json.RawMessage(p).Marshal
 // UnmarshalJSON implements [json.Unmarshaler].
 func (p *Patch) UnmarshalJSON(raw []byte) error { return (*json.RawMessage)(p).UnmarshalJSON(raw) }
 
-// DecodeFields reads fields from a JSON object and refuses unknown members. It returns an [Error] of [KindInvalid]; the
-// fields are not normalized.
+// DecodeFields reads fields from a JSON object and refuses unknown members. It returns an
+// [Error] of [KindInvalid]; the fields are not normalized.
 func DecodeFields(raw []byte) (Fields, error) {
 	decoder := json.NewDecoder(bytes.NewReader(raw))
 	decoder.DisallowUnknownFields()

@@ -10,16 +10,17 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// e164Of returns the E.164 form (ITU-T E.164) of a text that is one number, with an extension at
-// most, which E.164 has no place for. Of anything else it returns "": a wrong number is worse than
-// none. A number that does not begin with + is read as one of region.
+// e164Of returns the E.164 form (ITU-T E.164) of a text that is one number, with an extension
+// at most, which E.164 has no place for. Of anything else it returns "": a wrong number is
+// worse than none. A number that does not begin with + is read as one of region.
 func e164Of(text, region string) string {
 	parts := oneNumber.FindStringSubmatch(searchForm(text))
 	if parts == nil {
 		return ""
 	}
 	number := parts[1]
-	// What stands behind a slash is the number, behind an area code, or else the end of another number.
+	// What stands behind a slash is the number, behind an area code, or else the end of
+	// another number.
 	if area, rest, slashed := strings.Cut(number, "/"); slashed && (len(digits(area)) > maxAreaCode || len(digits(rest)) < minSubscriber) {
 		return ""
 	}
@@ -30,8 +31,8 @@ func e164Of(text, region string) string {
 	return phonenumbers.Format(parsed, phonenumbers.E164)
 }
 
-// oneNumber matches the search form of one number, and takes it apart from the marks that say that
-// it is one (RFC 3966) or has an extension (as people and libphonenumber write them).
+// oneNumber matches the search form of one number, and takes it apart from the marks that say
+// that it is one (RFC 3966) or has an extension (as people and libphonenumber write them).
 var oneNumber = regexp.MustCompile(`^(?:tel:)?(\+?[0-9 ().-]*[0-9][0-9 ().-]*(?:/[0-9 ().-]+)?)` +
 	`(?:[ ,;]*(?:ext(?:ension|n)?|x|#|доб(?:авочныи)?|anexo|ramal|int|durchwahl|dw)[ .:=]*[0-9]{1,7} *)?$`)
 
@@ -42,7 +43,7 @@ const (
 	minSubscriber = 4
 )
 
-// digits are the decimal digits in a text, of whatever script, as ASCII.
+// digits are the decimal digits in a text, of any script, as ASCII.
 func digits(text string) string {
 	return strings.Map(func(r rune) rune {
 		switch {
@@ -56,8 +57,8 @@ func digits(text string) string {
 	}, norm.NFKD.String(text))
 }
 
-// dialled are the digits that a number is dialled by: as it is written, from abroad, and within its
-// country.
+// dialled are the digits that a number is dialled by: as it is written, from abroad, and
+// within its country.
 func dialled(p PhoneNumber) []string {
 	all := []string{digits(p.Number), digits(p.E164)}
 	if parsed, err := phonenumbers.Parse(p.E164, ""); err == nil {
@@ -66,8 +67,8 @@ func dialled(p PhoneNumber) []string {
 	return all
 }
 
-// numberKey is what a number is kept under as it is written: its digits, and the letters of one that
-// has some.
+// numberKey is what a number is kept under as it is written: its digits, and the letters of
+// one that has some.
 func numberKey(number string) string {
 	if form := searchForm(number); !numeric(form) {
 		return form
@@ -75,8 +76,8 @@ func numberKey(number string) string {
 	return digits(number)
 }
 
-// phoneKeys are what a whole number may be kept under: as it is written, and as it is dialled from
-// abroad.
+// phoneKeys are what a whole number may be kept under: as it is written, and as it is dialled
+// from abroad.
 func phoneKeys(number, region string) []string {
 	keys := []string{numberKey(number)}
 	if e164 := digits(e164Of(number, region)); e164 != "" && e164 != keys[0] {
@@ -85,8 +86,9 @@ func phoneKeys(number, region string) []string {
 	return keys
 }
 
-// numberForms are the digits by which a number, or a part of one, may be found: beside those of the
-// whole, without the prefix of a call abroad, and without a "(0)" that is not dialled from there.
+// numberForms are the digits by which a number, or a part of one, may be found: beside those
+// of the whole, without the prefix of a call abroad, and without a "(0)" that is not dialled
+// from there.
 func numberForms(number, region string) []string {
 	forms := phoneKeys(number, region)
 	if abroad, ok := strings.CutPrefix(forms[0], "00"); ok && abroad != "" {
@@ -98,8 +100,8 @@ func numberForms(number, region string) []string {
 	return forms
 }
 
-// numberIdentity folds a number that is compared as a whole: one and the same number is written in
-// many ways.
+// numberIdentity folds a number that is compared as a whole: one and the same number is
+// written in many ways.
 func numberIdentity(number string) string {
 	form := searchForm(number)
 	if numeric(form) {
@@ -113,7 +115,8 @@ func numberIdentity(number string) string {
 	return form
 }
 
-// numeric reports whether a search form has digits and otherwise only what numbers are written with.
+// numeric reports whether a search form has digits and otherwise only what numbers are written
+// with.
 func numeric(form string) bool {
 	return strings.Trim(form, "0123456789 +-./()") == "" && strings.ContainsAny(form, "0123456789")
 }

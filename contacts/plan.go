@@ -28,12 +28,14 @@ type Stored struct {
 	Keys []string // [Index.Keys], as they were when it was written
 }
 
-// Snapshot is what the commands of a batch meet, as far as it matters to them. The contacts must
-// not change until the effects are committed.
+// Snapshot is what the commands of a batch meet, as far as it matters to them. The contacts
+// must not change until the effects are committed.
 type Snapshot struct {
-	Contacts   map[ContactKey]Stored      // the commands' contacts
-	Operations map[OperationKey]Operation // the commands' operations that have ended, with their documents
-	Holders    map[ExternalKey]uuid.UUID  // the contacts that hold an external id of [Command.ExternalID]
+	Contacts map[ContactKey]Stored // the commands' contacts
+	// the commands' operations that have ended, with their documents
+	Operations map[OperationKey]Operation
+	// the contacts that hold an external id of [Command.ExternalID]
+	Holders map[ExternalKey]uuid.UUID
 }
 
 // Effects is what a batch of commands does, to be committed as a whole.
@@ -59,7 +61,8 @@ type Version struct {
 	NewKeys   []string  // the keys of this version that the one before has not
 }
 
-// Resolve returns the commands, each [Upsert] of the contact that holds its external id, if there is one.
+// Resolve returns the commands, each [Upsert] of the contact that holds its external id, if
+// there is one.
 func Resolve(commands []Command, holders map[ExternalKey]uuid.UUID) []Command {
 	resolved := slices.Clone(commands)
 	for i, c := range resolved {
@@ -70,10 +73,11 @@ func Resolve(commands []Command, holders map[ExternalKey]uuid.UUID) []Command {
 	return resolved
 }
 
-// Plan decides what the commands make of the state. No two commands may be of one contact, nor of
-// one operation; Upserts have to be resolved. A command whose operation has ended changes nothing.
-// Plan does nothing itself, so that it may run any number of times. It returns [ErrTransient] if an
-// external id has changed hands since [Resolve], and fails if the state holds a document that is none.
+// Plan decides what the commands make of the state. No two commands may be of one contact, nor
+// of one operation; Upserts have to be resolved. A command whose operation has ended changes
+// nothing. Plan does nothing itself, so that it may run any number of times. It returns
+// [ErrTransient] if an external id has changed hands since [Resolve], and fails if the state
+// holds a document that is none.
 func Plan(commands []Command, state Snapshot, now time.Time) (Effects, error) {
 	p := plan{state: state, now: now, claimed: map[ExternalKey]uuid.UUID{}}
 	for _, command := range commands {
@@ -201,7 +205,8 @@ func (p *plan) taken(made Contact) (holder uuid.UUID, taken bool) {
 	return uuid.Nil, false
 }
 
-// Contact decodes the document of a contact that is there, or deleted. A deleted one has no times.
+// Contact decodes the document of a contact that is there, or deleted. A deleted one has no
+// times.
 func (d Document) Contact() (Contact, error) {
 	if d.State != Live {
 		return Contact{Tenant: d.Tenant, ID: d.ID, Version: d.Version, Deleted: true}, nil

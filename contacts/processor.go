@@ -8,25 +8,26 @@ import (
 	"time"
 )
 
-// Processor is the worker's use case: it applies commands, refreshes the cache and tells those who wait. All methods may
-// be called concurrently.
+// Processor is the worker's use case: it applies commands, refreshes the cache and notifies
+// the waiting callers. All methods may be called concurrently.
 type Processor struct {
-	ledger  Ledger
-	parking Parking
-	debts   Debts
-	cache   Cache
-	notices Notices
-	ended   Ended
-	log     *slog.Logger
-	now     func() time.Time
+	ledger        Ledger
+	parking       Parking
+	invalidations Invalidations
+	cache         Cache
+	notices       Notices
+	ended         Ended
+	log           *slog.Logger
+	now           func() time.Time
 }
 
 // Ended is told of the outcome of each command that is done.
 type Ended func(ctx context.Context, command Command, outcome Outcome)
 
-// NewProcessor returns a processor, which tells ended, unless nil, of what it has done. now is the clock; time.Now where nil.
+// NewProcessor returns a processor, which tells ended, unless nil, of what it has done. now is
+// the clock; time.Now where nil.
 func NewProcessor(
-	ledger Ledger, parking Parking, debts Debts, cache Cache, notices Notices, ended Ended, log *slog.Logger, now func() time.Time,
+	ledger Ledger, parking Parking, invalidations Invalidations, cache Cache, notices Notices, ended Ended, log *slog.Logger, now func() time.Time,
 ) *Processor {
 	if now == nil {
 		now = time.Now
@@ -34,16 +35,18 @@ func NewProcessor(
 	if ended == nil {
 		ended = func(context.Context, Command, Outcome) {}
 	}
-	return &Processor{ledger, parking, debts, cache, notices, ended, log, now}
+	return &Processor{ledger, parking, invalidations, cache, notices, ended, log, now}
 }
 
-// ErrBlocked is the error of a command that was not tried because an earlier one of its contact has to be tried again.
+// ErrBlocked is the error of a command that was not tried because an earlier one of its
+// contact has to be tried again.
 var ErrBlocked = errors.New("an earlier command of the contact is not done")
 
-// Process applies the commands, those of one contact in the given order, and returns one error for each: nil means done,
-// whether it succeeded or failed in the domain's eyes, so that its message can be deleted. With any other it is to be
-// processed again, before later commands of its contact: [ErrDown] and [ErrTransient] blame the circumstances,
-// [ErrBlocked] an earlier command, the rest the command itself. [ErrDown] says that nothing else has failed before.
+// Process applies the commands, those of one contact in the given order, and returns one error
+// for each: nil means done, whether it succeeded or failed in the domain's eyes, so that its
+// message can be deleted. With any other it is to be processed again, before later commands of
+// its contact: [ErrDown] and [ErrTransient] blame the circumstances, [ErrBlocked] an earlier
+// command, the rest the command itself. [ErrDown] says that nothing else has failed before.
 func (p *Processor) Process(ctx context.Context, commands []Command) []error {
 	errs := make([]error, len(commands))
 	waiting := make([]int, len(commands))
@@ -73,8 +76,8 @@ func (p *Processor) Process(ctx context.Context, commands []Command) []error {
 	return errs
 }
 
-// nextRound takes from waiting the first command of each message group and of each operation. Upserts have rounds of
-// their own: they may be of the same contacts as others.
+// nextRound takes from waiting the first command of each message group and of each operation.
+// Upserts have rounds of their own: they may be of the same contacts as others.
 func nextRound(commands []Command, waiting []int) (round, rest []int) {
 	upserts := commands[waiting[0]].Kind == Upsert
 	groups, operations := map[string]bool{}, map[OperationKey]bool{}
@@ -98,22 +101,24 @@ type attempt struct {
 	failed   bool // a part has failed though the database was there
 }
 
-// blame returns the error of a part as it is to be reported. Once another part has failed for a reason of its own, the
-// database was there: what says now that it is down, a deadline that the failures have used up above all, is a failure
-// that counts, or a few commands that fail slowly would hold the whole attempt for as long as they do.
+// blame returns the error of a part as it is to be reported. Once another part has failed for
+// a reason of its own, the database was there: what says now that it is down, a deadline that
+// the failures have used up above all, is a failure that counts, or a few commands that fail
+// slowly would hold the whole attempt for as long as they do.
 func (a *attempt) blame(err error) error {
 	down := errors.Is(err, ErrDown) || errors.Is(err, context.DeadlineExceeded)
 	if !down {
 		a.failed = true
 	}
 	if down && a.failed {
-		return fmt.Errorf("%w: after other commands had failed: %s", ErrTransient, err.Error()) // and no longer ErrDown
+		// and no longer ErrDown
+		return fmt.Errorf("%w: after other commands had failed: %s", ErrTransient, err.Error())
 	}
 	return err
 }
 
-// apply commits the commands at the given indexes together or, if that fails, in ever smaller parts, until the one that
-// is to blame stands alone.
+// apply commits the commands at the given indexes together or, if that fails, in ever smaller
+// parts, until the one that is to blame stands alone.
 func (p *Processor) apply(ctx context.Context, a *attempt, indexes []int) {
 	if len(indexes) == 0 {
 		return
@@ -140,9 +145,11 @@ func (p *Processor) apply(ctx context.Context, a *attempt, indexes []int) {
 	p.apply(ctx, a, indexes[half:])
 }
 
-// publish makes what was committed visible, the cache before the notices, so that whoever is told reads what it wrote. A
-// cache that cannot be told may have lost the mark too that the commit was announced by, when it was restarted in between
-// say, and be filled with what was before: that it is owed the documents is noted, so that nobody trusts it until it has them.
+// publish makes what was committed visible, the cache before the notices, so that a notified
+// caller reads its own write. A cache that cannot be told may have lost the mark too that the
+// commit was announced by, when it was restarted in between say, and be filled with what was
+// before: the documents are noted as pending invalidations, so that no reader trusts it until
+// it has them.
 func (p *Processor) publish(ctx context.Context, batch []Command, outcomes []Outcome) {
 	ctx = context.WithoutCancel(ctx) // it is committed: a shutdown must not keep it from being told
 	documents := make([]Document, 0, len(outcomes))
@@ -157,7 +164,7 @@ func (p *Processor) publish(ctx context.Context, batch []Command, outcomes []Out
 	}
 	if err := p.cache.Refresh(ctx, documents); err != nil {
 		p.log.WarnContext(ctx, "cache not refreshed after a commit", "documents", len(documents), "error", err)
-		if err := p.debts.Owe(ctx, documents); err != nil {
+		if err := p.invalidations.AddInvalidations(ctx, documents); err != nil {
 			p.log.ErrorContext(ctx, "what the cache misses not noted", "documents", len(documents), "error", err)
 		}
 	}

@@ -39,7 +39,7 @@ func (l *ledger) Apply(
 // world records what a processor told it, in order.
 type world struct {
 	contacts.Parking
-	contacts.Debts
+	contacts.Invalidations
 	parked []contacts.ParkedCommand
 	ended  []*contacts.Operation
 	stands *contacts.Operation // the end that an operation had before it is parked
@@ -48,7 +48,7 @@ type world struct {
 	announced []contacts.Document
 	documents []contacts.Document
 	notices   []contacts.Notice
-	owed      []contacts.Document
+	pending   []contacts.Document
 	ends      []end
 	cacheErr  error
 }
@@ -70,13 +70,13 @@ func (w *world) Announce(_ context.Context, documents []contacts.Document, _ []c
 	return nil
 }
 
-func (w *world) Owe(_ context.Context, documents []contacts.Document) error {
-	w.told = append(w.told, "debts")
-	w.owed = append(w.owed, documents...)
+func (w *world) AddInvalidations(_ context.Context, documents []contacts.Document) error {
+	w.told = append(w.told, "invalidations")
+	w.pending = append(w.pending, documents...)
 	return nil
 }
 
-func (w *world) Vouch(context.Context, time.Time) error { return nil }
+func (w *world) RenewTrust(context.Context, time.Time) error { return nil }
 
 func (w *world) Refresh(_ context.Context, documents []contacts.Document) error {
 	w.told = append(w.told, "cache")
@@ -139,7 +139,8 @@ func TestProcessor_KeepsTheOrderOfAContact(t *testing.T) {
 	}
 }
 
-// Upserts are in order by their external id, and in no transaction with others, which may be of the same contacts.
+// Upserts are in order by their external id, and in no transaction with others, which may be
+// of the same contacts.
 func TestProcessor_Upserts(t *testing.T) {
 	processor, ledger, _ := newProcessor(nil)
 	upsert := func(id, name string) contacts.Command {
@@ -192,7 +193,8 @@ func TestProcessor_OneBadCommand(t *testing.T) {
 	}
 }
 
-// Ids are a tenant's own: a contact or an operation of another tenant with the same id has nothing to do with it.
+// Ids are a tenant's own: a contact or an operation of another tenant with the same id has
+// nothing to do with it.
 func TestProcessor_SameIDsInTwoTenants(t *testing.T) {
 	ours := contactstest.CreateCommand(t, "ours", contactstest.Jane(t))
 	theirs := ours
@@ -213,7 +215,8 @@ func TestProcessor_SameIDsInTwoTenants(t *testing.T) {
 	for _, tenant := range []contacts.Tenant{"ours", "ours", "theirs"} {
 		merges = append(merges, contactstest.MergeCommand(t, tenant, ours.Contact, `{"nickname":"J"}`))
 	}
-	merges = append(merges, contactstest.MergeCommand(t, "theirs", ours.Contact, `{"nickname":"K"}`)) // in a later round
+	// in a later round
+	merges = append(merges, contactstest.MergeCommand(t, "theirs", ours.Contact, `{"nickname":"K"}`))
 	errs := processor.Process(t.Context(), merges)
 	require.ErrorIs(t, errs[0], boom)
 	require.ErrorIs(t, errs[1], contacts.ErrBlocked)
@@ -237,7 +240,8 @@ func TestProcessor_DatabaseDown(t *testing.T) {
 	require.Empty(t, world.told)
 }
 
-// Two contacts whose locks are held use up the time of an attempt. That is no outage, for which a worker would wait.
+// Two contacts whose locks are held use up the time of an attempt. That is no outage, for
+// which a worker would wait.
 func TestProcessor_StuckCommandsUseUpTheTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		commands := make([]contacts.Command, 64)
@@ -278,8 +282,8 @@ func TestProcessor_CacheDownIsNoFailure(t *testing.T) {
 	command := contactstest.CreateCommand(t, contacts.DefaultTenant, contactstest.Jane(t))
 	command.ReplyTo = "api-1"
 	require.Equal(t, []error{nil}, processor.Process(t.Context(), []contacts.Command{command}))
-	require.Equal(t, []string{"announced", "cache", "debts", "notices"}, world.told, "what the cache misses is owed to it")
-	require.Equal(t, world.announced, world.owed)
+	require.Equal(t, []string{"announced", "cache", "invalidations", "notices"}, world.told, "the cache misses a pending invalidation")
+	require.Equal(t, world.announced, world.pending)
 	require.Equal(t, "api-1", world.notices[0].Address)
 }
 
@@ -308,7 +312,8 @@ func TestProcessor_Park(t *testing.T) {
 	require.Equal(t, []end{{command.Operation, *world.ended[0], false}}, world.ends)
 }
 
-// What could not be read has the same id each time it comes, and what has ended before keeps its end.
+// What could not be read has the same id each time it comes, and what has ended before keeps
+// its end.
 func TestProcessor_Park_Again(t *testing.T) {
 	processor, _, world := newProcessor(nil)
 	for _, message := range []contacts.ParkedCommand{

@@ -67,8 +67,9 @@ type Lookup struct {
 	common    bool   // many contacts may share a value; it is no part of [Index.Text]
 	expected  string
 
-	values func(f Fields) []string             // a contact's, as they are kept
-	forms  func(value, region string) []string // as a caller's value may be kept; none if it cannot be
+	values func(f Fields) []string // a contact's, as they are kept
+	// as a caller's value may be kept; none if it cannot be
+	forms func(value, region string) []string
 }
 
 // Lookups returns all lookups. Stores, clients and the API go by this table alone.
@@ -123,7 +124,8 @@ var lookups = []Lookup{
 
 const expectedText = "expected text without control characters, or none of this parameter"
 
-// identityForm is the form of a value that is kept by its identity. What is not visible has none.
+// identityForm is the form of a value that is kept by its identity. What is not visible has
+// none.
 func identityForm(value, _ string) []string {
 	if value = cleanText(value); !visible(value) {
 		return nil
@@ -149,8 +151,9 @@ const maxKey = 254
 
 // Index returns what the contact is found and ordered by.
 //
-// A release that gives something else for the same contact marks all contacts as to be reindexed,
-// in a migration of the release after it: the workers of an older one would index as before.
+// A release that gives something else for the same contact marks all contacts as to be
+// reindexed, in a migration of the release after it: the workers of an older one would index
+// as before.
 func (c Contact) Index() Index {
 	if c.Deleted {
 		return Index{}
@@ -160,7 +163,8 @@ func (c Contact) Index() Index {
 	var text []string
 	addLines := func(lines ...string) {
 		for _, line := range lines {
-			if !slices.ContainsFunc(text, func(other string) bool { return strings.Contains(other, line) }) { // "" is in all
+			// "" is in all
+			if !slices.ContainsFunc(text, func(other string) bool { return strings.Contains(other, line) }) {
 				text = append(text, line)
 			}
 		}
@@ -223,9 +227,9 @@ func truncate(text string, limit int) string {
 	return text
 }
 
-// terms splits what people search for into parts that all have to be found, each with the forms in
-// which it may be written. What looks like a phone number, in whatever notation, is one part, and
-// is also looked for as digits.
+// terms splits what people search for into parts that all have to be found, each with the
+// forms in which it may be written. What looks like a phone number, in any notation, is
+// one part, and is also looked for as digits.
 func terms(q, region string) [][]string {
 	whole := searchForm(q)
 	if numeric(whole) {
@@ -246,8 +250,8 @@ func terms(q, region string) [][]string {
 	return all
 }
 
-// Filter says which contacts to list, in the caller's words. The zero value lists all, in the order
-// of their creation.
+// Filter says which contacts to list, in the caller's words. The zero value lists all, in the
+// order of their creation.
 type Filter struct {
 	Text         string            // any parts of a contact's texts and numbers, as they look
 	Values       map[string]string // by the parameters of [Lookups]; "" is no filter
@@ -268,9 +272,9 @@ const (
 	searchEffort = 2
 )
 
-// Effort is how much work a page of the filter is at the most, from 1 to 4, where 1 is a page of
-// the whole list. Parts of one or two characters have no index: many contacts are looked at, one by
-// one.
+// Effort is how much work a page of the filter is at the most, from 1 to 4, where 1 is a page
+// of the whole list. Parts of one or two characters have no index: many contacts are looked
+// at, one by one.
 func (f Filter) Effort() int64 {
 	short := func(word string) bool { return utf8.RuneCountInString(word) <= 2 }
 	common := func(l Lookup) bool { return l.common && f.Values[l.Parameter] != "" }
@@ -284,17 +288,20 @@ func (f Filter) Effort() int64 {
 	}
 }
 
-// query turns the filter into a query without a position, or returns an [Error] of [KindInvalid].
+// query turns the filter into a query without a position, or returns an [Error] of
+// [KindInvalid].
 func (f Filter) query(region string) (Query, error) {
 	q := Query{Terms: terms(f.Text, region), UpdatedSince: f.UpdatedSince, Sort: f.Sort}
 	if part := q.UpdatedSince.Nanosecond() % 1000; part > 0 { // contacts have whole microseconds
 		q.UpdatedSince = q.UpdatedSince.Add(time.Microsecond - time.Duration(part))
 	}
-	if q.UpdatedSince.UTC().Year() > 9999 { // by its offset; as a text, which it is in SQLite, it would come before all others
+	// by its offset; as a text, which it is in SQLite, it would come before all others
+	if q.UpdatedSince.UTC().Year() > 9999 {
 		q.UpdatedSince = time.Date(9999, 12, 31, 23, 59, 59, 999_999_000, time.UTC)
 	}
 	var violations []Violation
-	// check holds a parameter's value to its limit. Nothing is no filter: it would let all through.
+	// check holds a parameter's value to its limit. Nothing is no filter: it would let all
+	// through.
 	check := func(parameter, value string, limit int, found bool, expected string) {
 		switch {
 		case value == "":
@@ -337,8 +344,8 @@ func searchable(text string) bool {
 	return utf8.ValidString(text) && !strings.ContainsFunc(text, func(r rune) bool { return unicode.IsControl(r) && !unicode.IsSpace(r) })
 }
 
-// cursor is the JSON form of a keyset cursor, which clients take as it is: the place of the last
-// contact of its page.
+// cursor is the JSON form of a keyset cursor, which clients take as it is: the place of the
+// last contact of its page.
 type cursor struct {
 	Sort    Sort      `json:"s"`
 	ID      uuid.UUID `json:"i"`

@@ -93,7 +93,8 @@ func TestService_List_Filters(t *testing.T) {
 		Text: long, Values: map[string]string{"email": long, "phone": "none", "label": long}, Sort: "age",
 	}, 10, "")
 	require.Equal(t, []string{"q", "email", "label", "phone", "sort"}, violations(t, err))
-	for _, nothing := range []string{" ", "\u0301", "\t\n", "x\x00y", "x\xff"} { // a filter that lets all through would be none
+	// a filter that lets all through would be none
+	for _, nothing := range []string{" ", "\u0301", "\t\n", "x\x00y", "x\xff"} {
 		_, err = service.List(t.Context(), jane, contacts.Filter{
 			Text: nothing, Values: map[string]string{"email": nothing, "label": nothing},
 		}, 10, "")

@@ -11,11 +11,12 @@ import (
 	"github.com/google/uuid"
 )
 
-// Service is the use cases of the API, the seed and the import: accepting writes, and reading. All methods may be called
-// concurrently, by any caller whose credential was checked.
+// Service is the use cases of the API, the seed and the import: accepting writes, and reading.
+// All methods may be called concurrently, by any caller whose credential was checked.
 //
-// A write becomes an [Operation], whose id is drawn from tenant, caller and idempotency key, so that a retry is the same
-// operation whatever became of the first try; without a key it is a new UUIDv7.
+// A write becomes an [Operation], whose id is drawn from tenant, caller and idempotency key,
+// so that a retry is the same operation, whether or not the first try was accepted; without a
+// key it is a new UUIDv7.
 type Service struct {
 	repository Repository
 	queue      Queue
@@ -25,8 +26,8 @@ type Service struct {
 	region     string
 	now        func() time.Time
 	mayWait    func(Caller) (done func(), ok bool)
-	hurried    chan struct{} // closed when nobody is to wait any more
-	hurry      sync.Once
+	draining   chan struct{} // closed by StopWaiting; pending waits return early
+	drainOnce  sync.Once
 }
 
 // ServiceOptions are what a [Service] needs. All but Region, MayWait and Now are required.
@@ -36,10 +37,12 @@ type ServiceOptions struct {
 	Outcomes   Outcomes
 	Pending    PendingOperations
 	Changes    ChangeLog
-	Region     string // how phone numbers without a country are read: ISO 3166-1 alpha-2, or "" not at all
+	// how phone numbers without a country are read: ISO 3166-1 alpha-2, or "" not at all
+	Region string
 	// MayWait reports whether one more write of the caller may wait for its end, until done is
-	// called; any number where nil. One that may not is accepted just the same. Each that waits
-	// holds some 40 KiB of memory, and asks the database twice a second where notices are lost.
+	// called; any number where nil. One that may not is accepted just the same. Each that
+	// waits holds some 40 KiB of memory, and asks the database twice a second where notices
+	// are lost.
 	MayWait func(Caller) (done func(), ok bool)
 	Now     func() time.Time // the clock; time.Now where nil
 }
@@ -54,16 +57,16 @@ func NewService(o ServiceOptions) *Service {
 	}
 	return &Service{
 		repository: o.Repository, queue: o.Queue, outcomes: o.Outcomes, pending: o.Pending, changes: o.Changes,
-		region: o.Region, now: o.Now, mayWait: o.MayWait, hurried: make(chan struct{}),
+		region: o.Region, now: o.Now, mayWait: o.MayWait, draining: make(chan struct{}),
 	}
 }
 
-// StopWaiting ends the waits of all writes, present and future: what has not ended is answered as pending. It is for a
-// process that is about to end.
-func (s *Service) StopWaiting() { s.hurry.Do(func() { close(s.hurried) }) }
+// StopWaiting ends the waits of all writes, present and future: what has not ended is answered
+// as pending. It is for a process that is about to end.
+func (s *Service) StopWaiting() { s.drainOnce.Do(func() { close(s.draining) }) }
 
 // Stopping is closed when [Service.StopWaiting] has been called.
-func (s *Service) Stopping() <-chan struct{} { return s.hurried }
+func (s *Service) Stopping() <-chan struct{} { return s.draining }
 
 // Write says how a write is to be made.
 type Write struct {
@@ -71,13 +74,15 @@ type Write struct {
 	IdempotencyKey string
 	// IfMatch are the versions that may be changed; none: any.
 	IfMatch []int64
-	// Wait is how long to wait for the operation's end; 0: not at all, as where too many wait already.
+	// Wait is how long to wait for the operation's end; 0: not at all, as where too many wait
+	// already.
 	Wait time.Duration
 }
 
-// Create accepts a new contact. Like the other writes it returns the operation, [Pending] if it has not ended within
-// write.Wait, or an [Error]: the problem that ended the operation, or the reason why the write was not accepted. An operation
-// that has failed, or of which it is not known whether it was accepted, is returned with its error.
+// Create accepts a new contact. Like the other writes it returns the operation, [Pending] if
+// it has not ended within write.Wait, or an [Error]: the problem that ended the operation, or
+// the reason why the write was not accepted. An operation that has failed, or of which it is
+// not known whether it was accepted, is returned with its error.
 func (s *Service) Create(ctx context.Context, caller Caller, fields Fields, write Write) (Operation, error) {
 	fields, err := fields.Normalize(s.region)
 	if err != nil {
@@ -87,12 +92,13 @@ func (s *Service) Create(ctx context.Context, caller Caller, fields Fields, writ
 	if err != nil {
 		return Operation{}, fmt.Errorf("mint a contact's id: %w", err)
 	}
-	// The id is no part of the request: a retry mints another, which gives way to the first one's.
+	// The id is no part of the request: a retry mints another, which gives way to the first
+	// one's.
 	return s.submit(ctx, caller, Command{Kind: Create, Contact: contact, Fields: fields}, "", write)
 }
 
-// Replace accepts new fields for a contact: those not given are emptied. An email or a phone that is not the first of its
-// list changes it, if the list is the contact's own.
+// Replace accepts new fields for a contact: those not given are emptied. An email or a phone
+// that is not the first of its list changes it, if the list is the contact's own.
 func (s *Service) Replace(ctx context.Context, caller Caller, id uuid.UUID, fields Fields, write Write) (Operation, error) {
 	fields, err := fields.normalize(s.region, true)
 	if err != nil {
@@ -101,8 +107,9 @@ func (s *Service) Replace(ctx context.Context, caller Caller, id uuid.UUID, fiel
 	return s.submit(ctx, caller, Command{Kind: Replace, Contact: id, Fields: fields}, id.String(), write)
 }
 
-// Upsert accepts new fields for the contact that holds an external id, or for a new one if none does. The worker decides
-// which, so that of many at the same time one creates the contact. The ended operation is a [Create] or a [Replace].
+// Upsert accepts new fields for the contact that holds an external id, or for a new one if
+// none does. The worker decides which, so that of many at the same time one creates the
+// contact. The ended operation is a [Create] or a [Replace].
 func (s *Service) Upsert(ctx context.Context, caller Caller, externalID string, fields Fields, write Write) (Operation, error) {
 	externalID = cleanText(externalID)
 	if externalID == "" || fields.ExternalID != "" && cleanText(fields.ExternalID) != externalID {
@@ -130,15 +137,18 @@ func (s *Service) Delete(ctx context.Context, caller Caller, id uuid.UUID, write
 	return s.submit(ctx, caller, Command{Kind: Delete, Contact: id}, id.String(), write)
 }
 
-// Erase accepts the erasure of a contact: its deletion, if it was not deleted before, and that of everything that is kept of
-// it, in its history, in the operations on it and among the parked commands, but for its id and version. It can be repeated.
+// Erase accepts the erasure of a contact: its deletion, if it was not deleted before, and that
+// of everything that is kept of it, in its history, in the operations on it and among the
+// parked commands, but for its id and version. It can be repeated.
 func (s *Service) Erase(ctx context.Context, caller Caller, id uuid.UUID, write Write) (Operation, error) {
 	return s.submit(ctx, caller, Command{Kind: Erase, Contact: id}, id.String(), write)
 }
 
-// submit sends the command and waits for its operation's end. target is the part of the request that names the contact.
+// submit sends the command and waits for its operation's end. target is the part of the
+// request that names the contact.
 func (s *Service) submit(ctx context.Context, caller Caller, command Command, target string, write Write) (Operation, error) {
-	if err := caller.Tenant.Validate(); err != nil { // or it would be accepted, and could never be applied
+	// or it would be accepted, and could never be applied
+	if err := caller.Tenant.Validate(); err != nil {
 		return Operation{}, err
 	}
 	command.Tenant = caller.Tenant
@@ -150,7 +160,8 @@ func (s *Service) submit(ctx context.Context, caller Caller, command Command, ta
 	}
 	accepted, noted := command.pending(), false
 	if write.IdempotencyKey != "" {
-		// A retry of what has ended is answered at once. Not being able to tell, or not soon, does no harm: the worker will.
+		// A retry of what has ended is answered at once. Not being able to tell, or not soon,
+		// does no harm: the worker will.
 		if ended := <-s.ask(ctx, command, askLimit); ended != nil {
 			return settle(command, *ended)
 		}
@@ -190,11 +201,11 @@ func (s *Service) submit(ctx context.Context, caller Caller, command Command, ta
 	return accepted, nil
 }
 
-// claim records the operation of a command with an idempotency key, and gives a Create the contact of
-// the key's first request. It returns the pending operation, and whether its record is of this very
-// request. If the record cannot be read, the first command to commit decides on the contact of a
-// Create, so that the operation names none; and the worker finds out if the key was used with another
-// request.
+// claim records the operation of a command with an idempotency key, and gives a Create the
+// contact of the key's first request. It returns the pending operation, and whether its record
+// is of this very request. If the record cannot be read, the first command to commit decides
+// on the contact of a Create, so that the operation names none; and the worker finds out if
+// the key was used with another request.
 func (s *Service) claim(ctx context.Context, command *Command) (accepted Operation, noted bool, err error) {
 	accepted = command.pending()
 	holder, failed := s.pending.Claim(ctx, accepted)
@@ -210,9 +221,9 @@ func (s *Service) claim(ctx context.Context, command *Command) (accepted Operati
 	return accepted, noted, nil
 }
 
-// send sends the command, and corrects the record of its operation. noted says that this request has
-// claimed it: then it is withdrawn if nothing was accepted. Otherwise what may have been accepted is
-// noted; so is a retry, since the queue keeps its command from now on.
+// send sends the command, and corrects the record of its operation. noted says that this
+// request has claimed it: then it is withdrawn if nothing was accepted. Otherwise what may
+// have been accepted is noted; so is a retry, since the queue keeps its command from now on.
 func (s *Service) send(ctx context.Context, command Command, accepted Operation, noted bool) error {
 	err := s.queue.Send(ctx, command)
 	switch accepts := err == nil || IsKind(err, KindUncertain); {
@@ -224,14 +235,16 @@ func (s *Service) send(ctx context.Context, command Command, accepted Operation,
 	return err
 }
 
-// note records that the operation is pending. The write is accepted even if that fails: then asking
-// for the operation before its end is answered "unavailable" or "not found", and after it as ever.
+// note records that the operation is pending. The write is accepted even if that fails: then
+// asking for the operation before its end is answered "unavailable" or "not found", and after
+// it as ever.
 func (s *Service) note(ctx context.Context, accepted Operation) {
 	_ = s.pending.Note(context.WithoutCancel(ctx), accepted)
 }
 
-// identify gives the command its operation and, where there is a key, the request's fingerprint. The key is a part of that,
-// and kept nowhere: who has fingerprints only cannot try out whose data they were drawn from.
+// identify gives the command its operation and, where there is a key, the request's
+// fingerprint. The key is a part of that, and kept nowhere: fingerprints alone do not allow
+// guessing the data that they were drawn from.
 func (s *Service) identify(command *Command, caller Caller, target, key string) error {
 	if key == "" {
 		id, err := uuid.NewV7()
@@ -268,8 +281,8 @@ func settle(command Command, ended Operation) (Operation, error) {
 	return ended, nil
 }
 
-// isOf reports whether the command is of the same request as the operation, as far as that can be told: not by the data if
-// the contact was erased.
+// isOf reports whether the command is of the same request as the operation, as far as that can
+// be told: not by the data if the contact was erased.
 func (c Command) isOf(ended Operation) bool {
 	if ended.Fingerprint == "" {
 		if c.Kind == Upsert {
@@ -280,17 +293,19 @@ func (c Command) isOf(ended Operation) bool {
 	return ended.Fingerprint == c.Fingerprint
 }
 
-// The database is asked for an operation of which no notice has come after firstPoll, then after pauses that double up to
-// longestPause, and once more at the end.
+// The database is asked for an operation of which no notice has come after firstPoll, then
+// after pauses that double up to longestPause, and once more at the end.
 const (
 	firstPoll    = 100 * time.Millisecond
 	longestPause = 500 * time.Millisecond
-	// askLimit is how long a question may take that holds up the caller: before the command is sent, and at the end of the wait.
+	// askLimit is how long a question may take that holds up the caller: before the command is
+	// sent, and at the end of the wait.
 	askLimit = 300 * time.Millisecond
 )
 
-// await waits for the notice and, because notices may be lost, asks the repository now and then. It asks in the background:
-// a database that hangs must not keep the caller from hearing the notice, nor keep it longer than it wanted to wait.
+// await waits for the notice and, because notices may be lost, asks the repository now and
+// then. It asks in the background: a database that hangs must not keep the caller from hearing
+// the notice, nor keep it longer than it wanted to wait.
 func (s *Service) await(ctx context.Context, command Command, notice <-chan Operation, wait time.Duration) (Operation, bool) {
 	until := time.Now().Add(wait)
 	deadline := time.NewTimer(wait)
@@ -316,7 +331,7 @@ func (s *Service) await(ctx context.Context, command Command, notice <-chan Oper
 			return Operation{}, false
 		case <-deadline.C:
 			over = true
-		case <-s.hurried:
+		case <-s.draining:
 			over = true
 		}
 	}
@@ -332,8 +347,9 @@ func (s *Service) await(ctx context.Context, command Command, notice <-chan Oper
 	return Operation{}, false
 }
 
-// ask looks for the command's operation, in the background and for at most limit, and sends it, or nil where it has not
-// ended or that cannot be told. It goes on when nobody listens any more: a query that is cut costs its connection.
+// ask looks for the command's operation, in the background and for at most limit, and sends
+// it, or nil where it has not ended or that cannot be told. It goes on after the caller has
+// gone: a query that is cut costs its connection.
 func (s *Service) ask(ctx context.Context, command Command, limit time.Duration) <-chan *Operation {
 	answer := make(chan *Operation, 1)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)
@@ -349,8 +365,8 @@ func (s *Service) ask(ctx context.Context, command Command, limit time.Duration)
 	return answer
 }
 
-// Operation returns an operation of the caller's tenant, without its document. It returns an [Error] of [KindNotFound]
-// or [KindUnavailable].
+// Operation returns an operation of the caller's tenant, without its document. It returns an
+// [Error] of [KindNotFound] or [KindUnavailable].
 func (s *Service) Operation(ctx context.Context, caller Caller, id uuid.UUID) (Operation, error) {
 	operation, found, err := s.repository.Operation(ctx, caller.Tenant, id)
 	if err == nil && !found {
@@ -384,8 +400,8 @@ func (s *Service) Get(ctx context.Context, caller Caller, id uuid.UUID) (Documen
 const (
 	DefaultPage = 50
 	MaxPage     = 500
-	// MaxPageBytes is how many bytes the documents of a page have: one ends with the document that
-	// reaches it. So a process can have many readers, however large the contacts are.
+	// MaxPageBytes is how many bytes the documents of a page have: one ends with the document
+	// that reaches it. So a process can have many readers, however large the contacts are.
 	MaxPageBytes = 256 << 10
 )
 
@@ -397,11 +413,12 @@ type Page struct {
 }
 
 // List returns a page of the caller's live contacts, those that the filter lets through in its
-// order: at most limit, from after the cursor on, which is a Page's Next or "" to begin. Only a
-// page without a Next is the last one, however few it has: it ends at [MaxPageBytes], and parts of
-// one or two characters are looked for in so many contacts at a time. A contact that is there the
-// whole time, and whose place in the order does not change, appears once however many others come
-// and go meanwhile. It returns an [Error] of [KindInvalid] or [KindUnavailable].
+// order: at most limit, from after the cursor on, which is a Page's Next or "" to begin. Only
+// a page without a Next is the last one, however few it has: it ends at [MaxPageBytes], and
+// parts of one or two characters are looked for in so many contacts at a time. A contact that
+// is there the whole time, and whose place in the order does not change, appears once however
+// many others come and go meanwhile. It returns an [Error] of [KindInvalid] or
+// [KindUnavailable].
 func (s *Service) List(ctx context.Context, caller Caller, filter Filter, limit int, cursor string) (Page, error) {
 	if limit < 1 || limit > MaxPage {
 		return Page{}, invalid(Violation{Pointer: "limit", Message: fmt.Sprintf("expected 1 to %d", MaxPage)})

@@ -472,7 +472,8 @@ func TestService_DatabaseHangs(t *testing.T) {
 }
 
 func TestService_DatabaseHangs_Notice(t *testing.T) {
-	for _, after := range []time.Duration{time.Second, wait.Wait + 100*time.Millisecond} { // during a poll, and the last question
+	// during a poll, and the last question
+	for _, after := range []time.Duration{time.Second, wait.Wait + 100*time.Millisecond} {
 		synctest.Test(t, func(t *testing.T) {
 			d, service := newFrozen()
 			d.OnSend = func(command contacts.Command) error {
@@ -512,8 +513,8 @@ func TestService_DatabaseHangs_StopWaiting(t *testing.T) {
 	})
 }
 
-// An accepted write that no queue has any more is not pending for ever: its command was lost, or
-// set aside.
+// An accepted write that no queue has any more is not pending for ever: its command was lost,
+// or set aside.
 func TestService_Operation_Expired(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := contactstest.NewDesk()

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Runs bin/contacts in production mode, migrate, serve and worker, on the servers that test/servers/run has started,
-# until it is interrupted.
+# Runs bin/contacts in production mode, migrate, serve and worker, on the servers that
+# test/servers/run has started, until it is interrupted.
 set -euo pipefail
 port=${CONTACTS_TEST_SQS_URL##*:}
 export AWS_ENDPOINT_URL_SQS=$CONTACTS_TEST_SQS_URL AWS_REGION=us-east-1 AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test

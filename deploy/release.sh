@@ -1,13 +1,15 @@
 #!/usr/bin/env bash
-# Releases an image to the cluster that kubectl's context names: what serve and worker need and the migration first, and the two
-# only once it has completed. If anything fails, all but the schema goes back to the last release that did not, whose manifests
-# the ConfigMap "released" keeps.
+# Releases an image to the cluster that kubectl's context names: what serve and worker need and
+# the migration first, and the two only once it has completed. If anything fails, all but the
+# schema goes back to the last release that did not, whose manifests the ConfigMap "released"
+# keeps.
 #
 #   deploy/release.sh [--dry-run] dev|prod REPOSITORY@sha256:DIGEST
 #
-# It can be repeated, with the same image too: every release reads the secrets anew, migrates, and replaces all pods. --dry-run
-# prints the manifests, and that is all. It needs kubectl and jq, and the AWS CLI to read what Terraform has made, unless
-# DEPLOYMENT_FILE names a file with that (terraform output -json deployment).
+# It can be repeated, with the same image too: every release reads the secrets anew, migrates, and
+# replaces all pods. --dry-run prints the manifests, and that is all. It needs kubectl and jq, and
+# the AWS CLI to read what Terraform has made, unless DEPLOYMENT_FILE names a file with that
+# (terraform output -json deployment).
 set -euo pipefail
 fail() { printf 'deploy/release.sh: %s\n' "$@" >&2; exit 1; }
 dry_run=
@@ -89,7 +91,8 @@ done
 
 apply manifests 'app.kubernetes.io/component in (serve,worker)'
 for deployment in serve worker; do
-	# In the background, and by itself and not by the function: so that a signal is not kept waiting, and ends it.
+	# In the background, and by itself and not by the function: so that a signal is not kept
+	# waiting, and ends it.
 	kubectl --namespace contacts rollout status "deployment/$deployment" --timeout=15m &
 	waiting=$!
 	wait "$waiting" || {

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Tests deploy/release.sh, with stand-ins for the cluster, for AWS and for the time; kustomize is kubectl's own.
+# Tests deploy/release.sh, with stand-ins for the cluster, for AWS and for the time; kustomize is
+# kubectl's own.
 set -euo pipefail
 cd "$(dirname "$0")"
 work=$(mktemp -d)
@@ -80,8 +81,8 @@ calls "$first" 'delete job migrate-aaaaaaaaaaaa' "$migrate" "$both" "$serve" "$w
 release 0 JOB_BEFORE='FailureTarget Failed'
 calls "$first" 'delete job migrate-aaaaaaaaaaaa' "$migrate" "$both" "$serve" "$worker" "$record"
 
-# Whatever fails, everything goes back to what was released, and to nothing else. Nothing is rolled out without the migration, or
-# with secrets of before.
+# After any failure, everything goes back to what was released, and to nothing else. Nothing is
+# rolled out without the migration, or with secrets of before.
 echo 'released before' >"$work/recorded.yaml"
 goes_back() {
 	grep --quiet 'released before' "$work/gone-back.yaml"

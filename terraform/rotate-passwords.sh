@@ -1,13 +1,15 @@
 #!/usr/bin/env bash
-# Gives the program new passwords for PostgreSQL and Valkey, and puts the URLs with them into Secrets Manager, where the next
-# release finds them. The processes that run go on with the old ones: the database's role takes turns with another one, which
-# `contacts migrate` makes or gives the new password, and Valkey's user has two passwords. So the ones before the old ones end.
+# Gives the program new passwords for PostgreSQL and Valkey, and puts the URLs with them into
+# Secrets Manager, where the next release finds them. The processes that run go on with the old
+# ones: the database's role takes turns with another one, which `contacts migrate` makes or gives
+# the new password, and Valkey's user has two passwords. So the ones before the old ones end.
 #
 #   terraform/rotate-passwords.sh dev|prod
 #
-# It needs the AWS CLI with rights to write the two secrets and to modify Valkey's user, and jq. Run it once before the first
-# release, whenever somebody who knew a password has left, and a release after each run: a second run without one in between would
-# end the passwords that are in use.
+# It needs the AWS CLI with rights to write the two secrets and to modify Valkey's user, and jq.
+# Run it once before the first release, whenever a person that knew a password has left, and a
+# release after each run: a second run without one in between would end the passwords that are in
+# use.
 set -euo pipefail
 [[ $# = 1 && $1 =~ ^(dev|prod)$ ]] || { echo 'usage: terraform/rotate-passwords.sh dev|prod' >&2; exit 2; }
 

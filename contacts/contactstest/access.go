@@ -14,8 +14,8 @@ import (
 	"contacts/contacts"
 )
 
-// Door is an API whose callers need credentials.
-type Door struct {
+// GuardedAPI is an API whose callers need credentials.
+type GuardedAPI struct {
 	URL string
 	// Owner and Rival are credentials of two tenants, for all scopes.
 	Owner, Rival string
@@ -25,9 +25,10 @@ type Door struct {
 	Bad []string
 }
 
-// RunAccess asks for every operation that the API's own OpenAPI document has: without a credential, with bad ones, with one for another
-// scope, for what another tenant has, and for what nobody has.
-func RunAccess(t *testing.T, door Door) {
+// RunAccess asks for every operation that the API's own OpenAPI document has: without a
+// credential, with bad ones, with one for another scope, for what another tenant has, and for
+// what does not exist.
+func RunAccess(t *testing.T, door GuardedAPI) {
 	guest := visitor{t, door.URL, ""}
 	owner, rival := visitor{t, door.URL, "Bearer " + door.Owner}, visitor{t, door.URL, "bearer " + door.Rival}
 	made := owner.ask(http.MethodPost, "/v1/contacts", `{"first_name":"Jane","external_id":"e"}`, "Idempotency-Key", `"k"`)
@@ -66,7 +67,8 @@ func RunAccess(t *testing.T, door Door) {
 				require.Equal(t, http.StatusForbidden, answer.StatusCode, answer.body)
 				require.Equal(t, `Bearer realm="contacts", error="insufficient_scope"`, answer.Header.Get("WWW-Authenticate"))
 			}
-			// What is behind the door is not looked at before: neither a body that cannot be read nor an unknown parameter.
+			// What is behind the door is not looked at before: neither a body that cannot be
+			// read nor an unknown parameter.
 			unread := guest.ask(r.method, own+"?unknown=1", "{", "Content-Type", "text/plain")
 			require.Equal(t, http.StatusUnauthorized, unread.StatusCode)
 
@@ -97,7 +99,8 @@ type route struct {
 	body         string
 }
 
-// routes reads them from the document, those that answer HEAD like GET included. Each needs one scope.
+// routes reads them from the document, those that answer HEAD like GET included. Each needs
+// one scope.
 func routes(t *testing.T, document string) []route {
 	t.Helper()
 	var api struct {
@@ -153,7 +156,8 @@ type reply struct {
 	body string
 }
 
-// ask sends a request, with a body of JSON unless it is "", and waits for the end of a write. headers are pairs.
+// ask sends a request, with a body of JSON unless it is "", and waits for the end of a write.
+// headers are pairs.
 func (v visitor) ask(method, path, body string, headers ...string) reply {
 	v.t.Helper()
 	request, err := http.NewRequestWithContext(v.t.Context(), method, v.url+path, strings.NewReader(body))

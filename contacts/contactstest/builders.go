@@ -1,5 +1,5 @@
-// Package contactstest holds the contract suites that every adapter of a port of package contacts must pass, and builders
-// for tests.
+// Package contactstest holds the contract suites that every adapter of a port of package
+// contacts must pass, and builders for tests.
 package contactstest
 
 import (

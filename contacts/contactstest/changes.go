@@ -20,8 +20,8 @@ type ChangingStore interface {
 	contacts.ChangeLog
 }
 
-// RunChanges is the contract of [contacts.ChangeLog], with so many changes, a multiple of 500. open may return the same store
-// each time.
+// RunChanges is the contract of [contacts.ChangeLog], with so many changes, a multiple of 500.
+// open may return the same store each time.
 func RunChanges(t *testing.T, changes int, open func(t *testing.T) ChangingStore) {
 	t.Run("Kinds", func(t *testing.T) { testChangeKinds(t, open(t)) })
 	t.Run("Bytes", func(t *testing.T) { testChangeBytes(t, open(t)) })
@@ -38,8 +38,9 @@ func testChangeKinds(t *testing.T, store ChangingStore) {
 	merged := l.apply(merge)
 	deletion := NewCommand(t, contacts.Delete, l.tenant, create.Contact)
 	deleted := l.apply(deletion)
-	l.apply(merge)                                                               // again
-	l.apply(MergeCommand(t, l.tenant, create.Contact, `{"nickname":"refused"}`)) // which changes nothing
+	l.apply(merge) // again
+	// which changes nothing
+	l.apply(MergeCommand(t, l.tenant, create.Contact, `{"nickname":"refused"}`))
 	var all []contacts.Change
 	require.Eventually(t, func() bool { // behind what else runs on the server
 		all, err = store.Changes(t.Context(), l.tenant, latest, 10)
@@ -104,8 +105,9 @@ func testChangeBytes(t *testing.T, store ChangingStore) {
 	}
 }
 
-// testChangesOfManyWriters has one reader follow many writers, whose transactions are of different lengths, overlap, and
-// meet in the same contacts. It must see every change once, and those of each contact in the order of its versions.
+// testChangesOfManyWriters has one reader follow many writers, whose transactions are of
+// different lengths, overlap, and meet in the same contacts. It must see every change once,
+// and those of each contact in the order of its versions.
 func testChangesOfManyWriters(t *testing.T, changes int, store ChangingStore) {
 	const writers, batch, shared = 10, 50, 20
 	rounds := changes / writers / batch

@@ -18,8 +18,8 @@ import (
 	"contacts/contacts"
 )
 
-// Client is the service as one caller sees it: the use cases themselves, or the API over HTTP. Its methods are those of
-// [contacts.Service] for one caller.
+// Client is the service as one caller sees it: the use cases themselves, or the API over HTTP.
+// Its methods are those of [contacts.Service] for one caller.
 type Client interface {
 	Create(ctx context.Context, fields contacts.Fields, write contacts.Write) (contacts.Operation, error)
 	Replace(ctx context.Context, id uuid.UUID, fields contacts.Fields, write contacts.Write) (contacts.Operation, error)
@@ -87,8 +87,9 @@ func (d Direct) Operation(ctx context.Context, id uuid.UUID) (contacts.Operation
 	return d.Service.Operation(ctx, d.Caller, id)
 }
 
-// HTTP is the client that speaks with the API at a base URL such as http://127.0.0.1:8000, with a credential unless that is "". What
-// an answer does not carry, such as the operation's id of a write that has ended, is left empty.
+// HTTP is the client that speaks with the API at a base URL such as http://127.0.0.1:8000,
+// with a credential unless that is "". What an answer does not carry, such as the operation's
+// id of a write that has ended, is left empty.
 type HTTP struct{ URL, Credential string }
 
 var _ Client = HTTP{}

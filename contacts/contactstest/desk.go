@@ -10,11 +10,12 @@ import (
 	"contacts/contacts"
 )
 
-// Desk is everything around a service, in memory: a model for a database, and a queue whose commands are applied as soon
-// as they are sent unless the test says otherwise.
+// Desk is everything around a service, in memory: a model for a database, and a queue whose
+// commands are applied as soon as they are sent unless the test says otherwise.
 type Desk struct {
 	*Model
-	// OnSend, unless nil, is called for each command instead of applying it. Send returns its error.
+	// OnSend, unless nil, is called for each command instead of applying it. Send returns its
+	// error.
 	OnSend func(contacts.Command) error
 
 	mu         sync.Mutex
@@ -41,7 +42,8 @@ func NewDesk() *Desk {
 	}
 }
 
-// Options are those of a service at the desk. A test may put something before one of its ports.
+// Options are those of a service at the desk. A test may put something before one of its
+// ports.
 func (d *Desk) Options() contacts.ServiceOptions {
 	return contacts.ServiceOptions{Repository: d, Queue: d, Outcomes: d, Pending: d, Changes: d}
 }
@@ -65,7 +67,8 @@ func (d *Desk) Sent() []contacts.Command {
 	return d.sent[:len(d.sent):len(d.sent)]
 }
 
-// ApplyCommand does the worker's part: it applies the command and, if asked to, tells those who wait for its end.
+// ApplyCommand does the worker's part: it applies the command and, if asked to, tells the
+// callers that wait for its end.
 func (d *Desk) ApplyCommand(command contacts.Command, notify bool) {
 	outcomes, err := d.Apply(context.Background(), []contacts.Command{command}, time.Now(), nil)
 	if err != nil {

@@ -146,8 +146,9 @@ func testEraseInBatch(t *testing.T, l *ledger) {
 	}
 }
 
-// An erasure is not done by halves: as long as the cache cannot be told it is not done, whatever becomes of other commands.
-func testEraseWithoutCache(t *testing.T, store IndebtedStore) {
+// An erasure is not done by halves: as long as the cache cannot be told it is not done,
+// independently of other commands.
+func testEraseWithoutCache(t *testing.T, store InvalidatingStore) {
 	l := &ledger{t: t, Store: store, tenant: NewTenant()}
 	create := l.create(Jane(t))
 	erase := NewCommand(t, contacts.Erase, l.tenant, create.Contact)
@@ -188,7 +189,7 @@ func testErasedChanges(t *testing.T, store ChangingStore) {
 	require.Equal(t, seen[3], left[0])
 	require.EqualValues(t, 3, left[1].Version)
 	require.Nil(t, left[1].Document)
-	for _, at := range seen { // who has read as far as any of them misses no deletion
+	for _, at := range seen { // a reader that has come as far as any of them misses no deletion
 		rest := l.changes(store, at.At, 2)
 		require.Equal(t, left[1:], rest[len(rest)-2:])
 	}

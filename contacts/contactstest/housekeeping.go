@@ -15,8 +15,9 @@ type HousekeepingStore interface {
 	contacts.Housekeeping
 }
 
-// RunHousekeeping is the contract of [contacts.Housekeeping]. It purges the whole store, so that open has to return a new one.
-// What an older version has indexed is the store's own to test.
+// RunHousekeeping is the contract of [contacts.Housekeeping]. It purges the whole store, so
+// that open has to return a new one. What an older version has indexed is the store's own to
+// test.
 func RunHousekeeping(t *testing.T, open func(t *testing.T) HousekeepingStore) {
 	store := open(t)
 	l := &ledger{t: t, Store: store, tenant: NewTenant()}

@@ -14,10 +14,11 @@ import (
 	"contacts/contacts"
 )
 
-// KeyModel is the simplest [contacts.KeyStore] there can be. It passes [RunKeys], and serves tests that need no database.
-// The zero KeyModel is empty.
+// KeyModel is the simplest [contacts.KeyStore] there can be. It passes [RunKeys], and serves
+// tests that need no database. The zero KeyModel is empty.
 type KeyModel struct {
-	// OnLookup, unless nil, is called for each look-up, before it is answered, which it then is with the error.
+	// OnLookup, unless nil, is called for each look-up, before it is answered, which it then
+	// is with the error.
 	OnLookup func(ctx context.Context, hash contacts.KeyHash) error
 
 	mu   sync.Mutex
@@ -81,7 +82,8 @@ func (m *KeyModel) RevokeAPIKey(_ context.Context, id uuid.UUID, at time.Time) e
 	return contacts.NoAPIKey()
 }
 
-// RunKeys is the contract of [contacts.KeyStore]. The keys are those of the whole store, so that open has to return a new one.
+// RunKeys is the contract of [contacts.KeyStore]. The keys are those of the whole store, so
+// that open has to return a new one.
 func RunKeys(t *testing.T, open func(t *testing.T) contacts.KeyStore) {
 	store := open(t)
 	tenants := []contacts.Tenant{NewTenant(), NewTenant()}

@@ -32,7 +32,8 @@ func (l *ledger) listAll(query contacts.Query) []uuid.UUID {
 	}
 }
 
-// RunLists is the part of [RunStore] that is about lists, for stores that are set up to give them in another way.
+// RunLists is the part of [RunStore] that is about lists, for stores that are set up to give
+// them in another way.
 func RunLists(t *testing.T, store Store) {
 	testLists(t, &ledger{t: t, Store: store})
 }
@@ -59,7 +60,8 @@ func testPages(t *testing.T, l *ledger) {
 	require.Equal(t, want, l.listAll(contacts.Query{Sort: contacts.SortCreated, Limit: 4}))
 }
 
-// Each order, in both directions and with ties, is that of the model, whatever the pages' length.
+// Each order, in both directions and with ties, is that of the model, for all the pages'
+// length.
 func testListOrders(t *testing.T, l *ledger) {
 	model := NewModel()
 	began := time.Now()
@@ -67,7 +69,8 @@ func testListOrders(t *testing.T, l *ledger) {
 		create := CreateCommand(t, l.tenant, Normalize(t, contacts.Fields{DisplayName: name, Email: "x@example.com"}))
 		merge := MergeCommand(t, l.tenant, create.Contact, `{"nickname":"N"}`)
 		for k, command := range []contacts.Command{create, merge} {
-			at := began.Add(time.Duration(k*10-i/2) * time.Second) // in another order than they were created; two at a time
+			// in another order than they were created; two at a time
+			at := began.Add(time.Duration(k*10-i/2) * time.Second)
 			for _, ledger := range []contacts.Ledger{l, model} {
 				_, err := ledger.Apply(t.Context(), []contacts.Command{command}, at, nil)
 				require.NoError(t, err)
@@ -148,7 +151,8 @@ func testListFilters(t *testing.T, l *ledger) {
 		{"updated since", contacts.Query{UpdatedSince: began.Add(time.Second)}, []uuid.UUID{ann}},
 		{"updated since long", contacts.Query{UpdatedSince: began}, []uuid.UUID{jose, ann}},
 	} {
-		for _, sort := range []contacts.Sort{contacts.SortCreated, "-" + contacts.SortName} { // here the same
+		// here the same
+		for _, sort := range []contacts.Sort{contacts.SortCreated, "-" + contacts.SortName} {
 			c.query.Sort, c.query.Limit = sort, 1
 			require.Equal(t, c.want, l.listAll(c.query), "%s by %s", c.name, sort)
 		}
@@ -188,7 +192,8 @@ func large(t *testing.T) contacts.Fields {
 // A page ends where its documents have so many bytes, and the next one goes on there.
 func testListBytes(t *testing.T, l *ledger) {
 	var want []uuid.UUID
-	for range contacts.DefaultPage + 2 { // small ones before, from which a reader cannot tell how long the others are
+	// small ones before, from which a reader cannot tell how long the others are
+	for range contacts.DefaultPage + 2 {
 		want = append(want, l.create(Jane(t)).Contact)
 	}
 	for range 5 {
@@ -222,7 +227,8 @@ func testListLargest(t *testing.T, l *ledger) {
 		fields.Emails = append(fields.Emails, contacts.EmailAddress{Address: fmt.Sprintf("%s%02d@%[1]s.%[1]s.example.com", strings.Repeat("e", 62), i)})
 		fields.Phones = append(fields.Phones, contacts.PhoneNumber{Number: fmt.Sprintf("+51 1 98765%02d", i)})
 	}
-	fields.Labels = []string{strings.Repeat("ﷺ", 100)} // which takes 18 characters each without the ligature
+	// which takes 18 characters each without the ligature
+	fields.Labels = []string{strings.Repeat("ﷺ", 100)}
 	create := l.create(Normalize(t, fields))
 	for _, sort := range contacts.Sorts() {
 		require.Equal(t, []uuid.UUID{create.Contact}, l.listAll(contacts.Query{Terms: parts("9876549"), Sort: sort, Limit: 1}), sort)

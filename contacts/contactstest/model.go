@@ -15,8 +15,8 @@ import (
 	"contacts/contacts"
 )
 
-// Model is the simplest store there can be: maps under one lock. It passes [RunStore], serves tests that need no database,
-// and is what other stores are compared with.
+// Model is the simplest store there can be: maps under one lock. It passes [RunStore], serves
+// tests that need no database, and is what other stores are compared with.
 type Model struct {
 	mu         sync.Mutex
 	contacts   map[contacts.ContactKey]contacts.Version
@@ -218,7 +218,8 @@ func (m *Model) state() contacts.Snapshot {
 	return state
 }
 
-// save does what a batch does, and returns the operations that are forgotten with what it erases.
+// save does what a batch does, and returns the operations that are forgotten with what it
+// erases.
 func (m *Model) save(effects contacts.Effects) (forgotten []contacts.OperationKey) {
 	for _, operation := range effects.Operations {
 		m.operations[contacts.OperationKey{Tenant: operation.Tenant, ID: operation.ID}] = operation

@@ -15,8 +15,8 @@ type ParkingStore interface {
 	contacts.Parking
 }
 
-// RunParking is the contract of [contacts.Parking]. The parked commands are those of the whole store, so that open has to
-// return a new one.
+// RunParking is the contract of [contacts.Parking]. The parked commands are those of the whole
+// store, so that open has to return a new one.
 func RunParking(t *testing.T, open func(t *testing.T) ParkingStore) {
 	store := open(t)
 	t.Run("Erased", func(t *testing.T) { testErasedParking(t, store) })
@@ -34,7 +34,8 @@ func RunParking(t *testing.T, open func(t *testing.T) ParkingStore) {
 			stands, err = store.Park(t.Context(), parked, &ended)
 			require.NoError(t, err)
 			require.Equal(t, l.operation(command.Operation), *stands)
-			ended.EndedAt = ended.EndedAt.Add(time.Minute) // the second time comes later, and the first end stays
+			// the second time comes later, and the first end stays
+			ended.EndedAt = ended.EndedAt.Add(time.Minute)
 		}
 		return parked, *stands
 	}
@@ -50,7 +51,7 @@ func RunParking(t *testing.T, open func(t *testing.T) ParkingStore) {
 	require.Equal(t, contacts.Succeeded, end.Status, "an end that was there stays")
 	require.NotEmpty(t, end.Document)
 	_, err := store.ParkedCommand(t.Context(), done.Operation)
-	requireKind(t, contacts.KindNotFound, err) // nobody has to look at what has ended well
+	requireKind(t, contacts.KindNotFound, err) // a command that has succeeded needs no attention
 
 	refused := NewCommand(t, contacts.Delete, l.tenant, NewID(t))
 	l.apply(refused)

@@ -9,8 +9,8 @@ import (
 	"contacts/contacts"
 )
 
-// RunPending checks that a [contacts.PendingOperations] keeps what the port promises. open is called
-// once for each case.
+// RunPending checks that a [contacts.PendingOperations] keeps what the port promises. open is
+// called once for each case.
 func RunPending(t *testing.T, open func(t *testing.T) contacts.PendingOperations) {
 	t.Helper()
 	for name, check := range map[string]func(*testing.T, contacts.PendingOperations){

@@ -14,7 +14,8 @@ import (
 	"contacts/contacts"
 )
 
-// RunService is what every caller can rely on, whatever the service runs on. The cases share the client's tenant.
+// RunService is what every caller can rely on, in every mode. The cases share
+// the client's tenant.
 func RunService(t *testing.T, client Client) {
 	for name, test := range map[string]func(*testing.T, Client){
 		"CreateAndRead":             createAndRead,
@@ -46,7 +47,8 @@ func RunService(t *testing.T, client Client) {
 	}
 }
 
-// patience is how long the suite waits for a write: far longer than it takes, so that a slow machine fails no test.
+// patience is how long the suite waits for a write: far longer than it takes, so that a slow
+// machine fails no test.
 const patience = 30 * time.Second
 
 // waiting is a write that is waited for.

@@ -20,85 +20,88 @@ type Store interface {
 	contacts.Ledger
 }
 
-// IndebtedStore is a store that knows what a cache has missed.
-type IndebtedStore interface {
+// InvalidatingStore is a store that knows what a cache has missed.
+type InvalidatingStore interface {
 	Store
-	contacts.Debts
+	contacts.Invalidations
 }
 
-// RunDebts is the contract of [contacts.Debts] and of the ledger's part in it. The outage is that of the whole store, so
-// that open has to return a new one.
-func RunDebts(t *testing.T, open func(t *testing.T) IndebtedStore) {
+// RunInvalidations is the contract of [contacts.Invalidations] and of the ledger's part in it.
+// The outage is that of the whole store, so that open has to return a new one.
+func RunInvalidations(t *testing.T, open func(t *testing.T) InvalidatingStore) {
 	store := open(t)
 	t.Run("Erase", func(t *testing.T) { testEraseWithoutCache(t, store) })
 	l := &ledger{t: t, Store: store, tenant: NewTenant()}
 	down := func(context.Context, []contacts.Document, []contacts.OperationKey) error {
 		return fmt.Errorf("frozen: %w", contacts.ErrCacheDown)
 	}
-	requireOwed := func(wantOutage bool, want ...contacts.Document) {
+	requirePending := func(wantOutage bool, want ...contacts.Document) {
 		t.Helper()
-		outage, owed, err := store.Owed(t.Context(), 100)
+		outage, pending, err := store.PendingInvalidations(t.Context(), 100)
 		require.NoError(t, err)
 		require.Equal(t, wantOutage, outage)
 		for i := range want {
 			want[i] = contacts.Document{Tenant: l.tenant, ID: want[i].ID, Version: want[i].Version}
 		}
-		require.ElementsMatch(t, want, owed)
+		require.ElementsMatch(t, want, pending)
 	}
-	requireOwed(false)
+	requirePending(false)
 
 	began := time.Now()
 	create := CreateCommand(t, l.tenant, Jane(t))
-	// The first one has stood still since it looked at its clock: the outage counts from when others can know of it.
+	// The first one has stood still since it looked at its clock: the outage counts from when
+	// others can know of it.
 	for _, now := range []time.Time{began.Add(-time.Hour), began, began.Add(contacts.TrustLimit / 2)} {
 		_, err := l.Apply(t.Context(), []contacts.Command{create}, now, down)
 		require.ErrorIs(t, err, contacts.ErrDown, "somebody may still trust the cache")
 		require.Equal(t, contacts.Absent, l.document(create.Contact).State)
-		requireOwed(true)
-		require.NoError(t, store.Settle(t.Context(), nil, now))
-		requireOwed(true) // others reach the cache, and must not end the outage before this worker could write
+		requirePending(true)
+		require.NoError(t, store.RemoveInvalidations(t.Context(), nil, now))
+		// others reach the cache, and must not end the outage before this worker could write
+		requirePending(true)
 	}
 	later := time.Now().Add(contacts.TrustLimit)
 	outcomes, err := l.Apply(t.Context(), []contacts.Command{create}, later, down)
 	require.NoError(t, err)
 	first := outcomes[0].Current
-	requireOwed(true, first)
+	requirePending(true, first)
 
 	merge := MergeCommand(t, l.tenant, create.Contact, `{"nickname":"J"}`)
 	outcomes, err = l.Apply(t.Context(), []contacts.Command{merge}, later, down)
 	require.NoError(t, err)
 	second := outcomes[0].Current
 	paid := later.Add(contacts.OutageLinger)
-	require.NoError(t, store.Settle(t.Context(), []contacts.Document{first}, paid))
-	requireOwed(true, second)
-	require.NoError(t, store.Settle(t.Context(), []contacts.Document{second}, paid))
-	requireOwed(true) // no debt, but there was one just now
-	require.NoError(t, store.Settle(t.Context(), nil, paid.Add(contacts.OutageLinger/2)))
-	requireOwed(true)
+	require.NoError(t, store.RemoveInvalidations(t.Context(), []contacts.Document{first}, paid))
+	requirePending(true, second)
+	require.NoError(t, store.RemoveInvalidations(t.Context(), []contacts.Document{second}, paid))
+	requirePending(true) // none is pending, but one was just now
+	require.NoError(t, store.RemoveInvalidations(t.Context(), nil, paid.Add(contacts.OutageLinger/2)))
+	requirePending(true)
 	over := paid.Add(contacts.OutageLinger + time.Second)
-	require.NoError(t, store.Settle(t.Context(), nil, over))
-	requireOwed(false)
+	require.NoError(t, store.RemoveInvalidations(t.Context(), nil, over))
+	requirePending(false)
 
 	again := MergeCommand(t, l.tenant, create.Contact, `{"nickname":"K"}`)
 	_, err = l.Apply(t.Context(), []contacts.Command{again}, later, down)
 	require.ErrorIs(t, err, contacts.ErrDown, "another outage is declared anew")
-	require.NoError(t, store.Settle(t.Context(), nil, over.Add(contacts.TrustLimit)))
-	requireOwed(false)
+	require.NoError(t, store.RemoveInvalidations(t.Context(), nil, over.Add(contacts.TrustLimit)))
+	requirePending(false)
 
-	require.ErrorContains(t, store.Owe(t.Context(), []contacts.Document{{ID: NewID(t), Version: 1}}), "tenant")
-	// Of what was committed the cache could not be told: that is owed from now on, whether or not there is an outage.
+	require.ErrorContains(t, store.AddInvalidations(t.Context(), []contacts.Document{{ID: NewID(t), Version: 1}}), "tenant")
+	// Of what was committed the cache could not be told: that is pending from now on, whether
+	// or not there is an outage.
 	third := l.apply(again).Current
 	now := time.Now()
-	require.NoError(t, store.Owe(t.Context(), []contacts.Document{third}))
-	requireOwed(true, third)
+	require.NoError(t, store.AddInvalidations(t.Context(), []contacts.Document{third}))
+	requirePending(true, third)
 	other := l.apply(CreateCommand(t, l.tenant, Jane(t))).Current
-	require.NoError(t, store.Owe(t.Context(), []contacts.Document{second, other}))
-	requireOwed(true, third, other) // the older version comes late, and is not what is owed
-	require.NoError(t, store.Settle(t.Context(), []contacts.Document{second, other}, now))
-	requireOwed(true, third)
-	require.NoError(t, store.Settle(t.Context(), []contacts.Document{third}, now))
-	require.NoError(t, store.Settle(t.Context(), nil, now.Add(contacts.OutageLinger+time.Second)))
-	requireOwed(true) // not everybody can know of it yet
+	require.NoError(t, store.AddInvalidations(t.Context(), []contacts.Document{second, other}))
+	requirePending(true, third, other) // the older version comes late, and is not pending
+	require.NoError(t, store.RemoveInvalidations(t.Context(), []contacts.Document{second, other}, now))
+	requirePending(true, third)
+	require.NoError(t, store.RemoveInvalidations(t.Context(), []contacts.Document{third}, now))
+	require.NoError(t, store.RemoveInvalidations(t.Context(), nil, now.Add(contacts.OutageLinger+time.Second)))
+	requirePending(true) // not all readers can know of it yet
 	last := MergeCommand(t, l.tenant, create.Contact, `{"nickname":"L"}`)
 	_, err = l.Apply(t.Context(), []contacts.Command{last}, now, down)
 	require.ErrorIs(t, err, contacts.ErrDown)
@@ -106,8 +109,8 @@ func RunDebts(t *testing.T, open func(t *testing.T) IndebtedStore) {
 	require.NoError(t, err, "it is an outage as any other")
 }
 
-// RunStore is the contract of [contacts.Repository] and [contacts.Ledger]. Every case works in tenants of its own, so
-// that open may return the same store each time.
+// RunStore is the contract of [contacts.Repository] and [contacts.Ledger]. Every case works in
+// tenants of its own, so that open may return the same store each time.
 func RunStore(t *testing.T, open func(t *testing.T) Store) {
 	for name, test := range map[string]func(*testing.T, *ledger){
 		"Absent":                   testAbsent,
@@ -465,7 +468,8 @@ func testCancelled(t *testing.T, l *ledger) {
 	_, err := l.Apply(ctx, []contacts.Command{create}, time.Now(), nil)
 	require.Error(t, err)
 	require.Equal(t, contacts.Absent, l.document(create.Contact).State)
-	if _, err = l.Document(ctx, l.tenant, create.Contact); err != nil { // a cache may answer all the same
+	// a cache may answer all the same
+	if _, err = l.Document(ctx, l.tenant, create.Contact); err != nil {
 		require.ErrorIs(t, err, context.Canceled)
 	}
 }
@@ -549,7 +553,8 @@ func testConcurrentSameExternalID(t *testing.T, l *ledger) {
 	require.Equal(t, 1, succeeded)
 }
 
-// A write that changes nothing succeeds with the version that there is, and its answer stays the same.
+// A write that changes nothing succeeds with the version that there is, and its answer stays
+// the same.
 func testUnchanged(t *testing.T, l *ledger) {
 	create := l.create(Full(t))
 	first := l.document(create.Contact)
@@ -620,8 +625,8 @@ func testUpsert(t *testing.T, l *ledger) {
 	require.Equal(t, batch[2].Contact, outcomes[2].Operation.Contact)
 }
 
-// Upserts and creates of one external id, from several workers, make one contact. One that meets another's
-// commit is tried again.
+// Upserts and creates of one external id, from several workers, make one contact. One that
+// meets another's commit is tried again.
 func testConcurrentUpserts(t *testing.T, l *ledger) {
 	fields := Jane(t)
 	fields.ExternalID = "crm-1"

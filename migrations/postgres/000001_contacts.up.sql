@@ -29,7 +29,7 @@ CREATE INDEX contacts_needs_reindexing ON contacts (tenant_id, id) WHERE needs_r
 -- The planner keeps samples of values, of people's data only where they are searched by.
 ALTER TABLE contacts ALTER document SET STATISTICS 0, ALTER keys SET STATISTICS 0;
 
--- The usual fields as columns, for people who use SQL. Row-level security is that of its reader.
+-- The usual fields as columns, for users of SQL. Row-level security is that of its reader.
 CREATE VIEW contact_fields WITH (security_invoker = true) AS
     SELECT tenant_id, id, version, created_at, updated_at,
         document->>'display_name' AS display_name, document->>'first_name' AS first_name,

@@ -4,11 +4,11 @@ CREATE TABLE cache_outage (
     id          integer PRIMARY KEY CHECK (id = 1),
     token       text NOT NULL,
     known_since timestamptz, -- when the declaration was first seen committed; null until then
-    last_debt   timestamptz  -- when one was paid last
+    last_invalidation   timestamptz  -- when one was paid last
 );
 
 -- The contacts that were written meanwhile, and of which the cache may hold an older version.
-CREATE TABLE cache_debts (
+CREATE TABLE pending_invalidations (
     tenant_id  text NOT NULL,
     contact_id uuid NOT NULL,
     version    bigint NOT NULL,

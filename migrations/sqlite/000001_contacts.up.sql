@@ -27,7 +27,7 @@ CREATE INDEX contacts_by_update ON contacts (tenant_id, updated_at, id) WHERE de
 CREATE INDEX contacts_deleted_at ON contacts (deleted_at) WHERE deleted_at IS NOT NULL;
 CREATE INDEX contacts_needs_reindexing ON contacts (tenant_id, id) WHERE needs_reindexing;
 
--- The usual fields as columns, for people who use SQL.
+-- The usual fields as columns, for users of SQL.
 CREATE VIEW contact_fields AS
     SELECT tenant_id, id, version, created_at, updated_at,
         document->>'display_name' AS display_name, document->>'first_name' AS first_name,

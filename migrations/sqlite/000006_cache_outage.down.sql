@@ -1,2 +1,2 @@
-DROP TABLE cache_debts;
+DROP TABLE pending_invalidations;
 DROP TABLE cache_outage;

@@ -1,1 +1,2 @@
--- SQLite has no row-level security: the conditions of the statements are the only wall between tenants.
+-- SQLite has no row-level security: the conditions of the statements are the only wall between
+-- tenants.

@@ -1,4 +1,5 @@
--- The embedded queue (package contacts/platform/queue/embedded). Times are milliseconds since the epoch, UTC.
+-- The embedded queue (package contacts/platform/queue/embedded). Times are milliseconds since the
+-- epoch, UTC.
 
 -- AUTOINCREMENT: a number is never used again, so an old receipt can never name a newer message.
 CREATE TABLE queue_messages (
@@ -23,8 +24,8 @@ CREATE TABLE queue_groups (
     visible_at INTEGER NOT NULL
 ) WITHOUT ROWID;
 
--- Waiting groups in the order of their turn, and claimed ones in the order in which their claims run out: what can be
--- received is found at the front of the two, however many groups there are.
+-- Waiting groups in the order of their turn, and claimed ones in the order in which their claims
+-- run out: what can be received is found at the front of the two, however many groups there are.
 CREATE INDEX queue_groups_waiting ON queue_groups (visible_at, head) WHERE token IS NULL;
 CREATE INDEX queue_groups_claimed ON queue_groups (visible_at, head) WHERE token IS NOT NULL;
 

@@ -8,9 +8,9 @@ import (
 	"gorm.io/gorm"
 )
 
-// Batch is statements that are executed in order. On PostgreSQL they travel together: a batch costs
-// one round trip, in which a transaction also begins and, with [Batch.Commit], ends. The zero value
-// is an empty batch.
+// Batch is statements that are executed in order. On PostgreSQL they travel together: a batch
+// costs one round trip, in which a transaction also begins and, with [Batch.Commit], ends. The
+// zero value is an empty batch.
 type Batch struct{ statements []statement }
 
 type statement struct {
@@ -28,8 +28,8 @@ type Rows interface {
 }
 
 // Query adds a statement that returns rows, for the engine as it is: parameters are $1 on
-// PostgreSQL and ? on SQLite. read is called with its rows when the batch is sent; its error ends
-// the batch.
+// PostgreSQL and ? on SQLite. read is called with its rows when the batch is sent; its error
+// ends the batch.
 func (b *Batch) Query(read func(Rows) error, query string, args ...any) {
 	b.statements = append(b.statements, statement{query: query, args: args, read: read})
 }
@@ -40,11 +40,12 @@ func (b *Batch) Exec(affected *int64, query string, args ...any) {
 	b.statements = append(b.statements, statement{query: query, args: args, affected: affected})
 }
 
-// Send executes the batch in the transaction of tx. With an error the transaction has to be undone.
+// Send executes the batch in the transaction of tx. With an error the transaction has to be
+// undone.
 func (b *Batch) Send(tx *gorm.DB) error { return b.send(tx, false) }
 
-// Commit executes the batch as the last statements of the transaction of tx and, on PostgreSQL,
-// commits with them.
+// Commit executes the batch as the last statements of the transaction of tx and, on
+// PostgreSQL, commits with them.
 func (b *Batch) Commit(tx *gorm.DB) error { return b.send(tx, true) }
 
 // batcher is a transaction that sends a batch at once.

@@ -1,4 +1,5 @@
-// Package database opens PostgreSQL and SQLite under gorm, keeps their schema, and sorts their errors. It knows no table.
+// Package database opens PostgreSQL and SQLite under gorm, keeps their schema, and sorts their
+// errors. It knows no table.
 package database
 
 import (
@@ -22,7 +23,8 @@ const (
 	SQLite   Engine = "sqlite"
 )
 
-// EngineOf returns the engine that a database's URL names: postgres://…, or sqlite:// and a file's path.
+// EngineOf returns the engine that a database's URL names: postgres://…, or sqlite:// and a
+// file's path.
 func EngineOf(url string) (Engine, error) {
 	scheme, rest, _ := strings.Cut(url, "://")
 	switch {
@@ -34,7 +36,8 @@ func EngineOf(url string) (Engine, error) {
 	return "", errors.New("expected postgres://… or sqlite:// and a file's path")
 }
 
-// Check reports what is wrong with a database's URL, without connecting. The URL's password is in no error.
+// Check reports what is wrong with a database's URL, without connecting. The URL's password is
+// in no error.
 func Check(url string) error {
 	engine, err := EngineOf(url)
 	if err == nil && engine == Postgres {
@@ -43,9 +46,9 @@ func Check(url string) error {
 	return err
 }
 
-// DB is an open database. Write is for what changes data. Read is for what only reads, and sees every transaction that
-// was committed before. On PostgreSQL they are one pool; on SQLite Write is a single connection, so that writers queue
-// here and not in the file's lock.
+// DB is an open database. Write is for what changes data. Read is for what only reads, and
+// sees every transaction that was committed before. On PostgreSQL they are one pool; on SQLite
+// Write is a single connection, so that writers queue here and not in the file's lock.
 type DB struct {
 	Engine Engine
 	Write  *gorm.DB
@@ -62,15 +65,16 @@ type options struct {
 	log            *slog.Logger
 }
 
-// MaxConnections bounds how many connections there are at the same time; on SQLite, how many that read.
+// MaxConnections bounds how many connections there are at the same time; on SQLite, how many
+// that read.
 func MaxConnections(n int) Option { return func(o *options) { o.maxConnections = n } }
 
-// Log gets what an operator has to know of a SQLite file that was lost; slog.Default() unless told
-// otherwise.
+// Log gets what an operator has to know of a SQLite file that was lost; slog.Default() unless
+// told otherwise.
 func Log(log *slog.Logger) Option { return func(o *options) { o.log = log } }
 
-// Open opens the database that url names and checks that it answers. A SQLite file is created when it is not there.
-// The URL's password is in no error.
+// Open opens the database that url names and checks that it answers. A SQLite file is created
+// when it is not there. The URL's password is in no error.
 func Open(ctx context.Context, url string, choices ...Option) (*DB, error) {
 	engine, err := EngineOf(url)
 	if err != nil {
@@ -116,7 +120,8 @@ func (db *DB) Ping(ctx context.Context) error {
 	return nil
 }
 
-// Close closes the database; running statements end first, and so does the copy of a lost file.
+// Close closes the database; running statements end first, and so does the copy of a lost
+// file.
 func (db *DB) Close() error {
 	if db.file != nil {
 		db.file.close()
@@ -131,7 +136,8 @@ func (db *DB) Close() error {
 	return errors.Join(errs...)
 }
 
-// newGorm puts gorm over a pool. gorm's own log is off: it would print statements with the data in them.
+// newGorm puts gorm over a pool. gorm's own log is off: it would print statements with the
+// data in them.
 func newGorm(dialector gorm.Dialector) (*gorm.DB, error) {
 	return gorm.Open(dialector, &gorm.Config{
 		Logger:                 logger.Discard,

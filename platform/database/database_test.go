@@ -201,7 +201,8 @@ func TestFaultOf(t *testing.T) {
 	eachEngine(t, func(t *testing.T, db *database.DB) {
 		require.NoError(t, db.Write.Exec("INSERT INTO things VALUES (1, 1)").Error)
 		for statement, want := range map[string]database.Fault{
-			"INSERT INTO things VALUES (1, 2)":    database.Transient, // unique: a concurrent writer's row
+			// unique: a concurrent writer's row
+			"INSERT INTO things VALUES (1, 2)":    database.Transient,
 			"INSERT INTO things VALUES (2, NULL)": database.Statement,
 			"SELECT FROM WHERE":                   database.Statement,
 		} {
@@ -259,7 +260,8 @@ func TestFaultOf_Postgres_Deadlock(t *testing.T) {
 	defer first.Rollback()
 	second := db.Write.Begin()
 	defer second.Rollback()
-	for _, tx := range []*gorm.DB{first, second} { // PostgreSQL looks for deadlocks after a second, when a wait is over otherwise
+	// PostgreSQL looks for deadlocks after a second, when a wait is over otherwise
+	for _, tx := range []*gorm.DB{first, second} {
 		require.NoError(t, tx.Exec("SET LOCAL lock_timeout = 0").Error)
 	}
 	require.NoError(t, first.Exec("UPDATE things SET n = 1 WHERE id = 1").Error)
@@ -272,7 +274,7 @@ func TestFaultOf_Postgres_Deadlock(t *testing.T) {
 	require.Equal(t, database.Transient, database.FaultOf(err), "%v", err)
 }
 
-// Somebody else has the lock, or the transaction has stood still for too long.
+// Another transaction has the lock, or the transaction has stood still for too long.
 func TestFaultOf_Postgres_Waits(t *testing.T) {
 	t.Parallel()
 	db := open(t, databasetest.New(t, database.Postgres))
@@ -297,7 +299,8 @@ func TestFaultOf_Postgres_Waits(t *testing.T) {
 	require.Equal(t, database.Transient, database.FaultOf(err), "%v", err)
 }
 
-// A migration changes what a prepared statement of a running process returns: tried again it is prepared anew.
+// A migration changes what a prepared statement of a running process returns: tried again it
+// is prepared anew.
 func TestFaultOf_Postgres_ChangedResult(t *testing.T) {
 	t.Parallel()
 	address := databasetest.New(t, database.Postgres)
@@ -331,7 +334,7 @@ func TestFaultOf_Postgres_TooManyConnections(t *testing.T) {
 	require.Equal(t, database.Down, database.FaultOf(err), "%v", err)
 }
 
-// A file that is no database, or no longer one, is nobody's statement's fault.
+// A file that is no database, or no longer one, is no statement's fault.
 func TestFaultOf_SQLite_Corrupt(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "contacts.db")
@@ -357,7 +360,8 @@ func TestFaultOf_SQLite_Corrupt(t *testing.T) {
 	require.Equal(t, database.Down, database.FaultOf(err), "%v", err)
 }
 
-// Two serializable transactions each read what the other one writes: PostgreSQL undoes the one that commits last.
+// Two serializable transactions each read what the other one writes: PostgreSQL undoes the one
+// that commits last.
 func TestFaultOf_Postgres_SerializationFailure(t *testing.T) {
 	t.Parallel()
 	db := open(t, databasetest.New(t, database.Postgres))
@@ -407,7 +411,8 @@ func TestSchema(t *testing.T) {
 	})
 }
 
-// When a release is taken back, the one before meets a schema that is newer than what it knows, and leaves it as it is.
+// When a release is taken back, the one before meets a schema that is newer than what it
+// knows, and leaves it as it is.
 func TestSchema_Up_NewerSchema(t *testing.T) {
 	t.Parallel()
 	eachDatabase(t, func(t *testing.T, engine database.Engine, address string) {
@@ -431,7 +436,8 @@ func TestSchema_Up_NewerSchema(t *testing.T) {
 	})
 }
 
-// A migration that fails, or is cut off, has done nothing, neither on the way up nor down: the next one that is right is applied.
+// A migration that fails, or is cut off, has done nothing, neither on the way up nor down: the
+// next one that is right is applied.
 func TestSchema_AllOrNothing(t *testing.T) {
 	t.Parallel()
 	failures := map[database.Engine][]string{

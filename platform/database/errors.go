@@ -21,14 +21,16 @@ type Fault int
 const (
 	// Statement blames the statement or its values: the same will fail again.
 	Statement Fault = iota
-	// Transient blames circumstances that pass: the same transaction may succeed when it is tried again.
+	// Transient blames circumstances that pass: the same transaction may succeed when it is
+	// tried again.
 	Transient
-	// Down says that the database cannot be reached, takes no writes, or is not set up for this program: nobody's statement
-	// can pass before somebody mends that.
+	// Down says that the database cannot be reached, takes no writes, or is not set up for
+	// this program: no statement can pass before an operator mends that.
 	Down
 )
 
-// FaultOf sorts an error of either engine. It blames the statement when it does not know better.
+// FaultOf sorts an error of either engine. It blames the statement when it does not know
+// better.
 func FaultOf(err error) Fault {
 	var (
 		postgresError *pgconn.PgError
@@ -39,15 +41,16 @@ func FaultOf(err error) Fault {
 	switch {
 	case errors.Is(err, ErrFileLost):
 		return Down
-	case errors.As(err, &connectError): // whatever the server says to that: no statement has come to it
+	// no statement has come to the server, with any answer of its
+	case errors.As(err, &connectError):
 		return Down
 	case errors.As(err, &postgresError):
 		return faultOfState(postgresError.Code)
 	case errors.As(err, &sqliteError):
 		return faultOfCode(sqliteError.Code())
 	case errors.Is(err, sql.ErrConnDone), errors.Is(err, context.DeadlineExceeded), errors.Is(err, sql.ErrTxDone):
-		// A deadline on this side, which may be told as the end of the transaction, is longer than the limits on the server's: it does
-		// not keep them, so it is not there.
+		// A deadline on this side, which may be told as the end of the transaction, is longer
+		// than the limits on the server's: it does not keep them, so it is not there.
 		return Down
 	case errors.Is(err, driver.ErrBadConn), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF),
 		errors.As(err, &netError), pgconn.SafeToRetry(err):
@@ -67,21 +70,28 @@ func Undone(err error) bool {
 	return ok && slices.Contains([]int{sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE}, failed.Code())
 }
 
-// faultOfState sorts PostgreSQL's SQLSTATEs, by code or else by class (PostgreSQL manual, appendix A).
+// faultOfState sorts PostgreSQL's SQLSTATEs, by code or else by class (PostgreSQL manual,
+// appendix A).
 func faultOfState(state string) Fault {
 	codes := map[string]Fault{
-		"23505": Transient, // unique_violation: what a concurrent transaction has committed is seen when tried again
-		"25006": Down,      // read_only_sql_transaction: a standby, or a server that was set read-only
+		// unique_violation: what a concurrent transaction has committed is seen when tried
+		// again
+		"23505": Transient,
+		// read_only_sql_transaction: a standby, or a server that was set read-only
+		"25006": Down,
 		"55P03": Transient, // lock_not_available, by lock_timeout
 		"57P01": Transient, // admin_shutdown: this connection was terminated
 		"57014": Transient, // query_canceled, by statement_timeout
 		"53200": Transient, // out_of_memory: no room for a lock, until others give theirs back
-		"0A000": Transient, // feature_not_supported: a prepared statement's result has changed, by a migration
+		// feature_not_supported: a prepared statement's result has changed, by a migration
+		"0A000": Transient,
 		"26000": Transient, // invalid_sql_statement_name: a pooler has lost a prepared statement
 		"42P05": Transient, // duplicate_prepared_statement: or has kept another one's
-		"42501": Down,      // insufficient_privilege: a grant is missing, or a policy is wrong: each row is written for its own tenant
-		"42P01": Down,      // undefined_table: the schema is not the program's
-		"42703": Down,      // undefined_column: the same
+		// insufficient_privilege: a grant is missing, or a policy is wrong: each row is
+		// written for its own tenant
+		"42501": Down,
+		"42P01": Down, // undefined_table: the schema is not the program's
+		"42703": Down, // undefined_column: the same
 	}
 	classes := map[string]Fault{
 		"08": Transient, // connection exception
@@ -102,7 +112,8 @@ func faultOfState(state string) Fault {
 	return classes[state[:2]]
 }
 
-// faultOfCode sorts SQLite's primary result codes, which are the low byte of the extended ones.
+// faultOfCode sorts SQLite's primary result codes, which are the low byte of the extended
+// ones.
 func faultOfCode(code int) Fault {
 	switch code & 0xff {
 	case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_INTERRUPT, sqlite3.SQLITE_PROTOCOL, sqlite3.SQLITE_NOMEM:

@@ -15,9 +15,9 @@ import (
 	"gorm.io/gorm"
 )
 
-// ErrFileLost says that the path of a SQLite database no longer leads to the file that is open: it
-// was removed, renamed or replaced, or so was its write-ahead log, its folder or its volume. What
-// would be committed now would be gone with the process, so nothing is.
+// ErrFileLost says that the path of a SQLite database no longer leads to the file that is
+// open: it was removed, renamed or replaced, or so was its write-ahead log, its folder or its
+// volume. What would be committed now would be gone with the process, so nothing is.
 var ErrFileLost = errors.New("the database's file was removed, renamed or replaced while it was open")
 
 // errUncommitted says, with [ErrFileLost], that the transaction was rolled back.
@@ -32,11 +32,12 @@ type file struct {
 	pool   *sql.DB // the one that writes
 	log    *slog.Logger
 
-	done     chan struct{} // closed with the file
-	mu       sync.Mutex
-	beside   map[string]os.FileInfo // the write-ahead log and its index, by their suffix, once they are there
-	saving   sync.WaitGroup         // a copy is being made
-	nextSave time.Time              // no copy is made before; zero: at once, when the file is lost
+	done chan struct{} // closed with the file
+	mu   sync.Mutex
+	// the write-ahead log and its index, by their suffix, once they are there
+	beside   map[string]os.FileInfo
+	saving   sync.WaitGroup // a copy is being made
+	nextSave time.Time      // no copy is made before; zero: at once, when the file is lost
 	closed   bool
 	failed   error // why the last commit, or a statement before one, failed; nil if it did not
 }
@@ -56,8 +57,8 @@ func openFile(given string, log *slog.Logger) (*file, error) {
 	}, nil
 }
 
-// watchEvery is how often the file is looked at beside commits and probes, so that one that is lost
-// while nothing is written is saved as long as it is open.
+// watchEvery is how often the file is looked at beside commits and probes, so that one that is
+// lost while nothing is written is saved as long as it is open.
 const watchEvery = 2 * time.Second
 
 // watch looks at the file until it is closed.
@@ -74,9 +75,9 @@ func (f *file) watch(ctx context.Context) {
 	}
 }
 
-// connector connects to the file, and to no other that has come in its place. It does not try to
-// once the file is lost: a connection would begin a new write-ahead log beside the one that others
-// use.
+// connector connects to the file, and to no other that has come in its place. It does not try
+// to once the file is lost: a connection would begin a new write-ahead log beside the one that
+// others use.
 type connector struct {
 	driver driver.Driver
 	dsn    string
@@ -101,8 +102,8 @@ func (c connector) Connect(ctx context.Context) (driver.Conn, error) {
 // Driver implements [driver.Connector].
 func (c connector) Driver() driver.Driver { return c.driver }
 
-// check returns [ErrFileLost] if the path does not lead to the open file. It takes a few calls of
-// the operating system. The first time, it begins to save what is open.
+// check returns [ErrFileLost] if the path does not lead to the open file. It takes a few calls
+// of the operating system. The first time, it begins to save what is open.
 func (f *file) check(ctx context.Context) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -148,8 +149,8 @@ const (
 	saveAgain = time.Minute
 )
 
-// save copies what is open, committed messages of the queue included, to a new file beside the lost
-// one or, if there is no place for it, in another folder, and logs where.
+// save copies what is open, committed messages of the queue included, to a new file beside the
+// lost one or, if there is no place for it, in another folder, and logs where.
 func (f *file) save(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, saveLimit)
 	defer cancel()
@@ -215,9 +216,9 @@ func (f *file) close() {
 	f.saving.Wait()
 }
 
-// putAway renames the lost file's log and its index, if they are left beside another file or none:
-// SQLite would take them for those of the next file at the path, and damage that. It is for the
-// end, when nothing has them open.
+// putAway renames the lost file's log and its index, if they are left beside another file or
+// none: SQLite would take them for those of the next file at the path, and damage that. It is
+// for the end, when nothing has them open.
 func (f *file) putAway() error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -238,8 +239,8 @@ func (f *file) putAway() error {
 // timestamp is how names of files tell the time.
 const timestamp = "20060102T150405Z"
 
-// createFile makes an empty file that only this user can read. SQLite itself would let others read
-// it. Its log files take its mode.
+// createFile makes an empty file that only this user can read. SQLite itself would let others
+// read it. Its log files take its mode.
 func createFile(path string) error {
 	file, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
 	if err != nil {
@@ -255,8 +256,8 @@ func (f *file) note(err error) {
 	f.failed = err
 }
 
-// writable reports why nothing can be written. After a commit that failed it tries to write, so
-// that it is known when there is room again.
+// writable reports why nothing can be written. After a commit that failed it tries to write,
+// so that it is known when there is room again.
 func (f *file) writable(ctx context.Context) error {
 	f.mu.Lock()
 	err := f.failed
@@ -272,8 +273,8 @@ func (f *file) writable(ctx context.Context) error {
 	return err
 }
 
-// spareBytes is what a disk that was full has to have again: more than the largest contact takes, in the
-// queue, in its table and among the changes.
+// spareBytes is what a disk that was full has to have again: more than the largest contact
+// takes, in the queue, in its table and among the changes.
 const spareBytes = 1 << 20
 
 // rewrite writes a number into the file's header that is there already.
@@ -336,8 +337,8 @@ func (p *guardedPool) BeginTx(ctx context.Context, options *sql.TxOptions) (gorm
 	return &guardedTx{tx, ctx, tx.(gorm.TxCommitter), p.file}, nil
 }
 
-// ExecContext implements [gorm.ConnPool]. A statement that changes much writes to the disk before
-// the commit.
+// ExecContext implements [gorm.ConnPool]. A statement that changes much writes to the disk
+// before the commit.
 func (t *guardedTx) ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error) {
 	result, err := t.ConnPool.ExecContext(ctx, query, args...)
 	if err != nil {
@@ -346,8 +347,8 @@ func (t *guardedTx) ExecContext(ctx context.Context, query string, args ...any) 
 	return result, err
 }
 
-// Commit implements [gorm.TxCommitter]. A file that was lost during the commit leaves it uncertain:
-// the copy that is made has what was committed.
+// Commit implements [gorm.TxCommitter]. A file that was lost during the commit leaves it
+// uncertain: the copy that is made has what was committed.
 func (t *guardedTx) Commit() error {
 	if err := t.file.check(t.ctx); err != nil {
 		return errors.Join(err, errUncommitted, t.committer.Rollback())

@@ -8,14 +8,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// lockedByte is where the lock lies: far behind the bytes that SQLite locks itself, and behind all
-// data.
+// lockedByte is where the lock lies: far behind the bytes that SQLite locks itself, and behind
+// all data.
 const lockedByte = 1 << 62
 
-// lockFile takes a lock that belongs to the file and not to a path, and reports false if another
-// process has it. It is one of the open file description, so that no other descriptor that this
-// process closes ends it. Releasing it closes a descriptor of the file, and ends with that the
-// locks that SQLite holds in this process: it is released last.
+// lockFile takes a lock that belongs to the file and not to a path, and reports false if
+// another process has it. It is one of the open file description, so that no other descriptor
+// that this process closes ends it. Releasing it closes a descriptor of the file, and ends
+// with that the locks that SQLite holds in this process: it is released last.
 func lockFile(path string) (held bool, release func() error, err error) {
 	file, err := os.OpenFile(path, os.O_RDWR, 0)
 	if err != nil {

@@ -7,10 +7,10 @@ import (
 )
 
 // Lock takes the SQLite file that url names for this process, which is to be the only one that
-// works on its queue and caches what is in it; the file is created when it is not there. It reports
-// false where another process has it, by this or another path. The lock ends with release, which is
-// to be called after the database was closed, or with the process, however that ends. Other
-// processes can read and write the file all the same.
+// works on its queue and caches what is in it; the file is created when it is not there. It
+// reports false where another process has it, by this or another path. The lock ends with
+// release, which is to be called after the database was closed, or with the process, however
+// that ends. Other processes can read and write the file all the same.
 func Lock(url string) (held bool, release func() error, err error) {
 	path, err := prepareFile(filePath(url))
 	if err != nil {
@@ -28,12 +28,12 @@ func Lock(url string) (held bool, release func() error, err error) {
 	return held, release, nil
 }
 
-// prepareFile creates a SQLite database's file, with its folder, when it is not there, and returns
-// its path without links, so that all processes find the same write-ahead log beside it. With
-// several names it would have several of those.
+// prepareFile creates a SQLite database's file, with its folder, when it is not there, and
+// returns its path without links, so that all processes find the same write-ahead log beside
+// it. With several names it would have several of those.
 //
-// It opens no file that is there already: closing one would end the locks that SQLite holds in this
-// process.
+// It opens no file that is there already: closing one would end the locks that SQLite holds in
+// this process.
 func prepareFile(path string) (string, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return "", fmt.Errorf("make the database's folder: %w", err)

@@ -23,16 +23,16 @@ type setting struct{ name, value string }
 
 type settingsKey struct{}
 
-// WithSetting returns a context under which every transaction that begins on PostgreSQL has the
-// setting from its beginning to its end, as SET LOCAL would give it: policies of row-level security
-// go by such settings. SQLite has no settings and ignores it.
+// WithSetting returns a context under which every transaction that begins on PostgreSQL has
+// the setting from its beginning to its end, as SET LOCAL would give it: policies of row-level
+// security go by such settings. SQLite has no settings and ignores it.
 func WithSetting(ctx context.Context, name, value string) context.Context {
 	settings, _ := ctx.Value(settingsKey{}).([]setting)
 	return context.WithValue(ctx, settingsKey{}, append(settings[:len(settings):len(settings)], setting{name, value}))
 }
 
-// postgresTx is a transaction on one connection. It begins with its first statement, in the same
-// round trip, and one without a statement never begins.
+// postgresTx is a transaction on one connection. It begins with its first statement, in the
+// same round trip, and one without a statement never begins.
 type postgresTx struct {
 	statements
 
@@ -100,7 +100,8 @@ func (t *postgresTx) QueryContext(ctx context.Context, query string, args ...any
 // QueryRowContext implements [gorm.ConnPool].
 func (t *postgresTx) QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row {
 	if err := t.ensureBegun(ctx); err != nil {
-		ended, cancel := context.WithCancelCause(ctx) // a row can only be made by a query that fails
+		// a row can only be made by a query that fails
+		ended, cancel := context.WithCancelCause(ctx)
 		cancel(err)
 		ctx = ended
 	}
@@ -114,8 +115,8 @@ func (t *postgresTx) ensureBegun(ctx context.Context) error {
 	return t.sendBatch(ctx, nil, false)
 }
 
-// sendBatch implements [batcher]. A single statement that is a transaction of its own needs neither
-// BEGIN nor COMMIT: what is sent together is one.
+// sendBatch implements [batcher]. A single statement that is a transaction of its own needs
+// neither BEGIN nor COMMIT: what is sent together is one.
 func (t *postgresTx) sendBatch(ctx context.Context, batch []statement, last bool) error {
 	alone := last && !t.begun && len(batch) == 1
 	var all []statement

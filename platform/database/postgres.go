@@ -12,19 +12,21 @@ import (
 	"gorm.io/driver/postgres"
 )
 
-// maxConnections is the size of a pool, of which a process has one, and a keeper's single connection. The sum over all
-// processes has to stay under the server's max_connections.
+// maxConnections is the size of a pool, of which a process has one, and a reconciler's single
+// connection. The sum over all processes has to stay under the server's max_connections.
 const maxConnections = 20
 
-// limits are PostgreSQL's own time limits, in milliseconds, and other settings, for every session but a migration's. A URL may
-// set others.
+// limits are PostgreSQL's own time limits, in milliseconds, and other settings, for every
+// session but a migration's. A URL may set others.
 func limits() map[string]string {
 	return map[string]string{
 		"statement_timeout": "10000",
-		// Short, since a batch that waits for one lock is split and tried again, and its commands wait with it.
+		// Short, since a batch that waits for one lock is split and tried again, and its
+		// commands wait with it.
 		"lock_timeout":                        "500",
 		"idle_in_transaction_session_timeout": "30000",
-		// Whether an index helps depends on what is looked for: plans are made for each query's values.
+		// Whether an index helps depends on what is looked for: plans are made for each
+		// query's values.
 		"plan_cache_mode": "force_custom_plan",
 	}
 }
@@ -56,7 +58,8 @@ func postgresConfig(url string) (*pgx.ConnConfig, error) {
 	return config, nil
 }
 
-// postgresPool returns a pool that connects when it is first used. Parameters that url sets itself win over params.
+// postgresPool returns a pool that connects when it is first used. Parameters that url sets
+// itself win over params.
 func postgresPool(url string, params map[string]string) (*sql.DB, error) {
 	config, err := postgresConfig(url)
 	if err != nil {

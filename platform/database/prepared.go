@@ -16,12 +16,12 @@ type sqliteConn interface {
 	driver.Validator
 }
 
-// maxPrepared is how many statements a connection keeps prepared. Texts that vary, as those with
-// lists of values do, must not pile up.
+// maxPrepared is how many statements a connection keeps prepared. Texts that vary, as those
+// with lists of values do, must not pile up.
 const maxPrepared = 100
 
-// preparingConn is a connection that keeps its statements prepared: SQLite takes longer to compile
-// a small statement than to execute it. A connection is used by one caller at a time.
+// preparingConn is a connection that keeps its statements prepared: SQLite takes longer to
+// compile a small statement than to execute it. A connection is used by one caller at a time.
 type preparingConn struct {
 	sqliteConn
 

@@ -17,9 +17,11 @@ import (
 	"golang.org/x/text/secure/precis"
 )
 
-// Admit makes sure that the PostgreSQL role that a URL names can log in, with the URL's password if it has one, and work on the schema:
-// read and write its tables, read its views and which migrations have been applied, and nothing else. The role is created where it is
-// missing; one that is there is given what it lacks. To be called after every [Schema.Up], as the owner of the tables.
+// Admit makes sure that the PostgreSQL role that a URL names can log in, with the URL's
+// password if it has one, and work on the schema: read and write its tables, read its views
+// and which migrations have been applied, and nothing else. The role is created where it is
+// missing; one that is there is given what it lacks. To be called after every [Schema.Up], as
+// the owner of the tables.
 //
 // It refuses a role that row-level security would not bind: see [DB.CheckRowSecurity].
 func (s *Schema) Admit(ctx context.Context, address string) error {
@@ -86,7 +88,8 @@ func prepareRole(ctx context.Context, tx *sql.Tx, role, password string) error {
 	return err
 }
 
-// grant gives the role its rights on everything that the current role owns in the current schema.
+// grant gives the role its rights on everything that the current role owns in the current
+// schema.
 func grant(ctx context.Context, tx *sql.Tx, role string) error {
 	var grants string
 	err := tx.QueryRowContext(ctx, `
@@ -111,7 +114,8 @@ func grant(ctx context.Context, tx *sql.Tx, role string) error {
 	return err
 }
 
-// admitPassword logs in as the role, and gives it the URL's password if it is refused with that: then it has another one, or none.
+// admitPassword logs in as the role, and gives it the URL's password if it is refused with
+// that: then it has another one, or none.
 func (s *Schema) admitPassword(ctx context.Context, config *pgx.ConnConfig, password string) error {
 	err := logIn(ctx, config)
 	var refused *pgconn.PgError
@@ -137,11 +141,13 @@ func logIn(ctx context.Context, config *pgx.ConnConfig) error {
 	return connection.Close(ctx)
 }
 
-// scramVerifier returns what PostgreSQL keeps of a password, so that the password itself is in no statement, which the server may log:
+// scramVerifier returns what PostgreSQL keeps of a password, so that the password itself is in
+// no statement, which the server may log:
 // SCRAM-SHA-256$<iterations>:<salt>$<StoredKey>:<ServerKey> (RFC 5803).
 func scramVerifier(password string) (string, error) {
-	const iterations = 4096                                              // PostgreSQL's own
-	if normal, err := precis.OpaqueString.String(password); err == nil { // as clients do before they prove that they know it
+	const iterations = 4096 // PostgreSQL's own
+	// as clients do before they prove that they know it
+	if normal, err := precis.OpaqueString.String(password); err == nil {
 		password = normal
 	}
 	salt := make([]byte, 16)
@@ -160,9 +166,10 @@ func scramVerifier(password string) (string, error) {
 	return fmt.Sprintf("SCRAM-SHA-256$%d:%s$%s:%s", iterations, encode(salt), encode(stored[:]), encode(keyed("Server Key"))), nil
 }
 
-// CheckRowSecurity returns an error unless row-level security binds the role that db connects as, on each of the tables: it does not
-// bind superusers and roles with BYPASSRLS, and whoever owns a table, or may act as who does, can turn it off. SQLite has nothing of
-// that, and passes.
+// CheckRowSecurity returns an error unless row-level security binds the role that db connects
+// as, on each of the tables: it does not bind superusers and roles with BYPASSRLS, and the
+// owner of a table, or a member of that role, can turn it off. SQLite has nothing of that, and
+// passes.
 func (db *DB) CheckRowSecurity(ctx context.Context, tables ...string) error {
 	if db.Engine != Postgres {
 		return nil
@@ -187,7 +194,7 @@ func (db *DB) CheckRowSecurity(ctx context.Context, tables ...string) error {
 		case err != nil:
 			return fmt.Errorf("look at the table %s: %w", table, err)
 		case guard.Owned:
-			return fmt.Errorf("the role %s owns the table %s, or is a member of who does, and could turn row-level security off", role.Name, table)
+			return fmt.Errorf("the role %s owns the table %s, or is a member of its owner, and could turn row-level security off", role.Name, table)
 		case !guard.Active:
 			return fmt.Errorf("row-level security is not forced on the table %s", table)
 		}

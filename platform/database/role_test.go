@@ -18,8 +18,9 @@ import (
 	"contacts/test/servers"
 )
 
-// strictServer starts a PostgreSQL server of its own that asks everybody but its superuser for a password, and logs every statement.
-// It returns the server, and the URL of a database for its owner, who may create roles.
+// strictServer starts a PostgreSQL server of its own that asks every role but its superuser
+// for a password, and logs every statement. It returns the server, and the URL of a database
+// for its owner, which may create roles.
 func strictServer(t *testing.T) (server *servers.Server, owner string) {
 	t.Helper()
 	server, err := servers.StartPostgres(t.Context(), "log_statement=all")
@@ -64,7 +65,8 @@ func login(t *testing.T, address string) error {
 	return err
 }
 
-// A role is made with its password, which no log tells, is given what it lacks, and gets the rights to work on what there is.
+// A role is made with its password, which no log tells, is given what it lacks, and gets the
+// rights to work on what there is.
 func TestSchema_Admit(t *testing.T) {
 	t.Parallel()
 	server, owner := strictServer(t)
@@ -128,7 +130,8 @@ func TestSchema_Admit(t *testing.T) {
 	require.NotContains(t, string(log), "rotated")
 }
 
-// A role that row-level security does not bind is not made into one that it binds: it may be somebody else's.
+// A role that row-level security does not bind is not made into one that it binds: it may be
+// another role's.
 func TestSchema_Admit_Refuses(t *testing.T) {
 	t.Parallel()
 	owner := databasetest.New(t, database.Postgres)
@@ -178,14 +181,15 @@ func TestDB_CheckRowSecurity(t *testing.T) {
 	member := strings.Replace(owner, "_owner@", "_member@", 1)
 	create(t, super, program, "")
 	create(t, super, bypass, "BYPASSRLS")
-	create(t, super, member, "NOINHERIT IN ROLE "+user(t, owner)) // it can become the owner when it likes
+	// it can become the owner when it likes
+	create(t, super, member, "NOINHERIT IN ROLE "+user(t, owner))
 	for _, c := range []struct{ address, table, want string }{
 		{program, "forced", ""},
 		{program, "enabled", "not forced on the table enabled"},
 		{program, "open", "not forced on the table open"},
 		{program, "nowhere", "not forced on the table nowhere"},
 		{owner, "forced", "owns the table forced"},
-		{member, "forced", "owns the table forced, or is a member of who does"},
+		{member, "forced", "owns the table forced, or is a member of its owner"},
 		{bypass, "forced", "has BYPASSRLS"},
 		{databasetest.Superuser(t, owner), "forced", "is a superuser"},
 	} {
@@ -198,7 +202,8 @@ func TestDB_CheckRowSecurity(t *testing.T) {
 	}
 }
 
-// Whoever may read nothing is told that nothing has been applied, and leaves nothing behind.
+// A role that may read nothing is told that nothing has been applied, and leaves nothing
+// behind.
 func TestSchema_Status_MakesNothing(t *testing.T) {
 	t.Parallel()
 	eachDatabase(t, func(t *testing.T, engine database.Engine, address string) {

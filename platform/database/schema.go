@@ -20,14 +20,16 @@ import (
 
 // Schema moves a database between the versions of its schema. It has connections of its own.
 type Schema struct {
-	engine  Engine
-	pool    *sql.DB
-	files   source.Driver
-	migrate *migrate.Migrate // nil until it is needed: it makes its own table, which not everybody may
+	engine Engine
+	pool   *sql.DB
+	files  source.Driver
+	// nil until it is needed: it makes its own table, which not every role may
+	migrate *migrate.Migrate
 }
 
-// OpenSchema opens the database that url names for migrations. files has a folder named after each [Engine] with
-// golang-migrate files: NNNNNN_name.up.sql and NNNNNN_name.down.sql. Each is run in a transaction, and must not end it itself.
+// OpenSchema opens the database that url names for migrations. files has a folder named after
+// each [Engine] with golang-migrate files: NNNNNN_name.up.sql and NNNNNN_name.down.sql. Each
+// is run in a transaction, and must not end it itself.
 func OpenSchema(url string, files fs.FS) (*Schema, error) {
 	engine, err := EngineOf(url)
 	if err != nil {
@@ -53,8 +55,8 @@ func OpenSchema(url string, files fs.FS) (*Schema, error) {
 	return &Schema{engine: engine, pool: pool, files: migrations}, nil
 }
 
-// Up applies every migration that is missing. A schema that is newer than the last migration stays as it is: a later program made
-// it, and its release was taken back.
+// Up applies every migration that is missing. A schema that is newer than the last migration
+// stays as it is: a later program made it, and its release was taken back.
 func (s *Schema) Up(ctx context.Context) error {
 	status, err := s.Status(ctx)
 	if err != nil || status.Version > status.Latest {
@@ -63,8 +65,8 @@ func (s *Schema) Up(ctx context.Context) error {
 	return s.run(ctx, (*migrate.Migrate).Up)
 }
 
-// Down takes back the last n migrations, and what they made with its data. If fewer have been applied it takes back none.
-// Migrations are numbered from 1 without gaps.
+// Down takes back the last n migrations, and what they made with its data. If fewer have been
+// applied it takes back none. Migrations are numbered from 1 without gaps.
 func (s *Schema) Down(ctx context.Context, n int) error {
 	status, err := s.Status(ctx)
 	if err != nil {
@@ -76,7 +78,8 @@ func (s *Schema) Down(ctx context.Context, n int) error {
 	return s.run(ctx, func(m *migrate.Migrate) error { return m.Steps(-n) })
 }
 
-// run runs migrations. When ctx ends, the one that is running is finished and no other is begun.
+// run runs migrations. When ctx ends, the one that is running is finished and no other is
+// begun.
 func (s *Schema) run(ctx context.Context, step func(*migrate.Migrate) error) error {
 	if s.migrate == nil {
 		var target database.Driver
@@ -103,16 +106,17 @@ func (s *Schema) run(ctx context.Context, step func(*migrate.Migrate) error) err
 // versions is golang-migrate's table, with one row, or none before the first migration.
 const versions = "schema_migrations"
 
-// atomicDriver runs each migration in one transaction with the change of the schema's version. One that fails or is cut off has
-// done nothing, and is run again by the next who migrates: no version is ever dirty, as golang-migrate calls what has to be mended
-// by hand.
+// atomicDriver runs each migration in one transaction with the change of the schema's version.
+// One that fails or is cut off has done nothing, and is run again by the next migration: no
+// version is ever dirty, as golang-migrate calls what has to be mended by hand.
 type atomicDriver struct {
 	database.Driver
 
 	target int // the version that the migration leads to, negative for none
 }
 
-// SetVersion implements [database.Driver]. It is called before Run, with dirty, and after it: a version without a file has no Run.
+// SetVersion implements [database.Driver]. It is called before Run, with dirty, and after it:
+// a version without a file has no Run.
 func (a *atomicDriver) SetVersion(version int, dirty bool) error {
 	if a.target = version; dirty {
 		return nil
@@ -135,7 +139,8 @@ type Status struct {
 	Latest  uint // the last one there is
 }
 
-// Status reports which migrations have been applied. It needs no right but to read the table schema_migrations.
+// Status reports which migrations have been applied. It needs no right but to read the table
+// schema_migrations.
 func (s *Schema) Status(ctx context.Context) (Status, error) {
 	known := "SELECT count(*) FROM sqlite_master WHERE name = '" + versions + "'"
 	if s.engine == Postgres {

@@ -13,7 +13,8 @@ import (
 	"contacts/platform/database/databasetest"
 )
 
-// A setting holds from the first statement of its transaction to the last, and never in another one of the same connection.
+// A setting holds from the first statement of its transaction to the last, and never in
+// another one of the same connection.
 func TestWithSetting(t *testing.T) {
 	t.Parallel()
 	db, err := database.Open(t.Context(), databasetest.New(t, database.Postgres), database.MaxConnections(1))

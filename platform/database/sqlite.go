@@ -14,18 +14,19 @@ import (
 	_ "modernc.org/sqlite" // the driver "sqlite", in Go
 )
 
-// maxReaders is how many connections read a SQLite file at the same time, beside the one that writes.
+// maxReaders is how many connections read a SQLite file at the same time, beside the one that
+// writes.
 const maxReaders = 8
 
-// How long, in milliseconds, a connection waits for the locks of others, and for readers to have done before the log can be
-// emptied, while nobody writes.
+// How long, in milliseconds, a connection waits for the locks of others, and for readers to
+// have done before the log can be emptied, while no process writes.
 const (
 	busyTimeout  = 10_000
 	emptyTimeout = 500
 )
 
-// filePath returns the file that a sqlite:// URL names: relative to the working directory, or absolute behind a third
-// slash.
+// filePath returns the file that a sqlite:// URL names: relative to the working directory, or
+// absolute behind a third slash.
 func filePath(databaseURL string) string { return strings.TrimPrefix(databaseURL, "sqlite://") }
 
 func openSQLite(ctx context.Context, path string, o options) (*DB, error) {
@@ -68,8 +69,9 @@ func openSQLite(ctx context.Context, path string, o options) (*DB, error) {
 	return db, nil
 }
 
-// writing are the pragmas of connections that write. What was acknowledged has to survive a power cut, so every commit is
-// synced. What was deleted is overwritten: it would stay in the file until its place is needed.
+// writing are the pragmas of connections that write. What was acknowledged has to survive a
+// power cut, so every commit is synced. What was deleted is overwritten: it would stay in the
+// file until its place is needed.
 func writing() []string {
 	return []string{"journal_mode(WAL)", "synchronous(FULL)", "secure_delete(true)"}
 }
@@ -79,23 +81,26 @@ func sqlitePool(file *file, pragmas ...string) (*sql.DB, error) {
 	query := url.Values{
 		"mode":    {"rw"}, // a file that has vanished is not made anew
 		"_pragma": append([]string{fmt.Sprintf("busy_timeout(%d)", busyTimeout), "foreign_keys(true)"}, pragmas...),
-		// A transaction that starts to write late could not get the lock; writers take it at once.
+		// A transaction that starts to write late could not get the lock; writers take it at
+		// once.
 		"_txlock": {"immediate"},
 		// Fixed-offset text: it sorts as the times do.
 		"_time_format": {"sqlite"},
 		"_timezone":    {"UTC"},
 	}
 	dsn := "file:" + (&url.URL{Path: file.path}).EscapedPath() + "?" + query.Encode()
-	known, err := sql.Open("sqlite", dsn) // for the driver, as which modernc registers itself; it connects to nothing
+	// for the driver, as which modernc registers itself; it connects to nothing
+	known, err := sql.Open("sqlite", dsn)
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", file.path, err)
 	}
 	return sql.OpenDB(connector{known.Driver(), dsn, file}), known.Close()
 }
 
-// EmptyLog moves what is in SQLite's write-ahead log into the database's file. The log would keep the pages that were written,
-// and with them what is deleted by now, until others take their places. It returns an error where a reader is in the way for
-// too long. On PostgreSQL, whose log is the server's, it does nothing.
+// EmptyLog moves what is in SQLite's write-ahead log into the database's file. The log would
+// keep the pages that were written, and with them what is deleted by now, until others take
+// their places. It returns an error where a reader is in the way for too long. On PostgreSQL,
+// whose log is the server's, it does nothing.
 func (db *DB) EmptyLog(ctx context.Context) error {
 	if db.Engine != SQLite {
 		return nil
@@ -117,8 +122,8 @@ func (db *DB) EmptyLog(ctx context.Context) error {
 	})
 }
 
-// checkSQLite makes sure of what durability hangs on: a library without the WAL corruption bug that 3.51.3 mended, and
-// synced commits.
+// checkSQLite makes sure of what durability hangs on: a library without the WAL corruption bug
+// that 3.51.3 mended, and synced commits.
 func checkSQLite(ctx context.Context, writer *sql.DB) error {
 	var version string
 	var major, minor, patch, synchronous int

@@ -18,11 +18,12 @@ import (
 	"contacts/platform/telemetry"
 )
 
-// maxQueryText is how much of a statement a span holds: one that inserts many rows repeats itself.
+// maxQueryText is how much of a statement a span holds: one that inserts many rows repeats
+// itself.
 const maxQueryText = 1000
 
-// statements are what a pool or a transaction can run, each in a span below the one that its context belongs to. It is told
-// without its values, which are people's data.
+// statements are what a pool or a transaction can run, each in a span below the one that its
+// context belongs to. It is told without its values, which are people's data.
 type statements struct {
 	gorm.ConnPool
 
@@ -132,7 +133,8 @@ func (s *statements) begin(ctx context.Context, query string) (context.Context, 
 	if !telemetry.Recorded(ctx) {
 		return ctx, func(error) {}
 	}
-	query = strings.ToValidUTF8(query[:min(len(query), maxQueryText)], "") // a letter may have been cut
+	// a letter may have been cut
+	query = strings.ToValidUTF8(query[:min(len(query), maxQueryText)], "")
 	name := summary(query)
 	ctx, span := telemetry.Child(ctx, name, trace.SpanKindClient, s.system, semconv.DBQuerySummary(name), semconv.DBQueryText(query))
 	return ctx, func(err error) {
@@ -143,8 +145,8 @@ func (s *statements) begin(ctx context.Context, query string) (context.Context, 
 	}
 }
 
-// summary is what a statement does and to which tables, such as "SELECT contacts", or which function it calls: a name of which
-// there are few.
+// summary is what a statement does and to which tables, such as "SELECT contacts", or which
+// function it calls: a name of which there are few.
 func summary(query string) string {
 	words := strings.Fields(query)
 	if len(words) == 0 {
@@ -168,7 +170,8 @@ func summary(query string) string {
 	return strings.Join(parts, " ")
 }
 
-// leadingName returns the name that a word of a statement begins with, and whether that calls a function.
+// leadingName returns the name that a word of a statement begins with, and whether that calls
+// a function.
 func leadingName(word string) (name string, calls bool) {
 	word = strings.TrimLeft(word, "`\"")
 	end := strings.IndexFunc(word, notOfName)
@@ -180,11 +183,12 @@ func leadingName(word string) (name string, calls bool) {
 
 func notOfName(r rune) bool { return (r < 'a' || r > 'z') && (r < '0' || r > '9') && r != '_' }
 
-// errRolledBack is why a transaction that was rolled back has failed; the statement that was to blame says more.
+// errRolledBack is why a transaction that was rolled back has failed; the statement that was
+// to blame says more.
 var errRolledBack = errors.New("rolled back")
 
-// errorClass is the class of an error: the code that the database gave it, if it comes from there. What an error says may
-// quote values.
+// errorClass is the class of an error: the code that the database gave it, if it comes from
+// there. What an error says may quote values.
 func errorClass(err error) string {
 	var postgresError *pgconn.PgError
 	var sqliteError *sqlite.Error

@@ -15,7 +15,8 @@ import (
 	"contacts/platform/database"
 )
 
-// Statements and transactions are spans of the trace that they are asked for in, without the values in them.
+// Statements and transactions are spans of the trace that they are asked for in, without the
+// values in them.
 func TestOpen_Traces(t *testing.T) {
 	t.Parallel()
 	eachEngine(t, func(t *testing.T, db *database.DB) {

@@ -1,12 +1,12 @@
 // Package fairshare divides a capacity among callers, so that none of them, and no tenant with
 // many, keeps out the others.
 //
-// The rule is that of dynamic thresholds with a factor of 1 (A. Choudhury and E. Hahne, "Dynamic
-// queue length thresholds for shared-memory packet switches", 1998), applied to callers and their
-// tenants: what a caller and its tenant hold already, and what the caller asks for, may together be
-// no more than what is free. So a tenant gets at most half of the capacity, and a caller at most a
-// third. The more tenants there are, the less each gets, and a small part stays free for the next
-// one. What a caller holds is never taken from it.
+// The rule is that of dynamic thresholds with a factor of 1 (A. Choudhury and E. Hahne,
+// "Dynamic queue length thresholds for shared-memory packet switches", 1998), applied to
+// callers and their tenants: what a caller and its tenant hold already, and what the caller
+// asks for, may together be no more than what is free. So a tenant gets at most half of the
+// capacity, and a caller at most a third. The more tenants there are, the less each gets, and
+// a small part stays free for the next one. What a caller holds is never taken from it.
 package fairshare
 
 import (
@@ -19,7 +19,8 @@ import (
 // are not told apart; it may hold the whole capacity.
 type Holder struct{ Tenant, Caller string }
 
-// Pool is a capacity that is shared. Make it with [New]. All methods may be called concurrently.
+// Pool is a capacity that is shared. Make it with [New]. All methods may be called
+// concurrently.
 type Pool struct {
 	mu       sync.Mutex
 	capacity int64
@@ -41,8 +42,8 @@ func New(capacity int64) *Pool {
 }
 
 // TryAcquire takes a weight, from 1 to the capacity, for a holder. It reports false where the
-// holder has its share already, or too little is free. The caller calls release once, when it needs
-// it no more.
+// holder has its share already, or too little is free. The caller calls release once, when it
+// needs it no more.
 func (p *Pool) TryAcquire(holder Holder, weight int64) (release func(), ok bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -53,8 +54,8 @@ func (p *Pool) TryAcquire(holder Holder, weight int64) (release func(), ok bool)
 }
 
 // Acquire is TryAcquire, but waits until the holder may have the weight, or ctx ends, when it
-// returns ctx's error. Of those that wait the first one is served that may be; those of one holder
-// are served in their order.
+// returns ctx's error. Of those that wait the first one is served that may be; those of one
+// holder are served in their order.
 func (p *Pool) Acquire(ctx context.Context, holder Holder, weight int64) (release func(), err error) {
 	p.mu.Lock()
 	w := &waiter{holder, weight, make(chan struct{})}

@@ -1,5 +1,5 @@
-// Package health is what a process tells its operators over HTTP: whether it lives, whether it can do its work, and its
-// metrics.
+// Package health is what a process tells its operators over HTTP: whether it lives, whether it
+// can do its work, and its metrics.
 package health
 
 import (
@@ -24,15 +24,15 @@ const checkTimeout = 2 * time.Second
 type Check struct {
 	// Name is what the answer of /readyz calls it.
 	Name string
-	// Run returns nil if all is well, and soon after ctx has ended in any case. It may be called concurrently. Its error is
-	// logged, and not told to callers.
+	// Run returns nil if all is well, and soon after ctx has ended in any case. It may be
+	// called concurrently. Its error is logged, and not told to callers.
 	Run func(ctx context.Context) error
 }
 
 // Handler serves
 //   - /livez, which answers 200 as long as the process can answer at all;
-//   - /readyz, which answers 200 if all checks pass, else 503, with the result of each: {"ready":false,"checks":{"database":
-//     "failed"}};
+//   - /readyz, which answers 200 if all checks pass, else 503, with the result of each:
+//     {"ready":false,"checks":{"database": "failed"}};
 //   - /metrics, what is in the registry, for Prometheus.
 //
 // The names of the checks must differ. What becomes of a check is logged whenever it changes.
@@ -43,10 +43,11 @@ func Handler(log *slog.Logger, registry *prometheus.Registry, checks ...Check) h
 	mux.Handle("GET /readyz", r)
 	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{
 		Registry: registry,
-		// The format that can hold exemplars, for whoever asks for it.
+		// The format that can hold exemplars, for scrapers that ask for it.
 		EnableOpenMetrics: true,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelError),
-		ErrorHandling:     promhttp.ContinueOnError, // one broken collector must not hide all others
+		// one broken collector must not hide all others
+		ErrorHandling: promhttp.ContinueOnError,
 	}))
 	return mux
 }
@@ -73,7 +74,7 @@ type readiness struct {
 func (r *readiness) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 	errs := r.run(request.Context())
 	if request.Context().Err() != nil {
-		return // nobody waits any more, and the checks may have failed for that alone
+		return // the caller has gone, and the checks may have failed for that alone
 	}
 	r.logChanges(request.Context(), errs)
 	answer := ready{Ready: true, Checks: map[string]string{}}

@@ -10,8 +10,8 @@ import (
 	"sync"
 )
 
-// KeyPair names the files of a certificate, with its chain, and of its private key, both PEM. The
-// zero KeyPair is none.
+// KeyPair names the files of a certificate, with its chain, and of its private key, both PEM.
+// The zero KeyPair is none.
 type KeyPair struct{ CertFile, KeyFile string }
 
 // Check reports why the key pair, if there is one, cannot be used.
@@ -55,8 +55,8 @@ func newCertificate(files KeyPair, log *slog.Logger) (*certificate, error) {
 }
 
 // get returns the key pair for one more connection. It reads the files again when they have
-// changed; while they cannot be read, as between the two of them being replaced, the pair that was
-// read before goes on being used.
+// changed; while they cannot be read, as between the two of them being replaced, the pair that
+// was read before goes on being used.
 func (c *certificate) get(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

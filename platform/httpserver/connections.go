@@ -13,23 +13,27 @@ import (
 )
 
 const (
-	// stallLimit is how long a client may at least take to receive what is written of its answer.
+	// stallLimit is how long a client may at least take to receive what is written of its
+	// answer.
 	stallLimit = time.Second
-	// A client that receives its answer slowly, but goes on receiving, is given longer than the
-	// time of an answer: a second more for each slowestRate bytes, looked at after each piece of
-	// the answer.
+	// A client that receives its answer slowly, but goes on receiving, is given longer than
+	// the time of an answer: a second more for each slowestRate bytes, looked at after each
+	// piece of the answer.
 	slowestRate = 8 << 10
 	piece       = 64 << 10
-	// mostUnread is how many bytes of answers may wait to be received before slow clients have to go.
+	// mostUnread is how many bytes of answers may wait to be received before slow clients have
+	// to go.
 	mostUnread = 32 << 20
 )
 
-// connections bounds how many connections are open, and how many requests are being answered, at the same time.
+// connections bounds how many connections are open, and how many requests are being answered,
+// at the same time.
 //
-// One connection more closes the one whose client has kept the server waiting the longest: for a request, for the rest of one, its
-// body included, or to receive the answer. So neither many idle connections nor slow ones keep others out, and one that the server
-// works for is never closed. One request more closes one whose client does not receive its answer; where there is none, its
-// handler is told so by [Overloaded]. Too much that is not received closes one, too.
+// One connection more closes the one whose client has kept the server waiting the longest: for
+// a request, for the rest of one, its body included, or to receive the answer. So neither many
+// idle connections nor slow ones keep others out, and one that the server works for is never
+// closed. One request more closes one whose client does not receive its answer; where there is
+// none, its handler is told so by [Overloaded]. Too much that is not received closes one, too.
 type connections struct {
 	most, mostRequests int
 
@@ -37,7 +41,8 @@ type connections struct {
 	open     int
 	requests int // that have come to their ends, and are being answered
 	unread   int // bytes that are being written
-	// Those that wait for their clients, the longest waiting first: for the end of a request, and for the answer to be received.
+	// Those that wait for their clients, the longest waiting first: for the end of a request,
+	// and for the answer to be received.
 	asking, receiving list.List
 }
 
@@ -87,8 +92,8 @@ func (s *connections) add(c *connection) {
 	}
 }
 
-// evict closes the connection, of those in the lists, that has waited the longest and may be closed, and reports whether there
-// is one.
+// evict closes the connection, of those in the lists, that has waited the longest and may be
+// closed, and reports whether there is one.
 func (s *connections) evict(lists ...*list.List) bool {
 	var slow *connection
 	for _, among := range lists {
@@ -104,7 +109,8 @@ func (s *connections) evict(lists ...*list.List) bool {
 		return false
 	}
 	s.forget(slow)
-	go func() { _ = slow.Conn.Close() }() // it waits for whoever reads or writes, who may wait for mu
+	// it waits for the reader or writer, which may wait for mu
+	go func() { _ = slow.Conn.Close() }()
 	return true
 }
 
@@ -141,7 +147,8 @@ func (c *connection) Close() error {
 	return c.Conn.Close()
 }
 
-// CloseWrite says that nothing more will be written, so that the client can read the answer to what it is still sending.
+// CloseWrite says that nothing more will be written, so that the client can read the answer to
+// what it is still sending.
 func (c *connection) CloseWrite() error {
 	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
 		return half.CloseWrite()
@@ -149,8 +156,8 @@ func (c *connection) CloseWrite() error {
 	return nil
 }
 
-// answer is a response of which a connection's requests are counted. While it is written the server
-// waits for the client. It is counted here, since below TLS it comes in small records.
+// answer is a response of which a connection's requests are counted. While it is written the
+// server waits for the client. It is counted here, since below TLS it comes in small records.
 type answer struct {
 	http.ResponseWriter
 
@@ -180,8 +187,8 @@ func (c *connection) Write(p []byte) (written int, err error) {
 	return written, err
 }
 
-// SetWriteDeadline implements [net.Conn]. Of a client that receives what is written, the deadline moves
-// on.
+// SetWriteDeadline implements [net.Conn]. Of a client that receives what is written, the
+// deadline moves on.
 func (c *connection) SetWriteDeadline(t time.Time) error {
 	nanoseconds := int64(0)
 	if !t.IsZero() {
@@ -201,7 +208,8 @@ func (c *connection) extend() error {
 	return c.Conn.SetWriteDeadline(time.Unix(0, deadline).Add(time.Duration(seconds) * time.Second))
 }
 
-// writes notes that whoever answers the connection's request waits until so many bytes are received, or, for 0, works again.
+// writes notes that the handler of the connection's request waits until so many bytes are
+// received, or, for 0, works again.
 func (s *connections) writes(c *connection, bytes int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -264,8 +272,8 @@ func withConnection(ctx context.Context, c net.Conn) context.Context {
 // overloadedKey is in the context of requests that there is no room for.
 type overloadedKey struct{}
 
-// Overloaded reports whether a request, of which it is given the context, came when as many others were being answered as may
-// be: its handler is to refuse it at once.
+// Overloaded reports whether a request, of which it is given the context, came when as many
+// others were being answered as may be: its handler is to refuse it at once.
 func Overloaded(ctx context.Context) bool { return ctx.Value(overloadedKey{}) != nil }
 
 // count has the requests counted that the handler answers.
@@ -280,8 +288,8 @@ func (s *connections) count(handler http.Handler) http.Handler {
 		case r.Body == http.NoBody:
 			s.begin(c)
 		case !hasMeaning(r.Method):
-			// Or net/http would wait for the body before it answers, for as long as a request may
-			// take.
+			// Or net/http would wait for the body before it answers, for as long as a request
+			// may take.
 			w.Header().Set("Connection", "close")
 			s.begin(c)
 		default:
@@ -292,8 +300,8 @@ func (s *connections) count(handler http.Handler) http.Handler {
 	})
 }
 
-// hasMeaning tells whether the body of a request of the method has one (RFC 9110, 9.3). One that has none is read by no handler:
-// the request counts as soon as its headers have come.
+// hasMeaning tells whether the body of a request of the method has one (RFC 9110, 9.3). One
+// that has none is read by no handler: the request counts as soon as its headers have come.
 func hasMeaning(method string) bool {
 	return method != http.MethodGet && method != http.MethodHead && method != http.MethodDelete
 }

@@ -41,7 +41,8 @@ type visitor struct {
 	answers *bufio.Reader
 }
 
-// inside runs a test beside a server of up to so many connections. Each connection that visit makes is let in before the next.
+// inside runs a test beside a server of up to so many connections. Each connection that visit
+// makes is let in before the next.
 func inside(t *testing.T, connections int, test func(t *testing.T, h hall, visit func(sends string) visitor)) {
 	synctest.Test(t, func(t *testing.T) {
 		listener := pipes{make(chan net.Conn), make(chan struct{})}
@@ -58,7 +59,7 @@ func inside(t *testing.T, connections int, test func(t *testing.T, h hall, visit
 			visitors = append(visitors, v)
 			v.send(sends)
 			synctest.Wait()
-			time.Sleep(time.Microsecond) // so that nobody has waited as long as the next one
+			time.Sleep(time.Microsecond) // so that no two have waited equally long
 			return v
 		})
 		for _, v := range visitors {
@@ -111,9 +112,9 @@ const (
 	postHead = "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\n\r\n"
 )
 
-// hall is a handler that reads the body and answers: at the path /wait when the test lets it, at /unread likewise without having
-// read, at /ignore without having looked at it, at /begin likewise after the beginning, at /long with more than is received, and at
-// /refuse at once.
+// hall is a handler that reads the body and answers: at the path /wait when the test lets it,
+// at /unread likewise without having read, at /ignore without having looked at it, at /begin
+// likewise after the beginning, at /long with more than is received, and at /refuse at once.
 type hall struct{ leave chan struct{} }
 
 func (h hall) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -157,7 +158,8 @@ func (h hall) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 func at(path string) string { return strings.Replace(get, "/", path, 1) }
 
-// However many connections say nothing, or the beginning of something, the next one is answered.
+// However many connections say nothing, or the beginning of something, the next one is
+// answered.
 func TestConnections_SilentOnes(t *testing.T) {
 	t.Parallel()
 	inside(t, 4, func(t *testing.T, _ hall, visit func(string) visitor) {
@@ -214,7 +216,8 @@ func TestConnections_Leave(t *testing.T) {
 	})
 }
 
-// A connection that the server works for is not closed; where it works for all, the next one has to go.
+// A connection that the server works for is not closed; where it works for all, the next one
+// has to go.
 func TestConnections_BusyOnesStay(t *testing.T) {
 	t.Parallel()
 	inside(t, 8, func(t *testing.T, h hall, visit func(string) visitor) {
@@ -291,7 +294,8 @@ func TestConnections_BodiesThatDoNotCome(t *testing.T) {
 	})
 }
 
-// Requests whose bodies do not come are not being answered, and their connections are no better than silent ones.
+// Requests whose bodies do not come are not being answered, and their connections are no
+// better than silent ones.
 func TestConnections_SlowBodies(t *testing.T) {
 	t.Parallel()
 	inside(t, 4, func(t *testing.T, _ hall, visit func(string) visitor) {
@@ -309,7 +313,8 @@ func TestConnections_SlowBodies(t *testing.T) {
 	})
 }
 
-// Requests whose answers nobody receives make room for others, but not before they had some time.
+// Requests whose answers are not received make room for others, but not before they had some
+// time.
 func TestConnections_SlowReaders(t *testing.T) {
 	t.Parallel()
 	inside(t, 8, func(t *testing.T, _ hall, visit func(string) visitor) {
@@ -377,7 +382,8 @@ func TestConnections_Unread(t *testing.T) {
 	})
 }
 
-// A handler that refuses a request without reading its body leaves a connection that others may have the place of.
+// A handler that refuses a request without reading its body leaves a connection that others
+// may have the place of.
 func TestConnections_BodyThatNobodyReads(t *testing.T) {
 	t.Parallel()
 	inside(t, 2, func(t *testing.T, _ hall, visit func(string) visitor) {
@@ -389,7 +395,7 @@ func TestConnections_BodyThatNobodyReads(t *testing.T) {
 	})
 }
 
-// Nobody who is slow is waited for longer than this, also where there is room.
+// No slow client is waited for longer than this, also where there is room.
 func TestServer_TimeLimits(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {

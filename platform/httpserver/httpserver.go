@@ -1,4 +1,5 @@
-// Package httpserver serves an http.Handler on an address, within limits, until it is told to stop.
+// Package httpserver serves an http.Handler on an address, within limits, until it is told to
+// stop.
 package httpserver
 
 import (
@@ -20,7 +21,8 @@ const (
 	maxHeaderBytes       = 16 << 10
 	defaultAnswerTimeout = time.Minute
 	defaultGrace         = 15 * time.Second
-	// DefaultConnections take some 60 MiB of memory when they are kept alive, and half as much again with the longest headers.
+	// DefaultConnections take some 60 MiB of memory when they are kept alive, and half as much
+	// again with the longest headers.
 	DefaultConnections = 2048
 )
 
@@ -28,20 +30,21 @@ const (
 type Options struct {
 	// Addr is the host and port to listen on; port 0 chooses a free one.
 	Addr string
-	// Handler answers the requests. Headers that it does not set are the usual ones: no cache keeps an answer, and browsers do
-	// nothing with it but show it.
+	// Handler answers the requests. Headers that it does not set are the usual ones: no cache
+	// keeps an answer, and browsers do nothing with it but show it.
 	Handler http.Handler
-	// TLS is what the server speaks TLS with; it speaks plain HTTP where it is zero. The files are
-	// read again when they change.
+	// TLS is what the server speaks TLS with; it speaks plain HTTP where it is zero. The files
+	// are read again when they change.
 	TLS KeyPair
-	// AnswerTimeout is how long a request may take from the end of its headers to the last byte of
-	// its answer; 0: one minute. A client that goes on receiving a long answer is given a second
-	// more for each 8 KiB. It must be longer than all that a handler may wait for: what is written
-	// later is lost with the connection.
+	// AnswerTimeout is how long a request may take from the end of its headers to the last
+	// byte of its answer; 0: one minute. A client that goes on receiving a long answer is
+	// given a second more for each 8 KiB. It must be longer than all that a handler may wait
+	// for: what is written later is lost with the connection.
 	AnswerTimeout time.Duration
-	// Connections is how many connections may be open at the same time, at least 2; 0: [DefaultConnections]. Half as many requests
-	// may be being answered: see [Overloaded]. One more connection takes the place of the one whose client has kept the server
-	// waiting the longest.
+	// Connections is how many connections may be open at the same time, at least 2; 0:
+	// [DefaultConnections]. Half as many requests may be being answered: see [Overloaded]. One
+	// more connection takes the place of the one whose client has kept the server waiting the
+	// longest.
 	Connections int
 	// Grace is how long running requests are given to end when the server stops; 0: 15 s.
 	Grace time.Duration
@@ -57,9 +60,9 @@ type Server struct {
 	log      *slog.Logger
 }
 
-// Listen opens the address, so that clients can connect, but serves nothing yet. The caller calls
-// Serve, or Close. Its error says that the address cannot be had, for instance because another
-// process has it, or that the certificate cannot be read.
+// Listen opens the address, so that clients can connect, but serves nothing yet. The caller
+// calls Serve, or Close. Its error says that the address cannot be had, for instance because
+// another process has it, or that the certificate cannot be read.
 func Listen(ctx context.Context, o Options) (*Server, error) {
 	var config net.ListenConfig
 	listener, err := config.Listen(ctx, "tcp", o.Addr)
@@ -107,8 +110,9 @@ func (s *Server) Close() error {
 	return errors.Join(s.server.Close(), ignoreClosed(s.listener.Close()))
 }
 
-// Serve answers requests until ctx ends. Then it takes no more, and returns when those that run have ended: nil if they
-// did within the grace period, else an error after cutting them off. It may be called once.
+// Serve answers requests until ctx ends. Then it takes no more, and returns when those that
+// run have ended: nil if they did within the grace period, else an error after cutting them
+// off. It may be called once.
 func (s *Server) Serve(ctx context.Context) error {
 	failed := make(chan error, 1)
 	serve := s.server.Serve

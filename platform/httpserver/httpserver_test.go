@@ -15,7 +15,8 @@ import (
 
 const loopback = "127.0.0.1:0"
 
-// start serves the handler until the returned function is called, which returns what Serve did.
+// start serves the handler until the returned function is called, which returns what Serve
+// did.
 func start(t *testing.T, o httpserver.Options) (url string, stop func() error) {
 	t.Helper()
 	o.Addr = loopback
@@ -50,7 +51,8 @@ func get(ctx context.Context, url string) (string, error) {
 	return string(body), err
 }
 
-// gate is a handler that answers its first request when it is opened, or when that is given up, and all others at once.
+// gate is a handler that answers its first request when it is opened, or when that is given
+// up, and all others at once.
 type gate struct {
 	used          atomic.Bool
 	entered, open chan struct{}

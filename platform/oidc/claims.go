@@ -12,7 +12,8 @@ import (
 const (
 	// maxNameBytes bounds subjects (as OpenID Connect Core 1.0 does in section 2) and tenants.
 	maxNameBytes = 255
-	// latestDate is the end of the year 9999 in seconds since 1970, the last that dates are written for.
+	// latestDate is the end of the year 9999 in seconds since 1970, the last that dates are
+	// written for.
 	latestDate = 253402300799
 )
 
@@ -26,7 +27,8 @@ type rules struct {
 	audience, tenant, scope claim
 }
 
-// identify checks the claims of a token whose signature has been verified, and returns whom they identify.
+// identify checks the claims of a token whose signature has been verified, and returns the
+// bearer that they identify.
 func (r rules) identify(payload []byte) (Identity, error) {
 	claims, err := decodeObject(payload)
 	if err != nil {
@@ -55,8 +57,9 @@ func (r rules) identify(payload []byte) (Identity, error) {
 	return identity, err
 }
 
-// checkKind refuses tokens that the issuer has signed with the same keys for something else than to be shown to services
-// as a bearer's access token. Issuers that do not say so in the header's "typ" say it here.
+// checkKind refuses tokens that the issuer has signed with the same keys for something else
+// than to be shown to services as a bearer's access token. Issuers that do not say so in the
+// header's "typ" say it here.
 func checkKind(claims map[string]any) error {
 	for name, access := range map[string]string{
 		"token_use": "access", // Amazon Cognito
@@ -67,9 +70,11 @@ func checkKind(claims map[string]any) error {
 		}
 	}
 	for name, kind := range map[string]string{
-		"at_hash": "an ID token", "c_hash": "an ID token", // OpenID Connect Core 1.0, section 3.3.2.11
+		// OpenID Connect Core 1.0, section 3.3.2.11
+		"at_hash": "an ID token", "c_hash": "an ID token",
 		"events": "a security event, such as a logout token", // RFC 8417
-		"cnf":    "bound to a key of its bearer's",           // RFC 7800: accepted without a proof, it could be stolen after all
+		// RFC 7800: accepted without a proof, it could be stolen after all
+		"cnf": "bound to a key of its bearer's",
 	} {
 		if _, found := claims[name]; found {
 			return invalid("it is %s: it has %q", kind, name)
@@ -173,7 +178,7 @@ func (c claim) find(claims map[string]any) (value any, found bool) {
 	return value, true
 }
 
-// name returns the claim, which names somebody, so that programs can keep and log it.
+// name returns the claim, which names a caller, so that programs can keep and log it.
 func (c claim) name(claims map[string]any) (string, error) {
 	value, found := c.find(claims)
 	if !found {
@@ -201,7 +206,8 @@ func stringsOf(value any) ([]string, bool) {
 	return many, ok
 }
 
-// dateOf reads a NumericDate (RFC 7519 section 2): seconds since 1970, perhaps with a fraction.
+// dateOf reads a NumericDate (RFC 7519 section 2): seconds since 1970, perhaps with a
+// fraction.
 func dateOf(value any) (time.Time, bool) {
 	number, _ := value.(json.Number)
 	seconds, err := number.Float64()

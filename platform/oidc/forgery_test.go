@@ -110,7 +110,7 @@ func (d *draft) insert(text string) {
 
 func (d *draft) without(claim string) { delete(d.claims, claim) }
 
-// hmac signs with a secret that everybody knows: something of the issuer's public key.
+// hmac signs with a secret that is public: something of the issuer's public key.
 func (d *draft) hmac(algorithm string, secret []byte) {
 	d.header["alg"] = algorithm
 	d.sign = func(header, payload []byte) string { return oidctest.Sign(d.t, algorithm, secret, header, payload) }
@@ -162,8 +162,8 @@ const (
 	notBase64      = "is not base64url"
 )
 
-// forgeries are tokens that must be refused, each with a part of the reason: the right one, because a token that is refused
-// for another reason would prove nothing.
+// forgeries are tokens that must be refused, each with a part of the reason: the right one,
+// because a token that is refused for another reason would prove nothing.
 var forgeries = []struct {
 	name  string
 	forge func(d *draft)
@@ -323,7 +323,8 @@ var forgeries = []struct {
 		d.finish = func(_ string, p []string) string { return p[0] + ".{}." + p[2] }
 	}, "part 2 of 3 is not base64url"},
 
-	// The JSON: what two readers could read differently (RFC 8725 section 3.7 and RFC 8259 section 4).
+	// The JSON: what two readers could read differently (RFC 8725 section 3.7 and RFC 8259
+	// section 4).
 	{"claim twice", func(d *draft) { d.insert(`,"tenant":"` + canary + `-victim"`) }, nameTwice},
 	{"claim twice, once escaped", func(d *draft) { d.insert(`,"\u0074enant":"` + canary + `-victim"`) }, nameTwice},
 	{"claim within a claim twice", func(d *draft) { d.insert(`,"x":[{"a":1,"a":2}]`) }, nameTwice},
@@ -473,7 +474,8 @@ func TestVerifier_Verify_NoKeyID(t *testing.T) {
 	require.ErrorIs(t, err, oidc.ErrInvalid, "an id that the issuer does not know")
 }
 
-// Two keys may have one id: while an issuer replaces a key, or where they are of different kinds (RFC 7517 section 4.5).
+// Two keys may have one id: while an issuer replaces a key, or where they are of different
+// kinds (RFC 7517 section 4.5).
 func TestVerifier_Verify_SharedKeyID(t *testing.T) {
 	t.Parallel()
 	one, two, other := oidctest.NewKey(t, "ES256"), oidctest.NewKey(t, "ES256"), oidctest.NewKey(t, "ES384")
@@ -486,8 +488,8 @@ func TestVerifier_Verify_SharedKeyID(t *testing.T) {
 	}
 }
 
-// openFixed returns an issuer and its verifier that are the same in all of the processes that fuzz: what one of them has made
-// of a seed, the others can go on with.
+// openFixed returns an issuer and its verifier that are the same in all of the processes that
+// fuzz: what one of them has made of a seed, the others can go on with.
 func openFixed(f *testing.F) (*oidctest.Issuer, oidctest.Key, *oidc.Verifier) {
 	key := oidctest.Key{ID: "key", Algorithm: "EdDSA", Private: ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize))}
 	issuer := oidctest.NewIssuer(f, key)
@@ -500,8 +502,8 @@ var longValid = map[string]any{"iat": 1, "exp": latestDate}
 
 const latestDate = 253402300799 // the end of the year 9999
 
-// FuzzVerifier_Verify: no text but the genuine token is accepted. (It is signed by EdDSA, because of every ECDSA signature
-// anybody can make a second one.)
+// FuzzVerifier_Verify: no text but the genuine token is accepted. (It is signed by EdDSA,
+// because a second one can be made of every ECDSA signature.)
 func FuzzVerifier_Verify(f *testing.F) {
 	issuer, _, verifier := openFixed(f)
 	genuine := issuer.Token(longValid)
@@ -525,8 +527,8 @@ func FuzzVerifier_Verify(f *testing.F) {
 	})
 }
 
-// FuzzVerifier_Verify_Signed: whatever the issuer signs, it is accepted only if another reader of JSON finds in it what
-// must be there.
+// FuzzVerifier_Verify_Signed: a token that the issuer signs is accepted only if another reader
+// of JSON finds in it what must be there.
 func FuzzVerifier_Verify_Signed(f *testing.F) {
 	issuer, key, verifier := openFixed(f)
 	header := []byte(`{"alg":"EdDSA","kid":"key","typ":"JWT"}`)

@@ -17,13 +17,16 @@ import (
 )
 
 const (
-	// refreshEvery is how often the keys are fetched without a cause: how long a key can go on that the issuer has withdrawn.
+	// refreshEvery is how often the keys are fetched without a cause: how long a key can go on
+	// that the issuer has withdrawn.
 	refreshEvery = 5 * time.Minute
-	// askInterval is how long the issuer is left alone after it was asked, however many tokens name keys that nobody knows.
+	// askInterval is how long the issuer is left alone after it was asked, however many tokens
+	// name unknown keys.
 	askInterval = 5 * time.Second
-	// keepFor is how long keys are used without the issuer confirming them. It is about as long as an access token lives: of
-	// the tokens that were issued before an outage, none is left by then, and during it nobody gets a new one. A key that is
-	// withdrawn while the issuer cannot be reached works for that long.
+	// keepFor is how long keys are used without the issuer confirming them. It is about as
+	// long as an access token lives: of the tokens that were issued before an outage, none is
+	// left by then, and during it no caller gets a new one. A key that is withdrawn while the
+	// issuer cannot be reached works for that long.
 	keepFor = time.Hour
 	// fetchTimeout is how long the issuer has for both of its documents.
 	fetchTimeout = 5 * time.Second
@@ -45,7 +48,7 @@ type issuer struct {
 	latest atomic.Pointer[keySet] // nil until fetched
 
 	asking singleflight.Group
-	// What follows is used only by whoever is asking.
+	// What follows is used only by the asking goroutine.
 	asked   time.Time // when the issuer was last asked
 	failure error     // what came of it
 }
@@ -81,8 +84,9 @@ func (i *issuer) held() *keySet {
 	return set
 }
 
-// keysFor returns the issuer's keys, which it is asked for if there are none or none has that id; an empty id is that of any
-// key. The key may still not be there. The error is an [ErrUnavailable].
+// keysFor returns the issuer's keys, which it is asked for if there are none or none has that
+// id; an empty id is that of any key. The key may still not be there. The error is an
+// [ErrUnavailable].
 func (i *issuer) keysFor(ctx context.Context, id string) (*keySet, error) {
 	if set := i.held(); set != nil && (id == "" || set.has(id)) {
 		return set, nil
@@ -90,8 +94,9 @@ func (i *issuer) keysFor(ctx context.Context, id string) (*keySet, error) {
 	return i.refresh(ctx)
 }
 
-// refresh asks the issuer for its keys, unless it was asked a moment ago: then that is the answer. All callers together ask
-// once, and each waits no longer than its ctx. The error is an [ErrUnavailable].
+// refresh asks the issuer for its keys, unless it was asked a moment ago: then that is the
+// answer. All callers together ask once, and each waits no longer than its ctx. The error is
+// an [ErrUnavailable].
 func (i *issuer) refresh(ctx context.Context) (*keySet, error) {
 	answer := i.asking.DoChan("", func() (any, error) { return i.ask(context.WithoutCancel(ctx)) })
 	select {
@@ -179,7 +184,7 @@ func (i *issuer) get(ctx context.Context, address string, document any) error {
 	return nil
 }
 
-// trusts says whether keys can come from u: nobody on the way must be able to replace them.
+// trusts says whether keys can come from u: they must not be replaceable on the way.
 func (i *issuer) trusts(u *url.URL) bool { return secure(u) || i.loopback && onLoopback(u) }
 
 func (i *issuer) checkRedirect(next *http.Request, before []*http.Request) error {

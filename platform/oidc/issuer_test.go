@@ -47,7 +47,7 @@ func TestVerifier_Verify_FetchesOnce(t *testing.T) {
 	require.Equal(t, fetch, issuer.Requests())
 }
 
-// Garbage is refused without asking anybody.
+// Garbage is refused without a request.
 func TestVerifier_Verify_GarbageNeedsNoIssuer(t *testing.T) {
 	t.Parallel()
 	issuer := oidctest.NewIssuer(t)
@@ -215,7 +215,8 @@ func TestVerifier_Verify_IssuerAwayLater(t *testing.T) {
 	})
 }
 
-// A caller waits for a slow issuer no longer than its context lets it; what it has begun serves the others.
+// A caller waits for a slow issuer no longer than its context lets it; what it has begun
+// serves the others.
 func TestVerifier_Verify_SlowIssuer(t *testing.T) {
 	t.Parallel()
 	issuer := oidctest.NewIssuer(t)
@@ -346,7 +347,7 @@ func TestVerifier_Verify_BadDocuments(t *testing.T) {
 	}
 }
 
-// A document may have moved to where nobody can replace it either.
+// A document may have moved to where it cannot be replaced either.
 func TestVerifier_Verify_Redirect(t *testing.T) {
 	t.Parallel()
 	issuer := oidctest.NewIssuer(t)

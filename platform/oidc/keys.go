@@ -27,8 +27,9 @@ type key struct {
 	public     any      // *rsa.PublicKey, *ecdsa.PublicKey or ed25519.PublicKey
 }
 
-// newKeySet returns the keys of a JWK set (RFC 7517) that verify signatures. What cannot be used is left out: issuers also
-// publish keys for encryption, and of kinds that are not known here.
+// newKeySet returns the keys of a JWK set (RFC 7517) that verify signatures. What cannot be
+// used is left out: issuers also publish keys for encryption, and of kinds that are not known
+// here.
 func newKeySet(documents []json.RawMessage, fetched time.Time) *keySet {
 	set := &keySet{fetched: fetched}
 	for _, document := range documents {
@@ -62,8 +63,8 @@ func newKey(parsed jwk.Key) (key, bool) {
 	return k, len(k.algorithms) > 0
 }
 
-// algorithmsOf returns the algorithms that a key's material is for (RFC 7518 section 3, RFC 8037, RFC 9864): none for what
-// is not a public key.
+// algorithmsOf returns the algorithms that a key's material is for (RFC 7518 section 3, RFC
+// 8037, RFC 9864): none for what is not a public key.
 func algorithmsOf(public any) []string {
 	switch public := public.(type) {
 	case *rsa.PublicKey:
@@ -88,8 +89,8 @@ func (s *keySet) has(id string) bool {
 	return slices.ContainsFunc(s.keys, func(k key) bool { return k.id == id })
 }
 
-// verify returns nil if the token's signature is one of a key that the token names. A token that names none can only be
-// verified if a single key comes into question.
+// verify returns nil if the token's signature is one of a key that the token names. A token
+// that names none can only be verified if a single key comes into question.
 func (s *keySet) verify(t token) error {
 	var fitting []key
 	for _, k := range s.keys {

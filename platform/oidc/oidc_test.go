@@ -52,7 +52,8 @@ func rsaKey(t testing.TB, n int) oidctest.Key {
 	return rsaKeys[n]
 }
 
-// TestVerifier_Verify_Issuers has access tokens with the headers and claims that the large issuers' documentation shows.
+// TestVerifier_Verify_Issuers has access tokens with the headers and claims that the large
+// issuers' documentation shows.
 func TestVerifier_Verify_Issuers(t *testing.T) {
 	t.Parallel()
 	now := time.Now()

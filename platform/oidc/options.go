@@ -12,16 +12,18 @@ import (
 	"strings"
 )
 
-// algorithms are all that can be allowed: signatures with a public key. "none" signs nothing, and the HMACs' secret would
-// have to be shared with the issuer.
+// algorithms are all that can be allowed: signatures with a public key. "none" signs nothing,
+// and the HMACs' secret would have to be shared with the issuer.
 var algorithms = []string{
 	"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519",
 }
 
-// Algorithms returns the signature algorithms that can be allowed, by their names in RFC 7518, RFC 8037 and RFC 9864.
+// Algorithms returns the signature algorithms that can be allowed, by their names in RFC 7518,
+// RFC 8037 and RFC 9864.
 func Algorithms() []string { return slices.Clone(algorithms) }
 
-// CheckAlgorithms reports what is wrong with the names of algorithms for [Options], as New would.
+// CheckAlgorithms reports what is wrong with the names of algorithms for [Options], as New
+// would.
 func CheckAlgorithms(names []string) error {
 	for _, name := range names {
 		if !slices.Contains(algorithms, name) {
@@ -34,8 +36,8 @@ func CheckAlgorithms(names []string) error {
 	return nil
 }
 
-// CheckIssuer reports what is wrong with the URL of an issuer for [Options], as New would. Whoever could change what is read from
-// there could make tokens.
+// CheckIssuer reports what is wrong with the URL of an issuer for [Options], as New would.
+// An attacker that could change what is read from there could make tokens.
 func CheckIssuer(rawURL string) error {
 	u, err := url.Parse(rawURL)
 	switch {

@@ -9,10 +9,11 @@ import (
 	"unicode/utf8"
 )
 
-// token is a JWT taken apart: a JWS in compact form (RFC 7515), of which nothing is verified yet.
+// token is a JWT taken apart: a JWS in compact form (RFC 7515), of which nothing is verified
+// yet.
 //
-// Of the header, nothing else is read: a key that comes with the token (jwk, x5c), or from where the token says (jku, x5u),
-// is the sender's, not the issuer's.
+// Of the header, nothing else is read: a key that comes with the token (jwk, x5c), or from
+// where the token says (jku, x5u), is the sender's, not the issuer's.
 type token struct {
 	algorithm string
 	keyID     string // "" if the token names none
@@ -21,7 +22,8 @@ type token struct {
 	signature []byte
 }
 
-// parse takes a token apart. It is lenient nowhere, so that no other reader of the token can find something else in it.
+// parse takes a token apart. It is lenient nowhere, so that no other reader of the token can
+// find something else in it.
 func parse(raw string) (token, error) {
 	parts := strings.SplitN(raw, ".", 4)
 	if len(parts) != 3 {
@@ -70,16 +72,18 @@ func (t *token) readHeader(header map[string]any) error {
 	return nil
 }
 
-// isAccessToken says whether a "typ" in the header is one of an access token: the media type at+jwt of RFC 9068, or the
-// plain JWT that most issuers write. Others, such as logout+jwt, are signed with the same keys for something else.
+// isAccessToken says whether a "typ" in the header is one of an access token: the media type
+// at+jwt of RFC 9068, or the plain JWT that most issuers write. Others, such as logout+jwt,
+// are signed with the same keys for something else.
 func isAccessToken(kind any) bool {
 	name, _ := kind.(string)
 	name = strings.ToLower(name)
 	return name == "jwt" || strings.TrimPrefix(name, "application/") == "at+jwt"
 }
 
-// decodeObject reads a JSON object strictly: a name that comes twice is an error, because readers differ in which of the two
-// they believe, and names count as they are written, which is why no struct is filled. Numbers stay as they are written.
+// decodeObject reads a JSON object strictly: a name that comes twice is an error, because
+// readers differ in which of the two they believe, and names count as they are written, which
+// is why no struct is filled. Numbers stay as they are written.
 func decodeObject(data []byte) (map[string]any, error) {
 	if !utf8.Valid(data) || !json.Valid(data) {
 		return nil, errors.New("is not JSON")

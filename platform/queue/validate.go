@@ -11,10 +11,11 @@ const MaxBody = 256 << 10
 // maxID is the length limit, in characters, that SQS sets for group and deduplication ids.
 const maxID = 128
 
-// Validate reports, as an error wrapping [ErrRejected], why no adapter may accept the message: the rules are those of
-// Amazon SQS (SendMessage in its API reference), so that what one adapter takes, every adapter takes. A body is UTF-8
-// text of 1 to [MaxBody] bytes out of tab, line feed, carriage return, U+0020 to U+D7FF, U+E000 to U+FFFD and
-// everything above U+FFFF. The error never quotes the body.
+// Validate reports, as an error wrapping [ErrRejected], why no adapter may accept the message:
+// the rules are those of Amazon SQS (SendMessage in its API reference), so that what one
+// adapter takes, every adapter takes. A body is UTF-8 text of 1 to [MaxBody] bytes out of tab,
+// line feed, carriage return, U+0020 to U+D7FF, U+E000 to U+FFFD and everything above U+FFFF.
+// The error never quotes the body.
 func (m Message) Validate() error {
 	if !validID(m.Group) {
 		return fmt.Errorf("%w: its group must be 1 to %d printable ASCII characters without spaces", ErrRejected, maxID)

@@ -20,7 +20,7 @@ func TestPerSecond(t *testing.T) {
 	require.Equal(t, 2*time.Second, ratelimit.PerSecond(200, 400).Window())
 }
 
-// Whatever the state and the limit, a decision is consistent in itself.
+// For every state and limit, a decision is consistent in itself.
 func TestLimit_Decide(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {

@@ -12,8 +12,9 @@ import (
 	"golang.org/x/term"
 )
 
-// NewLogger returns a logger to w at level (debug, info, warn or error) in format: text, json, or auto, which is text if
-// w is a terminal and JSON otherwise. Lines whose context belongs to a trace carry its trace_id and the span_id.
+// NewLogger returns a logger to w at level (debug, info, warn or error) in format: text, json,
+// or auto, which is text if w is a terminal and JSON otherwise. Lines whose context belongs to
+// a trace carry its trace_id and the span_id.
 func NewLogger(w io.Writer, level, format string) (*slog.Logger, error) {
 	var options slog.HandlerOptions
 	var at slog.Level

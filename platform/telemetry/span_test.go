@@ -35,7 +35,8 @@ func TestChild(t *testing.T) {
 	require.Equal(t, "timeout", ended[0].Attributes()[0].Value.AsString())
 }
 
-// Where nothing is recorded, a span costs nothing: what is not recorded begins no trace of its own either.
+// Where nothing is recorded, a span costs nothing: what is not recorded begins no trace of its
+// own either.
 func TestChild_Off(t *testing.T) {
 	for name, ctx := range map[string]context.Context{
 		"no trace":        t.Context(),

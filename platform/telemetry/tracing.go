@@ -28,8 +28,8 @@ const (
 	complainEvery = time.Minute
 )
 
-// Process is what traces tell of the process that they come from. The standard variables OTEL_SERVICE_NAME and
-// OTEL_RESOURCE_ATTRIBUTES overrule it and add to it.
+// Process is what traces tell of the process that they come from. The standard variables
+// OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES overrule it and add to it.
 type Process struct {
 	Service string // the program
 	Version string
@@ -41,10 +41,11 @@ type Tracing struct {
 	provider *sdktrace.TracerProvider // nil: off
 }
 
-// OpenTracing sets tracing up as OpenTelemetry's standard variables say. It is off, and then costs nothing, unless
-// OTEL_EXPORTER_OTLP_ENDPOINT or OTEL_EXPORTER_OTLP_TRACES_ENDPOINT names a collector. All other variables
-// of the SDK and of its OTLP exporter apply, but of the protocols only those over HTTP: naming another one is the only
-// error. A collector that cannot be reached costs the spans, and now and then a line in the log. The caller closes it.
+// OpenTracing sets tracing up as OpenTelemetry's standard variables say. It is off, and then
+// costs nothing, unless OTEL_EXPORTER_OTLP_ENDPOINT or OTEL_EXPORTER_OTLP_TRACES_ENDPOINT
+// names a collector. All other variables of the SDK and of its OTLP exporter apply, but of the
+// protocols only those over HTTP: naming another one is the only error. A collector that
+// cannot be reached costs the spans, and now and then a line in the log. The caller closes it.
 func OpenTracing(ctx context.Context, process Process, log *slog.Logger) (*Tracing, error) {
 	if !wanted() {
 		return &Tracing{}, nil
@@ -85,7 +86,8 @@ func wanted() bool {
 	return os.Getenv("OTEL_EXPORTER_OTLP_ENDPOINT") != "" || os.Getenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") != ""
 }
 
-// Tracer returns what begins traces, or goes on with those of other processes; nil where tracing is off.
+// Tracer returns what begins traces, or goes on with those of other processes; nil where
+// tracing is off.
 func (t *Tracing) Tracer() trace.Tracer {
 	if t.provider == nil {
 		return nil

@@ -16,7 +16,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// clearEnvironment takes away what the variables of whoever runs the tests say.
+// clearEnvironment takes away what the variables of the environment say.
 func clearEnvironment(t *testing.T) {
 	t.Helper()
 	for _, name := range []string{

@@ -1,11 +1,15 @@
-# The roles of the workflows. GitHub signs who asks (the claim sub) and for whom (aud); nobody holds a key of this account.
+# The roles of the workflows. GitHub signs the caller (the claim sub) and the audience (aud); no
+# other holds a key of this account.
 #
-#   contacts-plan        pull requests, and plans and the drift check on main: reads what there is, no secrets, no people's data
-#   contacts-publish     jobs in the GitHub environment images: pushes images and signatures, finds them, and names releases
+#   contacts-plan        pull requests, and plans and the drift check on main: reads what there is,
+#                        no secrets, no people's data
+#   contacts-publish     jobs in the GitHub environment images: pushes images and signatures, finds
+#                        them, and names releases
 #   contacts-apply-ENV   jobs in the GitHub environment ENV-infrastructure: applies Terraform
 #   contacts-deploy-ENV  jobs in the GitHub environment ENV: rolls out
 #
-# Who has to approve a job in an environment, and from which branches it may come, is set in GitHub.
+# The approvers of a job in an environment, and the branches that it may come from, are set in
+# GitHub.
 
 resource "aws_iam_openid_connect_provider" "github" {
   url            = "https://token.actions.githubusercontent.com"

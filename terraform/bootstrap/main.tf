@@ -1,5 +1,6 @@
-# What an account needs before an environment can be made in it, once: the place of Terraform's state, the registry of images,
-# and the roles of the workflows. An administrator applies it by hand.
+# What an account needs before an environment can be made in it, once: the place of Terraform's
+# state, the registry of images, and the roles of the workflows. An administrator applies it by
+# hand.
 
 locals {
   bucket     = "contacts-terraform-${var.account_id}"
@@ -92,7 +93,7 @@ resource "aws_s3_bucket_policy" "state" {
         Action    = "s3:PutObject"
         Resource  = "${local.bucket_arn}/*"
         Condition = {
-          Null            = { "s3:x-amz-server-side-encryption" = "false" } # who asks for nothing gets the bucket's own key
+          Null            = { "s3:x-amz-server-side-encryption" = "false" } # a caller that asks for nothing gets the bucket's own key
           StringNotEquals = { "s3:x-amz-server-side-encryption" = "aws:kms" }
         }
       },
@@ -139,8 +140,9 @@ resource "aws_ecr_lifecycle_policy" "contacts" {
         action       = { type = "expire" }
       },
       {
-        # By number and not by age: what runs has to stay, however long it has been running. One build is some six images: its
-        # index, one for each platform, what it was made from, and the signature.
+        # By number and not by age: what runs has to stay, however long it has been running. One
+        # build is some six images: its index, one for each platform, what it was made from, and
+        # the signature.
         rulePriority = 2
         description  = "The last 5,000 of all others"
         selection    = { tagStatus = "any", countType = "imageCountMoreThan", countNumber = 5000 }

@@ -6,8 +6,9 @@ locals {
 }
 
 locals {
-  # What `terraform plan -lock=false` reads of the resources in terraform/envs. Not among it: the values of secrets, messages,
-  # rows, logs. A pull request can make the plan do whatever its author likes.
+  # What `terraform plan -lock=false` reads of the resources in terraform/envs. Not among it: the
+  # values of secrets, messages, rows, logs. A pull request can make the plan do anything its
+  # author likes.
   plan = [
     {
       Effect = "Allow"
@@ -100,7 +101,8 @@ locals {
     Resource = ["*"]
   }
 
-  # Beside PowerUserAccess, which knows no identities: roles of the environment, within the boundary, and for these services.
+  # Beside PowerUserAccess, which knows no identities: roles of the environment, within the
+  # boundary, and for these services.
   apply = {
     for e in var.environments : e => [
       {
@@ -170,9 +172,9 @@ locals {
   }
 }
 
-# The most that a role made by Terraform can do, whatever its own policy says: it cannot make, change or become identities, passes no
-# roles but those of contacts, and leaves alone what is refused above. Without it, whoever may make roles could make one that may do
-# everything.
+# The most that a role made by Terraform can do, beyond its own policy: it cannot make,
+# change or become identities, passes no roles but those of contacts, and leaves alone what is
+# refused above. Without it, a caller that may make roles could make one that may do everything.
 resource "aws_iam_policy" "boundary" {
   name        = "contacts-boundary"
   description = "The most that the roles of an environment can do"

@@ -8,8 +8,8 @@ terraform {
     }
   }
 
-  # The bucket is made here, so that the first run keeps its state in a file: see docs/runbook.md. The bucket encrypts by
-  # itself, with its own key: "encrypt = true" would ask for another one.
+  # The bucket is made here, so that the first run keeps its state in a file: see docs/runbook.md.
+  # The bucket encrypts by itself, with its own key: "encrypt = true" would ask for another one.
   backend "s3" {
     key          = "bootstrap/terraform.tfstate"
     use_lockfile = true

@@ -1,5 +1,5 @@
-# What a provider would have made of the resources in the tests, where it has to look like the real thing: the provider checks
-# the form of ARNs and of policies even of what is mocked.
+# What a provider would have made of the resources in the tests, where it has to look like the
+# real thing: the provider checks the form of ARNs and of policies even of what is mocked.
 
 mock_resource "aws_sqs_queue" {
   defaults = {

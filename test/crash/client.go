@@ -40,8 +40,8 @@ func send(client *http.Client, request *http.Request) (answer, error) {
 	return answer{response.StatusCode, response.Header, body}, err
 }
 
-// ask makes the request of a call to one replica, and says what came of it: the end of the call, Accepted with the
-// operation, or Unknown with what went wrong.
+// ask makes the request of a call to one replica, and says what came of it: the end of the
+// call, Accepted with the operation, or Unknown with what went wrong.
 func ask(ctx context.Context, client *http.Client, replica *system.Target, call history.Event) (history.Event, error) {
 	request, err := newRequest(ctx, replica.API, call)
 	if err != nil {
@@ -85,7 +85,8 @@ type problem struct {
 	CurrentVersion int64  `json:"current_version"`
 }
 
-// fill makes the event the one of a refusal, or of an Unknown where the problem does not say that nothing was done.
+// fill makes the event the one of a refusal, or of an Unknown where the problem does not say
+// that nothing was done.
 func (p problem) fill(event *history.Event) {
 	event.Status, event.Version = p.Status, p.CurrentVersion
 	event.Problem = p.Type[strings.LastIndex(p.Type, "/")+1:]
@@ -121,8 +122,8 @@ func tags(custom map[string]contacts.CustomValue) history.Document {
 	return tags
 }
 
-// askOperation asks one replica for the end of an accepted call: ended is false where it is not known yet, and the event
-// then has the status that says why, as far as there is one.
+// askOperation asks one replica for the end of an accepted call: ended is false where it is
+// not known yet, and the event then has the status that says why, as far as there is one.
 func askOperation(
 	ctx context.Context, client *http.Client, replica *system.Target, call history.Event, operation string,
 ) (event history.Event, ended bool, err error) {
@@ -136,7 +137,8 @@ func askOperation(
 		return event, false, nil //nolint:nilerr // it is asked again
 	}
 	if answer.status != http.StatusOK {
-		// An operation that nobody knows was accepted, and its note was lost with the cache: it will be applied all the same.
+		// An unknown operation was accepted, and its note was lost with the cache:
+		// it will be applied all the same.
 		event.Status = answer.status
 		return event, false, nil
 	}

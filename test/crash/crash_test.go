@@ -17,8 +17,10 @@ import (
 func crash(t *testing.T, options Options) {
 	t.Helper()
 	options.Kills, options.Duration = 6, 25*time.Second
-	options.Seed = 317                                 // draws a kill and a freeze of every target that bears it
-	folder, err := os.MkdirTemp("", "contacts-crash-") //nolint:usetesting // it is kept when the test fails
+	// draws a kill and a freeze of every target that bears it
+	options.Seed = 317
+	// it is kept when the test fails
+	folder, err := os.MkdirTemp("", "contacts-crash-") //nolint:usetesting
 	require.NoError(t, err)
 	report, err := Run(t.Context(), options, folder)
 	require.NoError(t, err, "the history and the logs are in %s", folder)
@@ -34,7 +36,8 @@ func TestCrash_Production(t *testing.T) { crash(t, Options{Mode: system.Producti
 
 func TestCrash_Embedded(t *testing.T) { crash(t, Options{Mode: system.Embedded}) }
 
-// TestCrash_NegativeControls lets the service break its promises, and expects that this is found.
+// TestCrash_NegativeControls lets the service break its promises, and expects that this is
+// found.
 func TestCrash_NegativeControls(t *testing.T) {
 	for _, c := range []struct {
 		sabotage string
@@ -47,7 +50,9 @@ func TestCrash_NegativeControls(t *testing.T) {
 		{"fifo,guard", history.Lost},
 	} {
 		t.Run(c.sabotage, func(t *testing.T) {
-			for range 3 { // where a machine is so slow that the cache is hardly ever trusted, what is in it shows late
+			// where a machine is so slow that the cache is hardly ever trusted, what is in it
+			// shows late
+			for range 3 {
 				report, err := Run(t.Context(), Options{
 					Mode: system.Production, Kills: 6, Duration: 15 * time.Second, Seed: 317, Sabotage: c.sabotage,
 				}, t.TempDir())

@@ -23,14 +23,15 @@ type fault struct {
 	lasts  time.Duration // until it is restarted or thawed
 }
 
-// readScript reads faults that are told and not drawn, separated by commas: "kill postgres 30s, freeze redis 1m". The load
-// has come a third of its way when they begin. A kind stands for its first target.
+// readScript reads faults that are told and not drawn, separated by commas: "kill postgres
+// 30s, freeze redis 1m". The load has come a third of its way when they begin. A kind stands
+// for its first target.
 func readScript(script string, targets []*system.Target) ([]fault, error) {
 	var faults []fault
 	for line := range strings.SplitSeq(script, ",") {
 		words := strings.Fields(line)
 		if len(words) != 3 {
-			return nil, fmt.Errorf("fault %q: expected what to do, to whom, and for how long, as in kill postgres 30s", line)
+			return nil, fmt.Errorf("fault %q: expected an action, a target and a duration, as in kill postgres 30s", line)
 		}
 		f := fault{at: 1. / 3, kind: words[0]}
 		if !slices.Contains([]string{"kill", "terminate", "freeze"}, f.kind) {
@@ -49,8 +50,8 @@ func readScript(script string, targets []*system.Target) ([]fault, error) {
 	return faults, nil
 }
 
-// schedule draws faults, as many kills as are asked for and others between them. The same seed and targets give the same
-// schedule.
+// schedule draws faults, as many kills as are asked for and others between them. The same seed
+// and targets give the same schedule.
 func schedule(seed uint64, kills int, targets []*system.Target) []fault {
 	random := rand.New(rand.NewPCG(seed, 1))
 	var faults []fault
@@ -59,7 +60,9 @@ func schedule(seed uint64, kills int, targets []*system.Target) []fault {
 		draw, long := random.Float64(), random.Float64()
 		kind := targets[f.target].Kind
 		switch {
-		case kind == "sqs": // it keeps everything in memory: it is never killed, and a long freeze only stops everything
+		// it keeps everything in memory: it is never killed, and a long freeze only stops
+		// everything
+		case kind == "sqs":
 			f.kind, f.lasts = "freeze", time.Duration(100+900*long)*time.Millisecond
 		case draw < 0.6:
 			f.kind, f.lasts = "kill", time.Duration(1000*long)*time.Millisecond
@@ -76,7 +79,8 @@ func schedule(seed uint64, kills int, targets []*system.Target) []fault {
 	return faults
 }
 
-// respite is how long a target works at least between two faults, so that each meets it at work.
+// respite is how long a target works at least between two faults, so that each meets it at
+// work.
 const respite = 500 * time.Millisecond
 
 // breaker carries out a schedule.
@@ -89,8 +93,8 @@ type breaker struct {
 	slowest time.Duration  // from a SIGTERM to the end
 }
 
-// run carries out each fault when the load has come so far, and returns once all are over and repaired. Faults of one
-// target wait for each other; those of different ones overlap.
+// run carries out each fault when the load has come so far, and returns once all are over and
+// repaired. Faults of one target wait for each other; those of different ones overlap.
 func (b *breaker) run(ctx context.Context, faults []fault, progress func() float64) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)

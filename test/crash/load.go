@@ -16,8 +16,9 @@ import (
 )
 
 const (
-	writers   = 16 // how many callers there are at the same time
-	unsettled = 30 // how many accepted writes each of them has at the most before it waits for one to end
+	writers = 16 // how many callers there are at the same time
+	// how many accepted writes each of them has at the most before it waits for one to end
+	unsettled = 30
 )
 
 // load is the callers.
@@ -29,8 +30,9 @@ type load struct {
 	writes atomic.Int64 // acknowledged
 	calls  atomic.Int64
 
-	mu    sync.Mutex
-	polls map[int]int // questions for the end of an accepted write that were not answered with 200, by status
+	mu sync.Mutex
+	// questions for the end of an accepted write that were not answered with 200, by status
+	polls map[int]int
 }
 
 // run makes calls until enough says so, and then ends those that have begun.
@@ -64,7 +66,8 @@ type writer struct {
 
 func (w *writer) chance(p float64) bool { return w.random.Float64() < p }
 
-// act makes one call of a random kind. After an acknowledged write, some callers read what they wrote on any replica.
+// act makes one call of a random kind. After an acknowledged write, some callers read what
+// they wrote on any replica.
 func (w *writer) act(ctx context.Context) error {
 	k, found := w.pool.pick(w.random)
 	switch {
@@ -105,8 +108,8 @@ func (w *writer) draw(k known) history.Event {
 	return call
 }
 
-// write makes a write and returns its end; that of an accepted one is learnt meanwhile. Under a key it is sent again, to any
-// replica, until it is answered.
+// write makes a write and returns its end; that of an accepted one is learnt meanwhile. Under
+// a key it is sent again, to any replica, until it is answered.
 func (w *writer) write(ctx context.Context, call history.Event) (history.Event, error) {
 	if err := w.log.Append(call); err != nil {
 		return call, err
@@ -171,8 +174,8 @@ func (w *writer) await(ctx context.Context, call, accepted history.Event) error 
 	}
 }
 
-// end records the end of a write, and only then shares what it told. Now and then the key of a write that is done is used
-// again.
+// end records the end of a write, and only then shares what it told. Now and then the key of a
+// write that is done is used again.
 func (w *writer) end(ctx context.Context, call history.Event, event *history.Event) error {
 	if event.Contact == "" {
 		event.Contact = call.Contact
@@ -208,7 +211,8 @@ func (w *writer) end(ctx context.Context, call history.Event, event *history.Eve
 	return nil
 }
 
-// again sends a write that is done once more under its key, to any replica, and records what that was answered.
+// again sends a write that is done once more under its key, to any replica, and records what
+// that was answered.
 func (w *writer) again(ctx context.Context, call history.Event, what history.Type) error {
 	event, err := ask(ctx, w.system.HTTP, w.replica(), call)
 	if err != nil {

@@ -1,11 +1,14 @@
-// Command crash breaks the service again and again while callers use it, and checks that it kept its promises:
+// Command crash breaks the service again and again while callers use it, and checks that it
+// kept its promises:
 //
 //	go run ./test/crash -mode production -kills 200 -writes 100000
 //
-// It builds the binary and starts it with servers of its own: two serve and two worker processes with PostgreSQL, Redis
-// and the SQS emulator, or one serve process in the embedded mode. Callers create, patch, replace, delete and read contacts
-// through the API while processes and servers are killed, terminated, frozen and started again. Once everything has
-// settled, what callers asked and were told is compared with what the service holds. It exits with 1 on a violation.
+// It builds the binary and starts it with servers of its own: two serve and two worker
+// processes with PostgreSQL, Redis and the SQS emulator, or one serve process in the embedded
+// mode. Callers create, patch, replace, delete and read contacts through the API while
+// processes and servers are killed, terminated, frozen and started again. Once everything has
+// settled, what callers asked and were told is compared with what the service holds. It exits
+// with 1 on a violation.
 package main
 
 import (

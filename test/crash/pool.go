@@ -5,8 +5,8 @@ import (
 	"sync"
 )
 
-// pool is the contacts that writers share, with the versions that they were told: a bounded number of living ones, so
-// that writes of the same contact meet, and the last deleted ones.
+// pool is the contacts that writers share, with the versions that they were told: a bounded
+// number of living ones, so that writes of the same contact meet, and the last deleted ones.
 type pool struct {
 	mu     sync.Mutex
 	living []known
@@ -65,7 +65,8 @@ func (p *pool) bury(contact string, random *rand.Rand) {
 	}
 }
 
-// pick returns one of the contacts, now and then a deleted one; found is false where there is none.
+// pick returns one of the contacts, now and then a deleted one; found is false where there is
+// none.
 func (p *pool) pick(random *rand.Rand) (k known, found bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -19,14 +19,16 @@ import (
 type Report struct {
 	Options     Options
 	Took        time.Duration
-	Faults      map[string]int     // by kind and kind of target
-	SlowestStop time.Duration      // from a SIGTERM to the process's end
-	Tries       map[string]float64 // of commands by the workers, by result, as far as it was seen before they were killed
-	Polls       map[int]int        // questions for the end of an accepted write that were not answered with 200, by status
-	Operations  int                // rows
-	Changes     int                // rows
-	Events      []history.Event
-	Violations  []history.Violation
+	Faults      map[string]int // by kind and kind of target
+	SlowestStop time.Duration  // from a SIGTERM to the process's end
+	// of commands by the workers, by result, as far as it was seen before they were killed
+	Tries map[string]float64
+	// questions for the end of an accepted write that were not answered with 200, by status
+	Polls      map[int]int
+	Operations int // rows
+	Changes    int // rows
+	Events     []history.Event
+	Violations []history.Violation
 }
 
 // stopLimit is how long a process may take to end after a SIGTERM.
@@ -49,14 +51,16 @@ func (r *Report) judge(held history.Final) {
 		failed("a process took %s to end after a SIGTERM, and not %s", r.SlowestStop.Round(time.Millisecond), stopLimit)
 	}
 	for _, status := range slices.Sorted(maps.Keys(r.Polls)) {
-		// A note of a pending operation may be lost with a Redis that starts empty: these are counted, and no violation.
+		// A note of a pending operation may be lost with a Redis that starts empty: these are
+		// counted, and no violation.
 		if status != http.StatusNotFound && status != http.StatusServiceUnavailable {
 			failed("%d questions for the end of an accepted write were answered %d", r.Polls[status], status)
 		}
 	}
 }
 
-// Print writes the counts and the first violation with its history. It returns an error if there is a violation.
+// Print writes the counts and the first violation with its history. It returns an error if
+// there is a violation.
 func (r Report) Print(w io.Writer) error {
 	o := r.Options
 	fmt.Fprintf(w, "%s, seed %d, %s\n", o.Mode, o.Seed, r.Took.Round(time.Second))
@@ -101,8 +105,8 @@ func (r Report) Print(w io.Writer) error {
 	return fmt.Errorf("%d violations", len(r.Violations))
 }
 
-// printOutages says, for each fault that has an end, how the calls were answered that began while it lasted, and when the
-// last of these writes ended.
+// printOutages says, for each fault that has an end, how the calls were answered that began
+// while it lasted, and when the last of these writes ended.
 func (r Report) printOutages(w io.Writer) {
 	for _, outage := range history.Outages(r.Events) {
 		answers, last := r.answers(outage)
@@ -112,7 +116,8 @@ func (r Report) printOutages(w io.Writer) {
 	}
 }
 
-// answers counts how the calls of an outage were answered first, and says when the last of the writes ended.
+// answers counts how the calls of an outage were answered first, and says when the last of the
+// writes ended.
 func (r Report) answers(outage history.Outage) (counts map[string]int, last time.Duration) {
 	calls, answered := outage.Calls(r.Events), map[int]bool{}
 	counts = map[string]int{}
@@ -142,7 +147,8 @@ type tally struct {
 	answers map[string]int                  // that ended no call
 	retries map[string]int                  // by their reason
 	repeats map[string]int                  // of writes that were done, by what they were answered
-	reuses  map[string]int                  // of these writes' keys for another payload, by what they were answered
+	// of these writes' keys for another payload, by what they were answered
+	reuses map[string]int
 }
 
 func (r Report) countCalls() tally {

@@ -15,20 +15,24 @@ import (
 
 // Options say how hard a run tries.
 type Options struct {
-	Mode     system.Mode
-	Kills    int           // how many kills; terminations and freezes come in addition
-	Writes   int           // how many writes are to be acknowledged; 0: the duration alone ends the load
+	Mode  system.Mode
+	Kills int // how many kills; terminations and freezes come in addition
+	// how many writes are to be acknowledged; 0: the duration alone ends the load
+	Writes   int
 	Duration time.Duration // ends the load even if there were fewer writes; 0: no limit
 	Seed     uint64        // draws the faults and what callers do
 	Script   string        // faults that are told instead of drawn; see [readScript]
-	Sabotage string        // negative control: what a binary built for that fails in, see cmd/sabotage.go; "": nothing
+	// negative control: what a binary built for that fails in, see cmd/sabotage.go; "":
+	// nothing
+	Sabotage string
 }
 
 // settleLimit is how long everything may take to come to rest after the last fault.
 const settleLimit = 2 * time.Minute
 
-// Run makes one run. Its files, among them the history and the logs of the service, are in folder, which is to be empty.
-// The error says that the run did not come to its end; what it found is in the report.
+// Run makes one run. Its files, among them the history and the logs of the service, are in
+// folder, which is to be empty. The error says that the run did not come to its end; what it
+// found is in the report.
 func Run(ctx context.Context, options Options, folder string) (report Report, err error) {
 	if options.Mode != system.Production && options.Mode != system.Embedded {
 		return report, fmt.Errorf("mode %q: expected %s or %s", options.Mode, system.Production, system.Embedded)
@@ -61,7 +65,8 @@ func Run(ctx context.Context, options Options, folder string) (report Report, er
 	return report, nil
 }
 
-// drive runs callers and faults side by side, until there was enough of both, and lets everything settle.
+// drive runs callers and faults side by side, until there was enough of both, and lets
+// everything settle.
 func (r *Report) drive(ctx context.Context, subject *system.System, path string) (err error) {
 	log, err := history.NewLog(path)
 	if err != nil {

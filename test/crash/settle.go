@@ -18,7 +18,8 @@ import (
 	"contacts/test/system"
 )
 
-// final reads what the service holds: behind its back from the database and Redis, and then through its API.
+// final reads what the service holds: behind its back from the database and Redis, and then
+// through its API.
 func final(ctx context.Context, s *system.System) (history.Final, error) {
 	held := history.Final{
 		Contacts: map[string]history.Contact{}, Operations: map[string]history.Operation{}, Cached: map[string]history.Cached{},
@@ -27,7 +28,8 @@ func final(ctx context.Context, s *system.System) (history.Final, error) {
 		return held, err
 	}
 	known := slices.Sorted(maps.Keys(held.Contacts))
-	if err := readCache(ctx, s, known, &held); err != nil { // before the API's reads, which would fill it
+	// before the API's reads, which would fill it
+	if err := readCache(ctx, s, known, &held); err != nil {
 		return held, err
 	}
 	return held, readAPI(ctx, s, known, &held)
@@ -92,7 +94,8 @@ func readDatabase(ctx context.Context, s *system.System, final *history.Final) (
 	)
 }
 
-// customFields returns the part of a contact's JSON form by which its writes are known; never nil.
+// customFields returns the part of a contact's JSON form by which its writes are known; never
+// nil.
 func customFields(raw []byte) (history.Document, error) {
 	var c contacts.Representation
 	if err := json.Unmarshal(raw, &c); err != nil {

@@ -1,5 +1,6 @@
-# Installs Debian packages, as root, without starting the services in them: while a package is configured, every start is
-# put to policy-rc.d, which answers 101 for "forbidden". A machine's own policy is left in force.
+# Installs Debian packages, as root, without starting the services in them: while a package is
+# configured, every start is put to policy-rc.d, which answers 101 for "forbidden". A machine's
+# own policy is left in force.
 set -eu
 policy=/usr/sbin/policy-rc.d
 if [ ! -e "$policy" ]; then

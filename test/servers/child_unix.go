@@ -4,8 +4,9 @@ package servers
 
 import "syscall"
 
-// childOf describes a child process that runs as owner (nil: as this process) and leads its own process group, so that
-// a Ctrl-C in the terminal does not reach it. Only Linux can also tell it of this process's death.
+// childOf describes a child process that runs as owner (nil: as this process) and leads its
+// own process group, so that a Ctrl-C in the terminal does not reach it. Only Linux can also
+// tell it of this process's death.
 func childOf(owner *syscall.Credential, _ syscall.Signal) *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Credential: owner, Setpgid: true}
 }

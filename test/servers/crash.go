@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// Kill ends the server and all its children at once, as kill -9 does, and waits for its end. Its data stay, for
-// [Server.Restart]; [Server.Stop] is still due.
+// Kill ends the server and all its children at once, as kill -9 does, and waits for its end.
+// Its data stay, for [Server.Restart]; [Server.Stop] is still due.
 func (s *Server) Kill() error {
 	s.down = true
 	// Frozen first, the server cannot start a child that would be missed.
@@ -21,8 +21,9 @@ func (s *Server) Kill() error {
 	return err
 }
 
-// Terminate asks the server to end, by SIGTERM, waits for its end and returns how long that took. After a minute it is
-// killed, and that is an error. Its data stay, for [Server.Restart]; [Server.Stop] is still due.
+// Terminate asks the server to end, by SIGTERM, waits for its end and returns how long that
+// took. After a minute it is killed, and that is an error. Its data stay, for
+// [Server.Restart]; [Server.Stop] is still due.
 func (s *Server) Terminate() (time.Duration, error) {
 	const limit = time.Minute
 	s.down = true
@@ -45,9 +46,9 @@ func (s *Server) Freeze() error { return s.signal(syscall.SIGSTOP, syscall.SIGST
 // Thaw lets a frozen server go on. One that is not frozen does not notice.
 func (s *Server) Thaw() error { return s.signal(syscall.SIGCONT, syscall.SIGCONT) }
 
-// Restart starts the server again on the same port and data, after [Server.Kill] or [Server.Terminate], and waits until
-// it answers. Where the server ends instead, because what it needs is not there yet, it is started again and again, as a
-// supervisor does.
+// Restart starts the server again on the same port and data, after [Server.Kill] or
+// [Server.Terminate], and waits until it answers. Where the server ends instead, because what
+// it needs is not there yet, it is started again and again, as a supervisor does.
 func (s *Server) Restart(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, startLimit)
 	defer cancel()
@@ -69,8 +70,9 @@ func (s *Server) Restart(ctx context.Context) error {
 	}
 }
 
-// signal sends the first signal to the server's process and then the other one to its children and to itself. Children
-// are found by their parent and not by their group, because PostgreSQL's lead groups of their own.
+// signal sends the first signal to the server's process and then the other one to its children
+// and to itself. Children are found by their parent and not by their group, because
+// PostgreSQL's lead groups of their own.
 func (s *Server) signal(first, then syscall.Signal) error {
 	err := syscall.Kill(s.Pid(), first)
 	if errors.Is(err, syscall.ESRCH) {
@@ -94,7 +96,7 @@ func (s *Server) signal(first, then syscall.Signal) error {
 
 // childrenOf returns the processes whose parent has the id pid.
 func childrenOf(pid int) ([]int, error) {
-	ctx := context.Background() //nolint:forbidigo // servers are ended whatever else has ended before
+	ctx := context.Background() //nolint:forbidigo // servers are ended even if ctx has ended before
 	listed, err := exec.CommandContext(ctx, "ps", "-A", "-o", "pid=,ppid=").Output()
 	if err != nil {
 		return nil, fmt.Errorf("list processes: %w", err)

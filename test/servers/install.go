@@ -11,23 +11,25 @@ import (
 	"runtime"
 )
 
-// ErrMissing says that a server's program is not on this machine. The error that wraps it tells what to install.
+// ErrMissing says that a server's program is not on this machine. The error that wraps it
+// tells what to install.
 var ErrMissing = errors.New("not found")
 
 func missing(what, remedy string) error {
 	return fmt.Errorf("%s was %w; to install it: %s", what, ErrMissing, remedy)
 }
 
-// aptInstall installs the packages named as its arguments, without starting the services that come with them.
+// aptInstall installs the packages named as its arguments, without starting the services that
+// come with them.
 //
 //go:embed apt-install.sh
 var aptInstall string
 
-// Install puts the servers' programs on this machine where they are missing: Debian's packages through apt-get, as root
-// or through a sudo that asks no password, and the SQS emulator through npm into the user's cache folder. On Linux it adds
-// strace, by which a test sees that data are on the disk.
-// It tells on progress what it installs, and nothing when all is there. Where it cannot install, the error wraps
-// [ErrMissing] and says what to install by hand.
+// Install puts the servers' programs on this machine where they are missing: Debian's packages
+// through apt-get, as root or through a sudo that asks no password, and the SQS emulator
+// through npm into the user's cache folder. On Linux it adds strace, by which a test sees that
+// data are on the disk. It tells on progress what it installs, and nothing when all is there.
+// Where it cannot install, the error wraps [ErrMissing] and says what to install by hand.
 func Install(ctx context.Context, progress io.Writer) error {
 	var packages []string
 	_, noPostgres := findPostgres()
@@ -53,7 +55,8 @@ func Install(ctx context.Context, progress io.Writer) error {
 	return installEmulator(ctx, progress)
 }
 
-// installPackages does not heed the context's end: a package manager that is killed leaves a broken system.
+// installPackages does not heed the context's end: a package manager that is killed leaves a
+// broken system.
 func installPackages(ctx context.Context, packages []string) error {
 	if _, err := exec.LookPath("apt-get"); err != nil {
 		return fmt.Errorf("cannot install packages here: %w", err)

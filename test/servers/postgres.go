@@ -13,10 +13,12 @@ import (
 	"syscall"
 )
 
-// StartPostgres starts a PostgreSQL server with an empty cluster, whose superuser postgres needs no password.
+// StartPostgres starts a PostgreSQL server with an empty cluster, whose superuser postgres
+// needs no password.
 //
-// It runs without fsync: the data survives the server's death but not the machine's. Settings, each "name=value" as in
-// postgresql.conf, come after this package's own and override them ("fsync=on").
+// It runs without fsync: the data survives the server's death but not the machine's. Settings,
+// each "name=value" as in postgresql.conf, come after this package's own and override them
+// ("fsync=on").
 func StartPostgres(ctx context.Context, settings ...string) (*Server, error) {
 	bin, err := findPostgres()
 	if err != nil {
@@ -55,7 +57,8 @@ func StartPostgres(ctx context.Context, settings ...string) (*Server, error) {
 		Name:  "PostgreSQL",
 		Args:  args,
 		Owner: owner,
-		Stop:  syscall.SIGQUIT, // "immediate shutdown": no checkpoint, but shared memory is released
+		// "immediate shutdown": no checkpoint, but shared memory is released
+		Stop: syscall.SIGQUIT,
 		Ready: func(ctx context.Context, _ *Server) error {
 			return exec.CommandContext(ctx, filepath.Join(bin, "pg_isready"), "-q", "-h", "127.0.0.1", "-p", port).Run()
 		},
@@ -73,20 +76,22 @@ func initCluster(ctx context.Context, bin, dir, data string, owner *syscall.Cred
 	return nil
 }
 
-// FindPostgresProgram returns the path of one of the programs that stand beside the server's, such as pg_dump. The error wraps
-// [ErrMissing] and says what to install.
+// FindPostgresProgram returns the path of one of the programs that stand beside the server's,
+// such as pg_dump. The error wraps [ErrMissing] and says what to install.
 func FindPostgresProgram(name string) (string, error) {
 	bin, err := findPostgres()
 	return filepath.Join(bin, name), err
 }
 
-// findPostgres returns the folder that holds the server's programs: the one on the PATH, else the newest of Debian's.
+// findPostgres returns the folder that holds the server's programs: the one on the PATH, else
+// the newest of Debian's.
 func findPostgres() (string, error) {
 	if initdb, err := exec.LookPath("initdb"); err == nil {
 		initdb, err = filepath.EvalSymlinks(initdb) // the other programs stand beside the real one
 		return filepath.Dir(initdb), err
 	}
-	// Debian keeps the server's programs off the PATH, so that several versions can stand side by side.
+	// Debian keeps the server's programs off the PATH, so that several versions can stand side
+	// by side.
 	found, err := filepath.Glob("/usr/lib/postgresql/*/bin/initdb")
 	if err != nil || len(found) == 0 {
 		return "", missing("PostgreSQL", "apt-get install postgresql (Debian, Ubuntu) or brew install postgresql (macOS)")
@@ -95,7 +100,8 @@ func findPostgres() (string, error) {
 	return filepath.Dir(newest), nil
 }
 
-// debianVersion reads the 17 in /usr/lib/postgresql/17/bin/initdb; versions before 10 ("9.6") count as 0.
+// debianVersion reads the 17 in /usr/lib/postgresql/17/bin/initdb; versions before 10 ("9.6")
+// count as 0.
 func debianVersion(initdb string) int {
 	version, err := strconv.Atoi(filepath.Base(filepath.Dir(filepath.Dir(initdb))))
 	if err != nil {
@@ -104,7 +110,8 @@ func debianVersion(initdb string) int {
 	return version
 }
 
-// postgresOwner returns whom the server runs as: it refuses to run as root, so root hands it to another user.
+// postgresOwner returns the user that the server runs as: it refuses to run as root, so root
+// hands it to another user.
 func postgresOwner() (*syscall.Credential, error) {
 	if os.Geteuid() != 0 {
 		return nil, nil
@@ -114,7 +121,7 @@ func postgresOwner() (*syscall.Credential, error) {
 		account, err = user.Lookup("nobody")
 	}
 	if err != nil {
-		return nil, fmt.Errorf("PostgreSQL does not run as root, and there is no user postgres or nobody: %w", err)
+		return nil, fmt.Errorf("PostgreSQL does not run as root, and no unprivileged user exists to run it as: %w", err)
 	}
 	uid, uidErr := strconv.ParseUint(account.Uid, 10, 32)
 	gid, gidErr := strconv.ParseUint(account.Gid, 10, 32)

@@ -9,7 +9,8 @@ import (
 	"syscall"
 )
 
-// StartRedis starts a Redis server that keeps its data in memory only, in up to 1024 databases.
+// StartRedis starts a Redis server that keeps its data in memory only, in up to 1024
+// databases.
 func StartRedis(ctx context.Context) (*Server, error) {
 	redis, err := findRedis()
 	if err != nil {

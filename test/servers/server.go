@@ -26,13 +26,14 @@ const (
 	logTail    = 2 << 10               // bytes of a server's log that an error quotes
 )
 
-// Server is one running server with its own port and throw-away data. Its methods are not for concurrent use.
+// Server is one running server with its own port and throw-away data. Its methods are not for
+// concurrent use.
 type Server struct {
 	// URL is where clients reach the server. It stays the same for the Server's lifetime.
 	URL string
 
 	program Program
-	dir     string // holds the data and the log, owned by the user whom the server runs as
+	dir     string // holds the data and the log, owned by the user that the server runs as
 	cmd     *exec.Cmd
 	exited  chan struct{} // closed once the process has been waited for
 	logged  int64         // bytes in the log when the process was started
@@ -41,17 +42,19 @@ type Server struct {
 
 // Program is what it takes to run one kind of server in the foreground.
 type Program struct {
-	Name  string                                     // as people know it, for errors
-	Args  []string                                   // the executable's path and its arguments
-	Env   []string                                   // its environment, each KEY=VALUE; nil means that of this process
-	Dir   string                                     // its working directory; "" means a temporary one
-	Owner *syscall.Credential                        // whom it runs as; nil means as this process
+	Name string   // as people know it, for errors
+	Args []string // the executable's path and its arguments
+	// its environment, each KEY=VALUE; nil means that of this process
+	Env []string
+	// its working directory; "" means a temporary one
+	Dir   string
+	Owner *syscall.Credential                        // the user it runs as; nil: as this process
 	Stop  syscall.Signal                             // ends it quickly; its data need not survive
 	Ready func(ctx context.Context, s *Server) error // asks it something; nil once it has answered
 }
 
-// StartProgram starts any program as a server that clients reach at url, in a temporary folder of its own, and waits
-// until it answers. On an error nothing is left behind.
+// StartProgram starts any program as a server that clients reach at url, in a temporary folder
+// of its own, and waits until it answers. On an error nothing is left behind.
 func StartProgram(ctx context.Context, url string, p Program) (*Server, error) {
 	dir, err := newDir(p.Name, p.Owner)
 	if err != nil {
@@ -60,7 +63,8 @@ func StartProgram(ctx context.Context, url string, p Program) (*Server, error) {
 	return startServer(ctx, url, dir, p)
 }
 
-// startServer launches the program in dir and waits until it answers. On an error nothing is left behind, dir included.
+// startServer launches the program in dir and waits until it answers. On an error nothing is
+// left behind, dir included.
 func startServer(ctx context.Context, url, dir string, p Program) (*Server, error) {
 	s := &Server{URL: url, program: p, dir: dir}
 	if err := s.start(ctx); err != nil {
@@ -81,8 +85,8 @@ func (s *Server) Processes() ([]int, error) {
 // ExitCode returns the status of the server's process once it has ended, and -1 before.
 func (s *Server) ExitCode() int { return s.cmd.ProcessState.ExitCode() }
 
-// Stop ends the server's process, waits for its end and removes its data.
-// The error tells, with the end of the server's log, when the server had ended before it was asked to.
+// Stop ends the server's process, waits for its end and removes its data. The error tells,
+// with the end of the server's log, when the server had ended before it was asked to.
 func (s *Server) Stop() error {
 	var crashed error
 	if s.cmd != nil && !s.down {
@@ -113,7 +117,8 @@ func (s *Server) start(ctx context.Context) (err error) {
 	if err != nil {
 		return fmt.Errorf("%s: %w", s.program.Name, err)
 	}
-	defer func() { err = errors.Join(err, log.Close()) }() // the process has its own hold on the file
+	// the process has its own hold on the file
+	defer func() { err = errors.Join(err, log.Close()) }()
 
 	if s.logged, err = log.Seek(0, io.SeekEnd); err != nil {
 		return fmt.Errorf("%s: %w", s.program.Name, err)
@@ -174,13 +179,15 @@ func (s *Server) explain(err error) error {
 	return fmt.Errorf("%w; its log ends:\n%s", err, log)
 }
 
-// LogFile returns the path of the file that holds what the server's processes wrote. Stop removes it.
+// LogFile returns the path of the file that holds what the server's processes wrote. Stop
+// removes it.
 func (s *Server) LogFile() string { return filepath.Join(s.dir, "log") }
 
-// launch starts cmd and returns a channel that is closed once it has ended and been waited for.
+// launch starts cmd and returns a channel that is closed once it has ended and been waited
+// for.
 //
-// The kernel sends the parent-death signal when the thread that started the child ends, not when the process does, so
-// that thread is kept for as long as the child runs.
+// The kernel sends the parent-death signal when the thread that started the child ends, not
+// when the process does, so that thread is kept for as long as the child runs.
 func launch(cmd *exec.Cmd) (exited chan struct{}, err error) {
 	started := make(chan error)
 	exited = make(chan struct{})
@@ -197,7 +204,7 @@ func launch(cmd *exec.Cmd) (exited chan struct{}, err error) {
 	return exited, <-started
 }
 
-// newDir makes a directory for one server's data, owned by the user whom the server runs as.
+// newDir makes a directory for one server's data, owned by the user that the server runs as.
 func newDir(name string, owner *syscall.Credential) (string, error) {
 	dir, err := os.MkdirTemp("", "contacts-"+strings.ToLower(name)+"-")
 	if err != nil {
@@ -211,8 +218,9 @@ func newDir(name string, owner *syscall.Credential) (string, error) {
 	return dir, nil
 }
 
-// FreePort returns a TCP port of 127.0.0.1 on which nothing listens at the moment. It lies below those that Linux and
-// macOS give to outgoing connections, so that none of them has taken it while a server that was killed is down.
+// FreePort returns a TCP port of 127.0.0.1 on which nothing listens at the moment. It lies
+// below those that Linux and macOS give to outgoing connections, so that none of them has
+// taken it while a server that was killed is down.
 func FreePort(ctx context.Context) (string, error) {
 	const lowest, end, tries = 15000, 32768, 100
 	var config net.ListenConfig

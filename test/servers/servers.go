@@ -1,7 +1,9 @@
-// Package servers runs the real servers that integration tests need: PostgreSQL, Redis and an emulator of Amazon SQS.
+// Package servers runs the real servers that integration tests need: PostgreSQL, Redis and an
+// emulator of Amazon SQS.
 //
-// Each listens on a free port of 127.0.0.1, keeps throw-away data in a temporary folder and ends with the process that
-// started it, by whatever that process dies (on Linux). The command in package run starts all three around a test run:
+// Each listens on a free port of 127.0.0.1, keeps throw-away data in a temporary folder and
+// ends with the process that started it, however that process dies (on Linux). The command
+// in package run starts all three around a test run:
 //
 //	go run ./test/servers/run -- go test ./...
 package servers
@@ -18,7 +20,8 @@ import (
 
 // The environment variables by which tests find the servers.
 const (
-	// PostgresVariable names the URL of a PostgreSQL superuser; a test creates its own database.
+	// PostgresVariable names the URL of a PostgreSQL superuser; a test creates its own
+	// database.
 	PostgresVariable = "CONTACTS_TEST_POSTGRES_URL"
 	// RedisVariable names the URL of a Redis server; a test uses keys of its own.
 	RedisVariable = "CONTACTS_TEST_REDIS_URL"
@@ -31,7 +34,8 @@ type Servers struct {
 	Postgres, Redis, SQS *Server
 }
 
-// Start starts one server of each kind, side by side, and waits until all answer. On an error none is left running.
+// Start starts one server of each kind, side by side, and waits until all answer. On an error
+// none is left running.
 func Start(ctx context.Context) (*Servers, error) {
 	var (
 		s      Servers
@@ -48,7 +52,8 @@ func Start(ctx context.Context) (*Servers, error) {
 	return &s, nil
 }
 
-// Stop ends the servers and removes their data. The error tells which of them had ended by itself, and why.
+// Stop ends the servers and removes their data. The error tells which of them had ended by
+// itself, and why.
 func (s *Servers) Stop() error {
 	var errs []error
 	for _, server := range []*Server{s.Postgres, s.Redis, s.SQS} {
@@ -59,9 +64,10 @@ func (s *Servers) Stop() error {
 	return errors.Join(errs...)
 }
 
-// Run runs a command with the servers' URLs in its environment, and returns its exit status (128 + n when signal n ended
-// it). The command shares standard output and error, and has an empty standard input. When the context ends, the
-// command's process group is sent a SIGTERM. The error is for a command that could not be run.
+// Run runs a command with the servers' URLs in its environment, and returns its exit status
+// (128 + n when signal n ended it). The command shares standard output and error, and has an
+// empty standard input. When the context ends, the command's process group is sent a SIGTERM.
+// The error is for a command that could not be run.
 func (s *Servers) Run(ctx context.Context, name string, args ...string) (status int, err error) {
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Env = append(os.Environ(),

@@ -224,9 +224,11 @@ func startRedisAndWait() {
 	select {}
 }
 
-// openTempDir is a [testing.T.TempDir] that another user, whom a server may run as, can reach.
+// openTempDir is a [testing.T.TempDir] that another user, which a server may run as, can
+// reach.
 func openTempDir(t *testing.T) string {
-	dir, err := os.MkdirTemp("", "servers-") //nolint:usetesting // t.TempDir is closed to every other user
+	// t.TempDir is closed to every other user
+	dir, err := os.MkdirTemp("", "servers-") //nolint:usetesting
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, os.RemoveAll(dir)) })
 	require.NoError(t, os.Chmod(dir, 0o755))
@@ -243,7 +245,8 @@ func psql(t *testing.T, server *Server, query string) string {
 	return strings.TrimSpace(string(out))
 }
 
-// state returns the first letter of a process's state: T for one that is stopped, Z for one that had ended before.
+// state returns the first letter of a process's state: T for one that is stopped, Z for one
+// that had ended before.
 func state(t *testing.T, pid int) string {
 	t.Helper()
 	out, err := exec.CommandContext(t.Context(), "ps", "-o", "state=", "-p", strconv.Itoa(pid)).Output()

@@ -26,8 +26,8 @@ const oldestNode = 20
 //go:embed fauxqs/package.json fauxqs/package-lock.json fauxqs/server.mjs
 var emulator embed.FS
 
-// StartSQS starts an emulator of Amazon SQS without any queue. It takes every region and every credential, and forgets
-// everything when it ends. [Install] must have fetched it before.
+// StartSQS starts an emulator of Amazon SQS without any queue. It takes every region and every
+// credential, and forgets everything when it ends. [Install] must have fetched it before.
 func StartSQS(ctx context.Context) (*Server, error) {
 	node, err := findNode(ctx)
 	if err != nil {
@@ -73,8 +73,9 @@ func healthy(ctx context.Context, url string) error {
 	return nil
 }
 
-// installEmulator fetches the emulator with npm into [emulatorDir] unless it is there. Concurrent calls, of other
-// processes too, do not disturb each other: each installs aside, and the first to finish gives its folder the name.
+// installEmulator fetches the emulator with npm into [emulatorDir] unless it is there.
+// Concurrent calls, of other processes too, do not disturb each other: each installs aside,
+// and the first to finish gives its folder the name.
 func installEmulator(ctx context.Context, progress io.Writer) (err error) {
 	home, err := emulatorDir()
 	if err != nil {
@@ -115,8 +116,8 @@ func installEmulator(ctx context.Context, progress io.Writer) (err error) {
 	return nil
 }
 
-// emulatorDir returns the folder that an installed emulator has: outside the working tree, and another one for each
-// content of the pinned files.
+// emulatorDir returns the folder that an installed emulator has: outside the working tree, and
+// another one for each content of the pinned files.
 func emulatorDir() (string, error) {
 	cache, err := os.UserCacheDir()
 	if err != nil {

@@ -12,7 +12,8 @@ import (
 	"contacts/test/servers"
 )
 
-// serveBare answers every request with the same bytes, until ctx ends: the least that a server can do.
+// serveBare answers every request with the same bytes, until ctx ends: the least that a server
+// can do.
 func serveBare(ctx context.Context, address string, answer []byte) error {
 	e := echo.New()
 	e.GET("/*", func(c echo.Context) error { return c.Blob(http.StatusOK, "application/json", answer) })

@@ -14,8 +14,9 @@ import (
 	"contacts/test/system"
 )
 
-// account returns a function that tells what each of so many calls has taken of the processors since then, in µs by kind of
-// process: with all of them at work, that is what bounds a rate. With a folder for profiles, the service's are put there.
+// account returns a function that tells what each of so many calls has taken of the processors
+// since then, in µs by kind of process: with all of them at work, that is what bounds a rate.
+// With a folder for profiles, the service's are put there.
 func (s *side) account(ctx context.Context, name string) (spent func(calls int) (map[string]float64, error), err error) {
 	before, err := s.cpu()
 	profiled := make(chan error, 1)
@@ -56,7 +57,8 @@ func (s *side) cpu() (map[string]time.Duration, error) {
 	return spent, nil
 }
 
-// cpuOf returns how long a process and its children that have ended have been at work (proc(5), /proc/PID/stat).
+// cpuOf returns how long a process and its children that have ended have been at work
+// (proc(5), /proc/PID/stat).
 func cpuOf(pid int) (time.Duration, error) {
 	content, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
@@ -75,10 +77,12 @@ func cpuOf(pid int) (time.Duration, error) {
 		}
 		ticks += n
 	}
-	return time.Duration(ticks) * 10 * time.Millisecond, nil // of USER_HZ, which is 100 on every Linux
+	// of USER_HZ, which is 100 on every Linux
+	return time.Duration(ticks) * 10 * time.Millisecond, nil
 }
 
-// profile takes profiles of the service's processes while a load runs; the latest round's stay.
+// profile takes profiles of the service's processes while a load runs; the latest round's
+// stay.
 func (s *side) profile(ctx context.Context, name string) error {
 	if s.profiles == "" {
 		return nil

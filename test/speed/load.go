@@ -13,8 +13,9 @@ import (
 	"time"
 )
 
-// caller is one connection that sends requests and reads their answers, with as little work as that takes: the machine is
-// shared with what is measured, and net/http's client would take more of it than the server does.
+// caller is one connection that sends requests and reads their answers, with as little work as
+// that takes: the machine is shared with what is measured, and net/http's client would take
+// more of it than the server does.
 type caller struct {
 	conn   net.Conn
 	reader *bufio.Reader
@@ -38,7 +39,8 @@ type request struct {
 	body         string
 }
 
-// call sends a request and returns the answer's status and its headers' lines; the body is read and dropped.
+// call sends a request and returns the answer's status and its headers' lines; the body is
+// read and dropped.
 func (c *caller) call(r request) (status int, headers []string, err error) {
 	c.buffer = fmt.Appendf(c.buffer[:0], "%s %s HTTP/1.1\r\nHost: %s\r\n%s", r.method, r.path, c.host, r.headers)
 	if r.body != "" {
@@ -101,8 +103,8 @@ func (o outcome) percentile(p float64) time.Duration {
 	return o.latency[min(len(o.latency)-1, int(p*float64(len(o.latency))))]
 }
 
-// load has so many callers send the requests that next makes, until it says that there are no more. Each answer has to have
-// the status wanted; 0: any that says that it was done.
+// load has so many callers send the requests that next makes, until it says that there are no
+// more. Each answer has to have the status wanted; 0: any that says that it was done.
 func load(ctx context.Context, url string, callers, want int, next func(caller, i int) (request, bool)) (outcome, error) {
 	var all outcome
 	var mu sync.Mutex

@@ -1,10 +1,12 @@
-// Command speed measures the service, beside a bare handler and, if told to, beside an older commit:
+// Command speed measures the service, beside a bare handler and, if told to, beside an older
+// commit:
 //
 //	go run ./test/speed -baseline COMMIT
 //
-// It builds the binaries, runs each with real servers of its own in both modes, measures them in turn, and prints tables in
-// Markdown, and JSON where -json names a file. What counts are the ratios: all figures of a run come from the same machine at
-// about the same time. See docs/performance.md for what each row means.
+// It builds the binaries, runs each with real servers of its own in both modes, measures them
+// in turn, and prints tables in Markdown, and JSON where -json names a file. What counts are
+// the ratios: all figures of a run come from the same machine at about the same time. See
+// docs/performance.md for what each row means.
 package main
 
 import (

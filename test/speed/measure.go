@@ -26,7 +26,8 @@ type sizes struct {
 	steps *regexp.Regexp // the names of the steps that are measured
 }
 
-// measure measures one mode: of the binary as it is, and beside it, unless baseline is "", of that commit's.
+// measure measures one mode: of the binary as it is, and beside it, unless baseline is "", of
+// that commit's.
 func measure(ctx context.Context, mode system.Mode, baseline string, o sizes) (r report, err error) {
 	folder, err := os.MkdirTemp("", "contacts-speed-")
 	if err != nil {
@@ -74,8 +75,8 @@ func measure(ctx context.Context, mode system.Mode, baseline string, o sizes) (r
 	return newReport(mode, baseline, sides), nil
 }
 
-// alternate runs rounds of each side in turn, and every other time in the reverse order, so that what disturbs the machine
-// for a while hits both sides.
+// alternate runs rounds of each side in turn, and every other time in the reverse order, so
+// that what disturbs the machine for a while hits both sides.
 func alternate(sides []*side, rounds int, run func(s *side) error) error {
 	sides = slices.Clone(sides)
 	for range rounds {
@@ -103,8 +104,8 @@ type step struct {
 	once bool // one round will do
 }
 
-// steps returns what is measured, one after the other: as little at a time as can be, so that both sides meet the same
-// machine.
+// steps returns what is measured, one after the other: as little at a time as can be, so that
+// both sides meet the same machine.
 func steps() []step {
 	all := []step{{name: "latency", run: (*side).latency}}
 	each := func(name string, run func(s *side, ctx context.Context, callers int, name string) error) {
@@ -123,7 +124,8 @@ func steps() []step {
 	return append(all,
 		step{name: "memory", run: (*side).memory, once: true},
 		step{name: "start", run: (*side).start},
-		step{name: "round trips", run: (*side).roundTrips, once: true}, // the last: it leaves the processes behind proxies
+		// the last: it leaves the processes behind proxies
+		step{name: "round trips", run: (*side).roundTrips, once: true},
 	)
 }
 
@@ -173,7 +175,8 @@ func (s *side) latency(ctx context.Context) error {
 	return errors.Join(err, batches(1))
 }
 
-// batches returns a function that records how many commands a transaction has had meanwhile, and what each took of SQS.
+// batches returns a function that records how many commands a transaction has had meanwhile,
+// and what each took of SQS.
 func (s *side) batches(ctx context.Context) (record func(callers int) error, err error) {
 	before, err := s.queueing(ctx)
 	return func(callers int) error {
@@ -210,11 +213,13 @@ func (s *side) queueing(ctx context.Context) (q queueing, err error) {
 	return q, nil
 }
 
-// cachedRead measures reads of a few contacts beside a bare server that answers with the same bytes.
+// cachedRead measures reads of a few contacts beside a bare server that answers with the same
+// bytes.
 func (s *side) cachedRead(ctx context.Context, callers int, name string) error {
 	few := s.filled[:min(64, len(s.filled))]
 	get := func(caller, i int) request { return request{method: "GET", path: few[(caller+i)%len(few)]} }
-	if _, err := load(ctx, s.api(), 1, 200, times(2*len(few), get)); err != nil { // they are in the cache by then
+	// they are in the cache by then
+	if _, err := load(ctx, s.api(), 1, 200, times(2*len(few), get)); err != nil {
 		return err
 	}
 	bare, err := s.rate(ctx, "bare handler, the same bytes, "+with(callers), func() (outcome, error) {
@@ -256,7 +261,8 @@ func page(path func(s *side, i int) string) func(*side, context.Context, int, st
 	}
 }
 
-// backlog measures writes that are accepted while the worker is stopped, and then how fast it drains what has gathered.
+// backlog measures writes that are accepted while the worker is stopped, and then how fast it
+// drains what has gathered.
 func (s *side) backlog(ctx context.Context) error {
 	if s.Cache == "" {
 		return nil // the worker is in the process that accepts the writes
@@ -290,8 +296,8 @@ func (s *side) backlog(ctx context.Context) error {
 	return err
 }
 
-// durable measures writes while the worker runs: how fast they are accepted, and from the first request until the last of
-// them is applied.
+// durable measures writes while the worker runs: how fast they are accepted, and from the
+// first request until the last of them is applied.
 func (s *side) durable(ctx context.Context, callers int, name string) error {
 	batches, err := s.batches(ctx)
 	if err != nil {

@@ -11,8 +11,8 @@ import (
 	"github.com/google/uuid"
 )
 
-// roundTrips starts the service's processes again, behind proxies, and counts what they ask of PostgreSQL and Redis for one
-// read, one page, one batch and one write with a key.
+// roundTrips starts the service's processes again, behind proxies, and counts what they ask of
+// PostgreSQL and Redis for one read, one page, one batch and one write with a key.
 func (s *side) roundTrips(ctx context.Context) error {
 	if s.Cache == "" {
 		return nil
@@ -68,7 +68,8 @@ func (s *side) roundTrips(ctx context.Context) error {
 // proxies stand before the servers of one process.
 type proxies struct{ postgres, redis *proxy }
 
-// behindProxies ends the only process of a kind and starts one that reaches its servers through proxies.
+// behindProxies ends the only process of a kind and starts one that reaches its servers
+// through proxies.
 func (s *side) behindProxies(ctx context.Context, kind string) (p proxies, err error) {
 	for _, t := range s.Targets {
 		if t.Kind == kind {
@@ -92,8 +93,8 @@ func (s *side) behindProxies(ctx context.Context, kind string) (p proxies, err e
 	return p, s.StartService(ctx, kind+"-proxied")
 }
 
-// count records the round trips and requests for each of the operations that run returns the number of, without what the
-// process asks by itself all the time.
+// count records the round trips and requests for each of the operations that run returns the
+// number of, without what the process asks by itself all the time.
 func (s *side) count(ctx context.Context, p *proxy, server, requests, name string, run func() (float64, error)) error {
 	const rest = 2 * time.Second
 	idle := p.now()

@@ -24,9 +24,10 @@ type side struct {
 
 	bare    *servers.Server // answers with the same bytes as the service
 	created atomic.Int64    // numbers made-up people
-	filled  []string        // paths of the contacts that were there before measuring, in random order
-	next    atomic.Int64    // counts the filled paths that were read
-	deep    string          // path of a page in the middle
+	// paths of the contacts that were there before measuring, in random order
+	filled []string
+	next   atomic.Int64 // counts the filled paths that were read
+	deep   string       // path of a page in the middle
 
 	speed, protocol series
 }
@@ -58,7 +59,8 @@ func (s *side) api() string { return s.Replicas[0].API }
 // consumer is the process that applies commands.
 func (s *side) consumer() *system.Target { return s.Targets[len(s.Targets)-1] }
 
-// fill writes contacts through the API, as the schema is the system's own affair, and starts the bare handler.
+// fill writes contacts through the API, as the schema is the system's own affair, and starts
+// the bare handler.
 func (s *side) fill(ctx context.Context) error {
 	const each = 20_000 // that wait in the queue at a time
 	for have := 0; have < s.rows; have += each {

@@ -16,7 +16,8 @@ import (
 // sample is what one round found.
 type sample struct {
 	value float64
-	cpu   map[string]float64 // µs of processor time for one operation, by kind of process; nil: not measured
+	// µs of processor time for one operation, by kind of process; nil: not measured
+	cpu map[string]float64
 }
 
 // series is the samples of one side, in the order in which their figures came up.
@@ -97,7 +98,8 @@ func newReport(mode system.Mode, baseline string, sides []*side) report {
 	return r
 }
 
-// compare puts the figures of both sides beside each other. Without a baseline there are none of it.
+// compare puts the figures of both sides beside each other. Without a baseline there are none
+// of it.
 func compare(baseline, now series) []figure {
 	var figures []figure
 	for _, each := range now {
@@ -138,7 +140,8 @@ func (r *result) text(unit string) string {
 	return strings.TrimSpace(number(r.Value) + " " + unit)
 }
 
-// cpu returns the processor time by process, the most first, without what is too little to be told from none.
+// cpu returns the processor time by process, the most first, without what is too little to be
+// told from none.
 func (r *result) cpu() string {
 	if r == nil {
 		return ""

@@ -19,13 +19,15 @@ type counts struct {
 	requests   int // statements of PostgreSQL (Execute and simple Query), or commands of Redis
 }
 
-// protocol follows one connection. Both methods read one message, and return it whole once it is counted.
+// protocol follows one connection. Both methods read one message, and return it whole once it
+// is counted.
 type protocol interface {
 	fromClient(r *bufio.Reader) ([]byte, error)
 	fromServer(r *bufio.Reader) ([]byte, error)
 }
 
-// proxy passes connections on to a server, and counts what is asked of it. TLS is off on loopback.
+// proxy passes connections on to a server, and counts what is asked of it. TLS is off on
+// loopback.
 type proxy struct {
 	address string
 
@@ -97,7 +99,8 @@ type conversation struct {
 	flushed bool // the client has asked for what there is of the answer, and sent nothing since
 }
 
-// asks counts a message of the client. It is a request if it is a statement or a command; it ends if an answer is due to it.
+// asks counts a message of the client. It is a request if it is a statement or a command; it
+// ends if an answer is due to it.
 func (c *conversation) asks(request, ends bool) {
 	c.proxy.mu.Lock()
 	defer c.proxy.mu.Unlock()
@@ -184,7 +187,8 @@ func (p *postgres) fromServer(r *bufio.Reader) ([]byte, error) {
 	return message, nil
 }
 
-// typed reads a message with a type of so many bytes, and the length that follows it and counts itself.
+// typed reads a message with a type of so many bytes, and the length that follows it and
+// counts itself.
 func typed(r *bufio.Reader, kind int) ([]byte, error) {
 	head, err := r.Peek(kind + 4)
 	if err != nil {

@@ -31,7 +31,8 @@ func TestPostgres_Counts(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			var p proxy
 			followed := followPostgres(&conversation{proxy: &p})
-			start := binary.BigEndian.AppendUint32(nil, 8+5) // its length, which counts itself, the version and text
+			// its length, which counts itself, the version and text
+			start := binary.BigEndian.AppendUint32(nil, 8+5)
 			start = append(binary.BigEndian.AppendUint32(start, 3<<16), "hello"...)
 			message, err := followed.fromClient(bufio.NewReader(bytes.NewReader(start)))
 			require.NoError(t, err)

@@ -17,7 +17,8 @@ import (
 	"contacts/test/servers"
 )
 
-// Build builds the binary into folder and returns its path. One to sabotage has hooks that the shipped one has not.
+// Build builds the binary into folder and returns its path. One to sabotage has hooks that the
+// shipped one has not.
 func Build(ctx context.Context, folder string, toSabotage bool) (string, error) {
 	if toSabotage {
 		return build(ctx, "", folder, "-tags=sabotage")
@@ -25,7 +26,8 @@ func Build(ctx context.Context, folder string, toSabotage bool) (string, error) 
 	return build(ctx, "", folder)
 }
 
-// BuildCommit builds the binary of a commit into folder, beside its source, and returns its path.
+// BuildCommit builds the binary of a commit into folder, beside its source, and returns its
+// path.
 func BuildCommit(ctx context.Context, folder, commit string) (string, error) {
 	source := filepath.Join(folder, "source")
 	if err := os.Mkdir(source, 0o700); err != nil {
@@ -49,7 +51,8 @@ func build(ctx context.Context, source, folder string, flags ...string) (string,
 	return path, nil
 }
 
-// Command returns the binary with arguments. Of the variables that the service knows it has only those in env, each KEY=VALUE.
+// Command returns the binary with arguments. Of the variables that the service knows it has
+// only those in env, each KEY=VALUE.
 func Command(ctx context.Context, binary string, env []string, args ...string) *exec.Cmd {
 	command := exec.CommandContext(ctx, binary, args...)
 	command.Env = append(environment(), env...)
@@ -71,13 +74,14 @@ func AWS(endpoint string) []string {
 	}
 }
 
-// QueueURL is the URL that the SQS emulator at an endpoint gives a queue: with this host, wherever it listens.
+// QueueURL is the URL that the SQS emulator at an endpoint gives a queue: with this host,
+// wherever it listens.
 func QueueURL(endpoint *url.URL, name string) string {
 	return "http://sqs.us-east-1.localhost:" + endpoint.Port() + "/000000000000/" + name
 }
 
-// Launch runs a serve or a worker as a server, and waits until it says in its JSON log that it is ready. It returns this
-// line's members as well.
+// Launch runs a serve or a worker as a server, and waits until it says in its JSON log that it
+// is ready. It returns this line's members as well.
 func Launch(ctx context.Context, url string, command *exec.Cmd) (s *servers.Server, ready map[string]any, err error) {
 	s, err = servers.StartProgram(ctx, url, servers.Program{
 		Name: filepath.Base(command.Args[0]), Args: command.Args, Env: command.Env, Dir: command.Dir, Stop: syscall.SIGKILL,

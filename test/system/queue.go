@@ -30,7 +30,8 @@ func (s *System) AwaitQuiet(ctx context.Context) error {
 	return nil
 }
 
-// CheckDeadLetters returns an error if there is anything in the dead-letter queue, which is not what it is for.
+// CheckDeadLetters returns an error if there is anything in the dead-letter queue, which is
+// not what it is for.
 func (s *System) CheckDeadLetters(ctx context.Context) error {
 	if s.Cache == "" {
 		return nil // the embedded mode has none

@@ -1,5 +1,5 @@
-// Package system runs the service as it is run in earnest, as processes of the built binary with real servers of their own,
-// for programs that measure it or break it.
+// Package system runs the service as it is run in earnest, as processes of the built binary
+// with real servers of their own, for programs that measure it or break it.
 package system
 
 import (
@@ -23,8 +23,9 @@ type Mode string
 
 // The modes.
 const (
-	Production Mode = "production" // serve and worker processes on PostgreSQL, Redis and the SQS emulator
-	Embedded   Mode = "embedded"   // one serve process and its file
+	// serve and worker processes on PostgreSQL, Redis and the SQS emulator
+	Production Mode = "production"
+	Embedded   Mode = "embedded" // one serve process and its file
 )
 
 // Target is one process of the service, or one server.
@@ -38,10 +39,11 @@ type Target struct {
 
 // Options say what to run.
 type Options struct {
-	Mode     Mode
-	Binary   string   // the path of a built one; "": it is built
-	Folder   string   // for the binary, the embedded database and, in the end, the processes' logs
-	Sabotage string   // what a binary built for that is to fail in, see cmd/sabotage.go; "": nothing
+	Mode   Mode
+	Binary string // the path of a built one; "": it is built
+	Folder string // for the binary, the embedded database and, in the end, the processes' logs
+	// what a binary built for that is to fail in, see cmd/sabotage.go; "": nothing
+	Sabotage string
 	Replicas int      // serve processes in the production mode
 	Workers  int      // worker processes in the production mode
 	Env      []string // settings in addition, each KEY=VALUE
@@ -52,7 +54,7 @@ type Options struct {
 type System struct {
 	Targets  []*Target
 	Replicas []*Target // the serve processes
-	Database string    // URL; on PostgreSQL a superuser's, who sees all tenants' rows
+	Database string    // URL; on PostgreSQL a superuser's, which sees all tenants' rows
 	Cache    string    // URL; "" where the cache is in the process
 	HTTP     *http.Client
 	Binary   string
@@ -157,7 +159,8 @@ func (s *System) StartService(ctx context.Context, name string) error {
 	return nil
 }
 
-// Stop ends everything, the service first. The logs of the service are kept in the system's folder.
+// Stop ends everything, the service first. The logs of the service are kept in the system's
+// folder.
 func (s *System) Stop() error {
 	s.HTTP.CloseIdleConnections()
 	var errs []error

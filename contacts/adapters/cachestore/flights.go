@@ -8,9 +8,10 @@ import (
 	"contacts/contacts"
 )
 
-// flights collapses concurrent queries for one key. Unlike the usual singleflight, a caller never shares a query that
-// began before it came: that one may have read the state from before a write that the caller was already told of. Who
-// comes while a query runs waits for the next one, and shares that.
+// flights collapses concurrent queries for one key. Unlike the usual singleflight, a caller
+// never shares a query that began before it came: that one may have read the state from before
+// a write that the caller was already told of. A caller that comes while a query runs waits
+// for the next one, and shares that.
 //
 // The zero flights are ready to use.
 type flights struct {
@@ -18,7 +19,8 @@ type flights struct {
 	keys map[string]*lane
 }
 
-// lane is the queries for one key: the one that runs, and the one that waits for it, nil if nobody does.
+// lane is the queries for one key: the one that runs, and the one that waits for it, nil if
+// no caller does.
 type lane struct {
 	next *flight
 }
@@ -32,8 +34,8 @@ type flight struct {
 // queryLimit bounds a shared query, which does not end with any one of its callers.
 const queryLimit = 10 * time.Second
 
-// join answers by a query that begins after the call: at once if none for key is running, which is told to it by waited
-// == false. It returns ctx's error if that ends first.
+// join answers by a query that begins after the call: at once if none for key is running,
+// which is told to it by waited == false. It returns ctx's error if that ends first.
 func (f *flights) join(
 	ctx context.Context, key string, query func(ctx context.Context, waited bool) (contacts.Document, error),
 ) (contacts.Document, error) {

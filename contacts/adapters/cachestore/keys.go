@@ -14,11 +14,13 @@ import (
 
 // How long it is remembered what a look-up of an API key has found.
 const (
-	// keyFresh is how long nobody is asked again: a key can still be used for so long after it was revoked.
+	// keyFresh is how long the store is not asked again: a key can still be used for so long
+	// after it was revoked.
 	keyFresh = 5 * time.Second
-	// keyTrusted is how long a key that was found can be used where nobody can be asked. Writes are to be accepted while the
-	// database is away, and a failover of a managed one takes a minute or two; nobody can revoke a key then, either. But a
-	// replica may be the only one that is cut off.
+	// keyTrusted is how long a key that was found can be used while the store cannot be asked.
+	// Writes are to be accepted while the database is away, and a failover of a managed one
+	// takes a minute or two; no key can be revoked then, either. But a replica may be the
+	// only one that is cut off.
 	keyTrusted = 3 * time.Minute
 	// keyPatience is how long a caller waits for a slow database where that is so.
 	keyPatience = 250 * time.Millisecond
@@ -28,8 +30,8 @@ const (
 	keyLimit = 2 * time.Second
 )
 
-// What others can use up by sending what is no key, however much of it: so much memory, and so many connections of the database.
-// Keys that were found before have others.
+// What others can use up by sending what is no key, however much of it: so much memory, and so
+// many connections of the database. Keys that were found before have others.
 const (
 	maxUnknownKeys = 4096
 	maxNewLookups  = 2
@@ -37,7 +39,8 @@ const (
 	maxLookups     = 8
 )
 
-// Keys is a [contacts.KeyStore] that remembers in the process what look-ups have found, because every request makes one.
+// Keys is a [contacts.KeyStore] that remembers in the process what look-ups have found,
+// because every request makes one.
 type Keys struct {
 	contacts.KeyStore
 	known    *otter.Cache[contacts.KeyHash, foundKey]
@@ -51,7 +54,7 @@ type Keys struct {
 
 // silence is the time after a look-up that had no answer, or none in time.
 type silence struct {
-	until time.Time // nobody waits for the store before
+	until time.Time // no caller waits for the store before
 	slow  bool      // it may answer yet, so that it is asked
 }
 
@@ -61,8 +64,9 @@ type foundKey struct {
 	asked time.Time
 }
 
-// NewKeys puts a memory before store. observe, unless nil, is called for each look-up: with "hit", with "miss" where the store was
-// asked, with "stale" where it did not answer and did not have to, or else with "error".
+// NewKeys puts a memory before store. observe, unless nil, is called for each look-up: with
+// "hit", with "miss" where the store was asked, with "stale" where it did not answer and did
+// not have to, or else with "error".
 func NewKeys(store contacts.KeyStore, observe func(result string)) *Keys {
 	if observe == nil {
 		observe = func(string) {}
@@ -79,8 +83,8 @@ func NewKeys(store contacts.KeyStore, observe func(result string)) *Keys {
 	return k
 }
 
-// APIKey implements [contacts.KeyStore]. What it returns is not older than [keyFresh] or, where the store does not answer, than
-// [keyTrusted]. Concurrent look-ups of one key are one.
+// APIKey implements [contacts.KeyStore]. What it returns is not older than [keyFresh] or,
+// where the store does not answer, than [keyTrusted]. Concurrent look-ups of one key are one.
 func (k *Keys) APIKey(ctx context.Context, hash contacts.KeyHash) (contacts.APIKey, bool, error) {
 	now := time.Now()
 	if asked, ok := k.unknown.GetIfPresent(hash); ok && now.Sub(asked) < keyFresh {
@@ -96,7 +100,8 @@ func (k *Keys) APIKey(ctx context.Context, hash contacts.KeyHash) (contacts.APIK
 		return last.key, true, nil
 	case usable && now.Before(silent.until):
 		if silent.slow {
-			k.lookUp(ctx, hash, k.slots) // for the next one who comes: a slow store tells of a revocation, too
+			// for the next caller: a slow store tells of a revocation, too
+			k.lookUp(ctx, hash, k.slots)
 		}
 		k.observe("stale")
 		return last.key, true, nil
@@ -131,8 +136,8 @@ func (k *Keys) APIKey(ctx context.Context, hash contacts.KeyHash) (contacts.APIK
 	return last.key, true, nil
 }
 
-// lookUp asks the store in one of the slots, and remembers what it answers. It sends a [contacts.APIKey], or nil where there is
-// none.
+// lookUp asks the store in one of the slots, and remembers what it answers. It sends a
+// [contacts.APIKey], or nil where there is none.
 func (k *Keys) lookUp(ctx context.Context, hash contacts.KeyHash, slots chan struct{}) <-chan singleflight.Result {
 	ctx = context.WithoutCancel(ctx) // others may have come to wait for it
 	return k.lookups.DoChan(string(hash[:]), func() (any, error) {

@@ -16,7 +16,8 @@ import (
 	"contacts/contacts/contactstest"
 )
 
-// keyRing is the use cases of API keys over a memory, and those of an operator who asks the store itself.
+// keyRing is the use cases of API keys over a memory, and those of an operator that asks the
+// store itself.
 type keyRing struct {
 	t        *testing.T
 	store    *contactstest.KeyModel
@@ -96,7 +97,8 @@ func slow(d time.Duration) func(context.Context) error {
 	}
 }
 
-// A key that is in use costs a query every five seconds, and works for so long after it was revoked. So does one that is unknown.
+// A key that is in use costs a query every five seconds, and works for so long after it was
+// revoked. So does one that is unknown.
 func TestKeys_Remembers(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -121,7 +123,7 @@ func TestKeys_Remembers(t *testing.T) {
 	})
 }
 
-// What expires does so to the moment, whatever is remembered.
+// Keys expire on time, also where they are cached.
 func TestKeys_Expires(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -151,7 +153,7 @@ func TestKeys_OneQuery(t *testing.T) {
 			require.EqualValues(t, round+1, r.lookups.Load())
 			time.Sleep(5 * time.Second)
 		}
-		// Whoever gives up keeps the others from nothing.
+		// A caller that gives up does not hold up others.
 		ctx, cancel := context.WithCancel(t.Context())
 		go func() { time.Sleep(50 * time.Millisecond); cancel() }()
 		done := make(chan error)
@@ -164,8 +166,8 @@ func TestKeys_OneQuery(t *testing.T) {
 	})
 }
 
-// While the store is away the keys that were in use can be used on, for three minutes and without anybody waiting for it; of
-// others it cannot be told whether they are good.
+// While the store is away the keys that were in use can be used on, for three minutes and
+// without a waiting caller; of others it cannot be told whether they are good.
 func TestKeys_StoreIsAway(t *testing.T) {
 	t.Parallel()
 	for name, away := range map[string]func(context.Context) error{"refused": silent, "frozen": frozen} {
@@ -221,7 +223,8 @@ func TestKeys_StoreIsSlow(t *testing.T) {
 	})
 }
 
-// Any number of made-up keys are but two queries at a time, and push no key out that is in use.
+// Any number of made-up keys are but two queries at a time, and push no key out that is in
+// use.
 func TestKeys_Flood(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -270,7 +273,8 @@ func TestKeys_Flood(t *testing.T) {
 	})
 }
 
-// A store that is slow is not waited for, but heard: a revoked key is refused as soon as the store has said so.
+// A store that is slow is not waited for, but heard: a revoked key is refused as soon as the
+// store has said so.
 func TestKeys_SlowStoreTellsOfRevocation(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newKeyRing(t)

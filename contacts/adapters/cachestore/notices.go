@@ -34,7 +34,8 @@ var (
 	_ contacts.Outcomes = (*Notices)(nil)
 )
 
-// NewNotices returns the notices of this process, whose address is new. To get any, Listen has to run.
+// NewNotices returns the notices of this process, whose address is new. To get any, Listen has
+// to run.
 func NewNotices(bus cache.Bus, log *slog.Logger) *Notices {
 	return &Notices{
 		bus: bus, address: "notices:" + uuid.NewString(), log: log,

@@ -1,5 +1,5 @@
-// Package cachestore puts a cache before the repository of contacts and a memory before the store of API keys, and carries the ends
-// of operations over the bus.
+// Package cachestore puts a cache before the repository of contacts and a memory before the
+// store of API keys, and carries the ends of operations over the bus.
 package cachestore
 
 import (
@@ -17,20 +17,24 @@ import (
 	"contacts/platform/cache"
 )
 
-// How long entries live. Writes replace them at once; the times bound what a lost write to the cache can cost.
+// How long entries live. Writes replace them at once; the times bound what a lost write to the
+// cache can cost.
 const (
-	liveTTL    = 10 * time.Minute // less up to a quarter, so that what was filled together does not end together
-	goneTTL    = 10 * time.Minute
-	absentTTL  = 5 * time.Second
-	pendingTTL = 2 * contacts.CommandsKept // an expired operation is shown as such for as long again
+	// less up to a quarter, so that what was filled together does not end together
+	liveTTL   = 10 * time.Minute
+	goneTTL   = 10 * time.Minute
+	absentTTL = 5 * time.Second
+	// an expired operation is shown as such for as long again
+	pendingTTL = 2 * contacts.CommandsKept
 
-	// announcedTTL is longer than PostgreSQL lets a session stand idle within a transaction, so that a commit cannot come
-	// after the mark has ended.
+	// announcedTTL is longer than PostgreSQL lets a session stand idle within a transaction,
+	// so that a commit cannot come after the mark has ended.
 	announcedTTL = time.Minute
 )
 
-// Store is a repository behind a cache: it reads the cache, then the repository, and fills the cache with what it found.
-// A caller that was told of a write reads that write or a later one, on every process. A cache that fails is passed by.
+// Store is a repository behind a cache: it reads the cache, then the repository, and fills the
+// cache with what it found. A caller that was told of a write reads that write or a later one,
+// on every process. A cache that fails is passed by.
 type Store struct {
 	contacts.Repository
 	cache   cache.Cache
@@ -54,7 +58,8 @@ func New(repository contacts.Repository, c cache.Cache, observe func(result stri
 	return &Store{Repository: repository, cache: c, observe: observe}
 }
 
-// Document implements [contacts.Repository]. Concurrent misses of one contact are answered by one query.
+// Document implements [contacts.Repository]. Concurrent misses of one contact are answered by
+// one query.
 func (s *Store) Document(ctx context.Context, tenant contacts.Tenant, id uuid.UUID) (contacts.Document, error) {
 	document, found, lease := s.lookUp(ctx, tenant, id)
 	if found {
@@ -127,23 +132,24 @@ func (s *Store) Announce(ctx context.Context, documents []contacts.Document, for
 	return nil
 }
 
-// Vouch implements [contacts.Cache].
-func (s *Store) Vouch(ctx context.Context, until time.Time) error {
-	return s.cache.Vouch(ctx, until)
+// RenewTrust implements [contacts.Cache].
+func (s *Store) RenewTrust(ctx context.Context, until time.Time) error {
+	return s.cache.RenewTrust(ctx, until)
 }
 
-// watchEvery is how often a watched cache is asked who vouches for it.
+// watchEvery is how often a watched cache is asked whether it is trusted.
 const watchEvery = contacts.TrustTTL / 3
 
-// Watch has the store trust its cache only as long as somebody vouches for it, and looks for that until ctx ends. A cache
-// that processes share is to be watched; one that is in the process itself misses nothing.
+// Watch has the store trust its cache only as long as a worker renews the trust in it, and
+// looks for that until ctx ends. A cache that processes share is to be watched; one that is in
+// the process itself misses nothing.
 func (s *Store) Watch(ctx context.Context) {
 	s.trusted.Store(new(time.Time))
 	ticker := time.NewTicker(watchEvery)
 	defer ticker.Stop()
 	for ctx.Err() == nil {
 		asked := time.Now()
-		if vouched, err := s.cache.Vouched(ctx); err == nil && vouched {
+		if trusted, err := s.cache.Trusted(ctx); err == nil && trusted {
 			s.trusted.Store(new(asked.Add(contacts.TrustTTL)))
 		}
 		select {
@@ -190,12 +196,13 @@ func newItem(document contacts.Document) cache.Item {
 	return item
 }
 
-// voidVersion is that of an operation whose request was forgotten: nothing replaces it. A record's own
-// version is the time at which the operation was accepted, so that the latest one stays.
+// voidVersion is that of an operation whose request was forgotten: nothing replaces it. A
+// record's own version is the time at which the operation was accepted, so that the latest one
+// stays.
 const voidVersion = math.MaxInt64
 
-// Claim implements [contacts.PendingOperations]. Until it is noted, the record is [cache.Pending], so
-// that Withdraw replaces this claim and nothing else.
+// Claim implements [contacts.PendingOperations]. Until it is noted, the record is
+// [cache.Pending], so that Withdraw replaces this claim and nothing else.
 func (s *Store) Claim(ctx context.Context, operation contacts.Operation) (contacts.Operation, error) {
 	item, err := newRecord(operation, cache.Pending)
 	if err != nil {
@@ -217,8 +224,9 @@ func (s *Store) Claim(ctx context.Context, operation contacts.Operation) (contac
 // Withdraw implements [contacts.PendingOperations].
 func (s *Store) Withdraw(ctx context.Context, operation contacts.Operation) error {
 	err := s.cache.Put(ctx, cache.Item{
-		Key:   operationKey(operation.Tenant, operation.ID),
-		Entry: cache.Entry{Version: operation.AcceptedAt.UnixMicro(), State: cache.Gone}, // it ends at once
+		Key: operationKey(operation.Tenant, operation.ID),
+		// it ends at once
+		Entry: cache.Entry{Version: operation.AcceptedAt.UnixMicro(), State: cache.Gone},
 	})
 	if err != nil {
 		return fmt.Errorf("withdraw operation %s: %w", operation.ID, err)

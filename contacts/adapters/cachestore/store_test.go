@@ -58,8 +58,9 @@ func TestStore_Contract(t *testing.T) {
 type source struct {
 	contacts.Repository
 	queries atomic.Int64
-	hold    chan struct{} // a query that was answered by the repository waits until this is closed; nil: it does not
-	asked   chan struct{} // receives one value for each query, before it is held
+	// a query that was answered by the repository waits until this is closed; nil: it does not
+	hold  chan struct{}
+	asked chan struct{} // receives one value for each query, before it is held
 }
 
 func (s *source) Document(ctx context.Context, tenant contacts.Tenant, id uuid.UUID) (contacts.Document, error) {
@@ -155,7 +156,8 @@ func TestStore_Document_WorkerDiesAfterTheCommit(t *testing.T) {
 	require.EqualValues(t, 3, from.queries.Load())
 }
 
-// The steps: a reader misses and reads version 1; the worker commits and caches version 2; only then the reader fills.
+// The steps: a reader misses and reads version 1; the worker commits and caches version 2;
+// only then the reader fills.
 func TestStore_Document_StaleFillAgainstNewerWrite(t *testing.T) {
 	for name, write := range map[string]func(*testing.T, contacts.Command) contacts.Command{
 		"update": func(t *testing.T, c contacts.Command) contacts.Command {
@@ -184,8 +186,9 @@ func TestStore_Document_StaleFillAgainstNewerWrite(t *testing.T) {
 	}
 }
 
-// Readers that come while a query runs share the next one. That query began after all of them came, so none reads the
-// state from before a write that it was already told of, even where the cache could not be written.
+// Readers that come while a query runs share the next one. That query began after all of them
+// came, so none reads the state from before a write that it was already told of, even where
+// the cache could not be written.
 func TestStore_Document_ConcurrentMisses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store, from, model, create := fixture(t, broken{})
@@ -239,10 +242,10 @@ func (broken) Fill(context.Context, cache.Lease, cache.Item) (bool, error) {
 func (broken) Add(context.Context, cache.Item) (cache.Entry, bool, error) {
 	return cache.Entry{}, false, cache.ErrUnavailable
 }
-func (broken) Put(context.Context, ...cache.Item) error { return cache.ErrUnavailable }
-func (broken) Vouch(context.Context, time.Time) error   { return cache.ErrUnavailable }
-func (broken) Vouched(context.Context) (bool, error)    { return false, cache.ErrUnavailable }
-func (broken) Ping(context.Context) error               { return cache.ErrUnavailable }
+func (broken) Put(context.Context, ...cache.Item) error    { return cache.ErrUnavailable }
+func (broken) RenewTrust(context.Context, time.Time) error { return cache.ErrUnavailable }
+func (broken) Trusted(context.Context) (bool, error)       { return false, cache.ErrUnavailable }
+func (broken) Ping(context.Context) error                  { return cache.ErrUnavailable }
 
 func TestStore_CacheDown(t *testing.T) {
 	store, _, _, create := fixture(t, broken{})
@@ -257,7 +260,7 @@ func TestStore_CacheDown(t *testing.T) {
 	require.True(t, contacts.IsKind(err, contacts.KindUnavailable), "%v", err)
 }
 
-// A watched cache is trusted only as long as somebody vouches for it.
+// A watched cache is trusted only as long as a worker renews the trust in it.
 func TestStore_Watch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store, from, _, create := fixture(t, newMemory(t))
@@ -274,11 +277,11 @@ func TestStore_Watch(t *testing.T) {
 		require.Zero(t, queries(), "not watched: always trusted")
 		go store.Watch(ctx)
 		synctest.Wait()
-		require.EqualValues(t, 1, queries(), "nobody vouches")
-		require.NoError(t, store.Vouch(t.Context(), time.Now().Add(time.Second)))
+		require.EqualValues(t, 1, queries(), "not trusted")
+		require.NoError(t, store.RenewTrust(t.Context(), time.Now().Add(time.Second)))
 		time.Sleep(contacts.TrustTTL)
 		synctest.Wait()
-		require.Zero(t, queries(), "somebody vouches")
+		require.Zero(t, queries(), "trusted")
 		time.Sleep(contacts.TrustLimit)
 		synctest.Wait()
 		require.EqualValues(t, 1, queries(), "and no more")
@@ -326,7 +329,8 @@ func TestStore_Claim_Forgotten(t *testing.T) {
 	}
 }
 
-// The steps: a contact is cached, it is deleted while the cache cannot be told, and then erased, which makes no version.
+// The steps: a contact is cached, it is deleted while the cache cannot be told, and then
+// erased, which makes no version.
 func TestStore_EraseDeleted(t *testing.T) {
 	local := newMemory(t)
 	store, _, model, create := fixture(t, local)

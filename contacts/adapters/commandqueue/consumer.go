@@ -15,8 +15,8 @@ import (
 	"contacts/platform/telemetry"
 )
 
-// Consumer receives commands and has them processed. A message is deleted once its command is done, or parked, and never
-// before.
+// Consumer receives commands and has them processed. A message is deleted once its command is
+// done, or parked, and never before.
 type Consumer struct {
 	queue     queue.Queue
 	processor Processor
@@ -30,18 +30,22 @@ type Processor interface {
 	Park(ctx context.Context, parked contacts.ParkedCommand, command *contacts.Command) error
 }
 
-// ConsumerOptions are the settings of a [Consumer]. All are required but Names, Tracer and Observe.
+// ConsumerOptions are the settings of a [Consumer]. All are required but Names, Tracer and
+// Observe.
 type ConsumerOptions struct {
-	Pollers    int           // how many receives there are at the same time, at the most
-	Loops      int           // how many batches are worked on at the same time, at the most
-	Batch      int           // how many messages a batch has, at the most but for the last that were received
-	PollWait   time.Duration // how long one receive waits for messages
-	Visibility time.Duration // the queue's visibility timeout, which is extended while a batch is worked on
-	Names      Names         // for traces
+	Pollers int // how many receives there are at the same time, at the most
+	Loops   int // how many batches are worked on at the same time, at the most
+	// how many messages a batch has, at the most but for the last that were received
+	Batch    int
+	PollWait time.Duration // how long one receive waits for messages
+	// the queue's visibility timeout, which is extended while a batch is worked on
+	Visibility time.Duration
+	Names      Names // for traces
 	Log        *slog.Logger
 	// Tracer goes on with the traces that commands were sent in; nothing is traced where nil.
 	Tracer trace.Tracer
-	// Observe, unless nil, is called after each try of a batch. ctx belongs to the batch's trace.
+	// Observe, unless nil, is called after each try of a batch. ctx belongs to the batch's
+	// trace.
 	Observe func(ctx context.Context, batch Batch)
 }
 
@@ -52,8 +56,8 @@ type Batch struct {
 	Duration time.Duration // of the try
 	Oldest   time.Duration // how long ago the oldest one was accepted by the queue
 	Again    int           // how many had been delivered before
-	// Failed counts the others by why they need another try: "down" and "transient" blame the circumstances, "blocked" an
-	// earlier command, "command" the command itself.
+	// Failed counts the others by why they need another try: "down" and "transient" blame the
+	// circumstances, "blocked" an earlier command, "command" the command itself.
 	Failed map[string]int
 }
 
@@ -68,21 +72,24 @@ func NewConsumer(q queue.Queue, processor Processor, o ConsumerOptions) *Consume
 const (
 	// gatherTime is the longest that a batch waits to grow while others are being applied.
 	gatherTime = 50 * time.Millisecond
-	// manyReceived messages of one receive, half of what SQS hands out at a time, say that there are more, as does one that has waited
-	// for longWait.
+	// manyReceived messages of one receive, half of what SQS hands out at a time, say that
+	// there are more, as does one that has waited for longWait.
 	manyReceived = 5
 	longWait     = time.Second
-	// receivePause is how long messages gather in the queue, before a receive, while a batch waits to be worked on. A receive that
-	// waits there would be answered with the first of them alone.
+	// receivePause is how long messages gather in the queue, before a receive, while a batch
+	// waits to be worked on. A receive that waits there would be answered with the first of
+	// them alone.
 	receivePause = 5 * time.Millisecond
 )
 
-// Run consumes until ctx ends. It then finishes what is being applied, hands back what is not, and returns.
+// Run consumes until ctx ends. It then finishes what is being applied, hands back what is not,
+// and returns.
 //
-// A lone command is applied at once. While batches are being applied, the next one grows until they are done, or it is full, or
-// for gatherTime, so that a command that takes long does not hold up the others. One receive at a time will do until one shows
-// that there are more messages. With as many batches under way as there may be, as when the database is down, a full batch
-// waits, and no more is received.
+// A lone command is applied at once. While batches are being applied, the next one grows until
+// they are done, or it is full, or for gatherTime, so that a command that takes long does not
+// hold up the others. One receive at a time will do until one shows that there are more
+// messages. With as many batches under way as there may be, as when the database is down, a
+// full batch waits, and no more is received.
 func (c *Consumer) Run(ctx context.Context) {
 	stop := c.keepInvisible(ctx)
 	defer stop()
@@ -177,8 +184,9 @@ type item struct {
 	err      error
 }
 
-// handle works on a batch until every command is done, or ctx has ended, or what is left has failed too often. While the
-// database is down that is as long as it takes: an outage is waited for here, and costs no message one of its deliveries.
+// handle works on a batch until every command is done, or ctx has ended, or what is left has
+// failed too often. While the database is down that is as long as it takes: an outage is
+// waited for here, and costs no message one of its deliveries.
 func (c *Consumer) handle(ctx context.Context, deliveries []queue.Delivery) {
 	left, unreadable := c.read(deliveries)
 	c.settle(ctx, unreadable)
@@ -195,16 +203,18 @@ func (c *Consumer) handle(ctx context.Context, deliveries []queue.Delivery) {
 }
 
 const (
-	// maxTries is how often a command is tried within one delivery, not counting an outage. Then it makes way for those of
-	// other contacts.
+	// maxTries is how often a command is tried within one delivery, not counting an outage.
+	// Then it makes way for those of other contacts.
 	maxTries = 5
-	// tryLimit bounds one try on this side too: a database that is frozen or cut off keeps no limits of its own.
+	// tryLimit bounds one try on this side too: a database that is frozen or cut off keeps no
+	// limits of its own.
 	tryLimit = 15 * time.Second
 	// longestPause is the longest one between two tries.
 	longestPause = 2 * time.Second
 )
 
-// attempt processes the commands, once, and returns those that are not done, and whether the database was found down.
+// attempt processes the commands, once, and returns those that are not done, and whether the
+// database was found down.
 func (c *Consumer) attempt(ctx context.Context, items []item) (left []item, down bool) {
 	commands := make([]contacts.Command, len(items))
 	oldest, again := items[0].delivery.SentAt, 0
@@ -249,9 +259,10 @@ func (c *Consumer) attempt(ctx context.Context, items []item) (left []item, down
 	return left, down
 }
 
-// delete acknowledges what is done. If the queue does not take that, twice, the messages are handed back: they change
-// nothing when they come again, while hidden they would hold up the later ones of their contacts for a visibility timeout.
-// Those whose receipts have expired are on their way to others already.
+// delete acknowledges what is done. If the queue does not take that, twice, the messages are
+// handed back: they change nothing when they come again, while hidden they would hold up the
+// later ones of their contacts for a visibility timeout. Those whose receipts have expired are
+// on their way to others already.
 func (c *Consumer) delete(ctx context.Context, receipts []string) {
 	c.holding.remove(receipts...)
 	lasting := context.WithoutCancel(ctx)
@@ -266,7 +277,8 @@ func (c *Consumer) delete(ctx context.Context, receipts []string) {
 	}
 }
 
-// read decodes the deliveries. Those behind an unreadable one in its group must not overtake it.
+// read decodes the deliveries. Those behind an unreadable one in its group must not overtake
+// it.
 func (c *Consumer) read(deliveries []queue.Delivery) (readable, unreadable []item) {
 	behind := map[string]bool{}
 	for _, delivery := range deliveries {
@@ -284,16 +296,16 @@ func (c *Consumer) read(deliveries []queue.Delivery) (readable, unreadable []ite
 	return readable, unreadable
 }
 
-// report logs the error of a call about messages that others may have been given already, which is nothing to stop for:
-// what was not deleted is delivered again and changes nothing.
+// report logs the error of a call about messages that others may have been given already,
+// which is nothing to stop for: what was not deleted is delivered again and changes nothing.
 func (c *Consumer) report(ctx context.Context, call string, messages int, err error) {
 	if err != nil && !errors.Is(err, context.Canceled) {
 		c.options.Log.WarnContext(ctx, "queue call failed", "call", call, "messages", messages, "error", err)
 	}
 }
 
-// backoff is a pause that doubles with each failure up to the longest, less a random part, so that workers that failed
-// together do not come back together.
+// backoff is a pause that doubles with each failure up to the longest, less a random part, so
+// that workers that failed together do not come back together.
 func backoff(failures int, longest time.Duration) time.Duration {
 	pause := min(50*time.Millisecond<<min(failures, 10), longest)
 	return pause/2 + rand.N(pause/2)

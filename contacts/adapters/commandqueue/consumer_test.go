@@ -186,7 +186,8 @@ func TestConsumer_WaitsForTheDatabase(t *testing.T) {
 	})
 }
 
-// What is itself to blame is given back after a few tries; its contact waits and the others go on.
+// What is itself to blame is given back after a few tries; its contact waits and the others go
+// on.
 func TestConsumer_OneBadCommand(t *testing.T) {
 	t.Parallel()
 	bad := story(t, 1)
@@ -215,7 +216,8 @@ func TestConsumer_OneBadCommand(t *testing.T) {
 	require.Equal(t, bad, b.processed(bad[0].Contact), "in order, when it passes at last")
 }
 
-// A transient failure of one contact's command, however long it lasts, keeps no other contact waiting.
+// A transient failure of one contact's command, however long it lasts, keeps no other contact
+// waiting.
 func TestConsumer_OneStuckContact(t *testing.T) {
 	t.Parallel()
 	var stuck sync.Map
@@ -243,7 +245,8 @@ func TestConsumer_OneStuckContact(t *testing.T) {
 	}
 }
 
-// scripted is a queue that hands out what the test says, several messages of a group at once, as SQS does.
+// scripted is a queue that hands out what the test says, several messages of a group at once,
+// as SQS does.
 type scripted struct {
 	queue.Queue
 	deliveries chan []queue.Delivery
@@ -286,7 +289,8 @@ func (s *scripted) Extend(_ context.Context, d time.Duration, receipts ...string
 	return nil
 }
 
-// deliver has commands delivered together, the groups given by their contacts, and receipts by their position.
+// deliver has commands delivered together, the groups given by their contacts, and receipts by
+// their position.
 func (b *bench) deliver(attempt int, bodies map[int]string, commands ...contacts.Command) []queue.Delivery {
 	b.t.Helper()
 	deliveries := make([]queue.Delivery, len(commands))
@@ -362,7 +366,8 @@ func TestConsumer_Parks(t *testing.T) {
 	script.mu.Lock()
 	require.ElementsMatch(t, []string{"0", "1", "3"}, script.deleted)
 	script.mu.Unlock()
-	script.deliveries <- []queue.Delivery{deliveries[2], deliveries[4]} // what was behind them is delivered again
+	// what was behind them is delivered again
+	script.deliveries <- []queue.Delivery{deliveries[2], deliveries[4]}
 	require.Eventually(t, func() bool {
 		script.mu.Lock()
 		defer script.mu.Unlock()
@@ -378,20 +383,20 @@ func TestConsumer_Parks(t *testing.T) {
 	require.Equal(t, unreadable[1:], b.processed(unreadable[0].Contact))
 }
 
-// quiet is what a processor has around its ledger, where nobody is to be told anything.
+// quiet is what a processor has around its ledger, without notices.
 type quiet struct {
 	contacts.Parking
-	contacts.Debts
+	contacts.Invalidations
 }
 
 func (quiet) Announce(context.Context, []contacts.Document, []contacts.OperationKey) error {
 	return nil
 }
 func (quiet) Refresh(context.Context, []contacts.Document) error { return nil }
-func (quiet) Vouch(context.Context, time.Time) error             { return nil }
+func (quiet) RenewTrust(context.Context, time.Time) error        { return nil }
 func (quiet) Notify(context.Context, []contacts.Notice) error    { return nil }
 
-// locked is a ledger some of whose contacts are locked by somebody else.
+// locked is a ledger some of whose contacts are locked by another transaction.
 type locked struct {
 	contacts.Ledger
 	contacts []uuid.UUID
@@ -414,8 +419,8 @@ func (l locked) Apply(
 	return l.Ledger.Apply(ctx, commands, now, announce)
 }
 
-// Locks that are held use up the time of every try of a batch: it is handed back all the same, and so are those in it that
-// were never tried.
+// Locks that are held use up the time of every try of a batch: it is handed back all the same,
+// and so are those in it that were never tried.
 func TestConsumer_TwoStuckContactsHoldNoBatch(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, nil)
@@ -446,14 +451,16 @@ func TestConsumer_TwoStuckContactsHoldNoBatch(t *testing.T) {
 	})
 }
 
-// While a batch is worked on others are received, and make up the next one together.
-// A lone command is applied at once. While a batch is being applied, the next one grows: until that is done, or it is full, or
-// for a short time, so that what takes long does not hold up the others.
+// While a batch is worked on others are received, and make up the next one together. A lone
+// command is applied at once. While a batch is being applied, the next one grows: until that
+// is done, or it is full, or for a short time, so that what takes long does not hold up the
+// others.
 func TestConsumer_Batches(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
-		loops   int
-		follow  []int         // how many each of the later receives brings, while the first batch is being applied
+		loops int
+		// how many each of the later receives brings, while the first batch is being applied
+		follow  []int
 		finish  time.Duration // when that is done
 		batches []int         // how many commands each batch has, in the order of their beginnings
 		begun   []time.Duration
@@ -532,7 +539,8 @@ func (s *slow) Process(_ context.Context, commands []contacts.Command) []error {
 
 func (s *slow) Park(context.Context, contacts.ParkedCommand, *contacts.Command) error { return nil }
 
-// An idle consumer has one receive under way; more of them only while they bring many messages, or some that have waited.
+// An idle consumer has one receive under way; more of them only while they bring many
+// messages, or some that have waited.
 func TestConsumer_ReceivesMoreWhereThereIsMore(t *testing.T) {
 	t.Parallel()
 	maker := newBench(t, nil)
@@ -582,7 +590,8 @@ func TestConsumer_KeepsALongBatchInvisible(t *testing.T) {
 	})
 }
 
-// What was applied and cannot be deleted does not hold up its contact until the visibility timeout has run out.
+// What was applied and cannot be deleted does not hold up its contact until the visibility
+// timeout has run out.
 func TestConsumer_DeleteFails(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, func(contacts.Command) error { return nil })

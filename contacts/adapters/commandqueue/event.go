@@ -16,8 +16,9 @@ import (
 	"contacts/contacts"
 )
 
-// event is a command as a CloudEvent in the JSON format (CloudEvents 1.0). tenant, replyto, fingerprint and traceparent
-// are extension attributes, the last one that of the Distributed Tracing extension.
+// event is a command as a CloudEvent in the JSON format (CloudEvents 1.0). tenant, replyto,
+// fingerprint and traceparent are extension attributes, the last one that of the Distributed
+// Tracing extension.
 //
 // Data is encoded along with it, but decoded only once it is known what it is.
 type event[D data | json.RawMessage] struct {
@@ -69,10 +70,12 @@ func encode(c contacts.Command) ([]byte, error) {
 	return escape(body), nil
 }
 
-// escape writes what a queue's transport may not take as JSON escapes (RFC 8259, section 7): the noncharacters U+FFFE and
-// U+FFFF, which SQS refuses, and characters beyond them, which some of its emulators do.
+// escape writes what a queue's transport may not take as JSON escapes (RFC 8259, section 7):
+// the noncharacters U+FFFE and U+FFFF, which SQS refuses, and characters beyond them, which
+// some of its emulators do.
 func escape(body []byte) []byte {
-	if !slices.ContainsFunc(body, func(b byte) bool { return b >= 0xEF }) { // with which they begin in UTF-8, as others do
+	// with which they begin in UTF-8, as others do
+	if !slices.ContainsFunc(body, func(b byte) bool { return b >= 0xEF }) {
 		return body
 	}
 	escaped := make([]byte, 0, len(body)+64)
@@ -92,9 +95,10 @@ func escape(body []byte) []byte {
 
 func outsideTransport(r rune) bool { return r >= 0xFFFE }
 
-// decode reads a command. It refuses members of data that it does not know: a newer version wrote them, and applying the
-// command without them would lose a part of the write. Its errors hold none of the data. With an error it returns what can
-// be told of the command, so that its operation can be ended; nil if not even its operation is known.
+// decode reads a command. It refuses members of data that it does not know: a newer version
+// wrote them, and applying the command without them would lose a part of the write. Its errors
+// hold none of the data. With an error it returns what can be told of the command, so that its
+// operation can be ended; nil if not even its operation is known.
 func decode(body []byte) (*contacts.Command, error) {
 	var e event[json.RawMessage]
 	if err := json.Unmarshal(body, &e); err != nil {

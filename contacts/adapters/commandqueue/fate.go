@@ -26,16 +26,16 @@ type fate struct {
 const (
 	// parkAfter is how many deliveries a message gets that fails by itself.
 	parkAfter = 5
-	// maxBackoff is the longest pause between two deliveries. SQS keeps a message for 14 days and
-	// moves it to the dead-letter queue after 1,000 deliveries. With pauses of 1 s, doubled up to
-	// 25 minutes, 14 days are 817 deliveries. The rest is for workers that stop with the message in
-	// hand. A visibility timeout may be up to 12 hours.
+	// maxBackoff is the longest pause between two deliveries. SQS keeps a message for 14 days
+	// and moves it to the dead-letter queue after 1,000 deliveries. With pauses of 1 s,
+	// doubled up to 25 minutes, 14 days are 817 deliveries. The rest is for workers that stop
+	// with the message in hand. A visibility timeout may be up to 12 hours.
 	maxBackoff = 25 * time.Minute
 )
 
-// fateOf decides on a command by the error of its last try, nil if it is done, and by the queue's
-// count of deliveries. Only a message that fails by itself is ever parked: any other cause passes,
-// and the message is retried for as long as the queue keeps it.
+// fateOf decides on a command by the error of its last try, nil if it is done, and by the
+// queue's count of deliveries. Only a message that fails by itself is ever parked: any other
+// cause passes, and the message is retried for as long as the queue keeps it.
 func fateOf(err error, deliveries int) fate {
 	pause := min(time.Second<<min(max(deliveries-1, 0), 11), maxBackoff)
 	switch {
@@ -69,9 +69,10 @@ func reason(err error) string {
 	}
 }
 
-// settle ends this consumer's work on messages that are not done: it parks them or returns them to
-// the queue. On a shutdown it returns all of them at once, for other workers. The commands of a
-// contact stay in order: the queue delivers no later one while an earlier one is hidden.
+// settle ends this consumer's work on messages that are not done: it parks them or returns
+// them to the queue. On a shutdown it returns all of them at once, for other workers. The
+// commands of a contact stay in order: the queue delivers no later one while an earlier one is
+// hidden.
 func (c *Consumer) settle(ctx context.Context, left []item) {
 	pauses := map[time.Duration][]string{}
 	for _, it := range left {

@@ -46,7 +46,8 @@ func TestFateOf(t *testing.T) {
 	}
 }
 
-// A message that waits for circumstances reaches the end of the queue's retention before the dead-letter queue.
+// A message that waits for circumstances reaches the end of the queue's retention before the
+// dead-letter queue.
 func TestFateOf_OutlastsTheQueue(t *testing.T) {
 	const retention, maxReceiveCount, spare = 14 * 24 * time.Hour, 1000, 100
 	var waited time.Duration

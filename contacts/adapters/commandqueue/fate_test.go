@@ -19,8 +19,8 @@ import (
 	"contacts/platform/queue"
 )
 
-// consume runs a consumer with one loop on the deliveries, in a bubble of its own, while do looks at what comes of them.
-// script says what has become of them; stop ends the consumer.
+// consume runs a consumer with one loop on the deliveries, in a bubble of its own, while do
+// looks at what comes of them. script says what has become of them; stop ends the consumer.
 func (b *bench) consume(
 	deliveries []queue.Delivery, visibility time.Duration, do func(t *testing.T, script *scripted, stop func()),
 ) {

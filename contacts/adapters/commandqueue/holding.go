@@ -8,7 +8,8 @@ import (
 	"contacts/platform/queue"
 )
 
-// keepInvisible extends the visibility of all that is held, together, until the returned function is called.
+// keepInvisible extends the visibility of all that is held, together, until the returned
+// function is called.
 func (c *Consumer) keepInvisible(ctx context.Context) (stop func()) {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	var beating sync.WaitGroup
@@ -29,7 +30,8 @@ func (c *Consumer) keepInvisible(ctx context.Context) (stop func()) {
 	return func() { cancel(); beating.Wait() }
 }
 
-// holding is the receipts of all messages that the consumer has, with the time when it got them.
+// holding is the receipts of all messages that the consumer has, with the time when it got
+// them.
 type holding struct {
 	mu       sync.Mutex
 	receipts map[string]time.Time

@@ -12,8 +12,8 @@ import (
 	"contacts/platform/telemetry"
 )
 
-// Sender sends commands. The message group is the contact, so that its commands stay in order; the deduplication id is
-// the operation.
+// Sender sends commands. The message group is the contact, so that its commands stay in order;
+// the deduplication id is the operation.
 type Sender struct {
 	queue queue.Queue
 	names Names

@@ -12,7 +12,8 @@ import (
 	"contacts/platform/telemetry"
 )
 
-// Names are what traces call the queue: its messaging system, and the queue itself (OpenTelemetry's conventions for messaging).
+// Names are what traces call the queue: its messaging system, and the queue itself
+// (OpenTelemetry's conventions for messaging).
 type Names struct {
 	System string
 	Queue  string
@@ -26,7 +27,8 @@ func (n Names) attributes(operation attribute.KeyValue, command contacts.Command
 	}
 }
 
-// sending begins the span in which a command is sent, and of which its message tells the worker.
+// sending begins the span in which a command is sent, and of which its message tells the
+// worker.
 func (n Names) sending(ctx context.Context, command contacts.Command) (context.Context, trace.Span) {
 	if !telemetry.Recorded(ctx) {
 		return ctx, noop.Span{}
@@ -34,10 +36,11 @@ func (n Names) sending(ctx context.Context, command contacts.Command) (context.C
 	return telemetry.Child(ctx, "send "+n.Queue, trace.SpanKindProducer, n.attributes(semconv.MessagingOperationTypeSend, command)...)
 }
 
-// processing is the spans of one try of a batch, one a command: each is in the trace that its command was sent in.
+// processing is the spans of one try of a batch, one a command: each is in the trace that its
+// command was sent in.
 //
-// What is done once for all, the transaction above all, is below the first of them that is recorded, because a span has one
-// parent. The others are linked with it, in both directions.
+// What is done once for all, the transaction above all, is below the first of them that is
+// recorded, because a span has one parent. The others are linked with it, in both directions.
 type processing []trace.Span
 
 // process begins the spans, none without a tracer. The context that it returns is the batch's.
@@ -66,7 +69,8 @@ func (c *Consumer) process(ctx context.Context, items []item) (context.Context, 
 	return batch, spans
 }
 
-// end ends the spans, each with what became of its command: nil, or why it is to be tried again.
+// end ends the spans, each with what became of its command: nil, or why it is to be tried
+// again.
 func (p processing) end(errs []error) {
 	for i, span := range p {
 		if errs[i] != nil {

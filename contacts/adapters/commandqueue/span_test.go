@@ -36,7 +36,8 @@ func (o *once) Process(ctx context.Context, commands []contacts.Command) []error
 
 func (o *once) Park(context.Context, contacts.ParkedCommand, *contacts.Command) error { return nil }
 
-// Each command of a batch has a span in the trace that it was sent in, and what is done for all is below the first that is recorded.
+// Each command of a batch has a span in the trace that it was sent in, and what is done for
+// all is below the first that is recorded.
 func TestConsumer_Spans(t *testing.T) {
 	t.Parallel()
 	recorder := tracetest.NewSpanRecorder()

@@ -15,16 +15,17 @@ import (
 // bearer is the name of the security scheme in the OpenAPI document, and of HTTP's (RFC 6750).
 const bearer = "bearer"
 
-// anyone is the caller where nobody needs a credential.
+// anyone is the caller without authentication.
 func anyone() contacts.Caller {
 	return contacts.Caller{Tenant: contacts.DefaultTenant, Subject: "anonymous", Scopes: contacts.Scopes()}
 }
 
-// callerOf returns who asks. Every operation is guarded, so that there is somebody.
+// callerOf returns the caller of a request, which the guard of every operation has identified.
 func callerOf(ctx context.Context) contacts.Caller { return recordOf(ctx).caller }
 
-// guard lets only callers whose credential has the scope, and whose limit is not reached, come to the operation, before anything
-// else of their request is read, and says so in its description.
+// guard lets only callers whose credential has the scope, and whose limit is not reached, come
+// to the operation, before anything else of their request is read, and says so in its
+// description.
 func (a *api) guard(op *huma.Operation, scope contacts.Scope) {
 	if a.authenticate != nil {
 		op.Security = []map[string][]string{{bearer: {string(scope)}}}
@@ -36,7 +37,7 @@ func (a *api) guard(op *huma.Operation, scope contacts.Scope) {
 		caller, err := a.admit(ctx.Context(), request.Header, scope)
 		r := recordOf(ctx.Context())
 		r.caller = caller
-		if err == nil || contacts.IsKind(err, contacts.KindForbidden) { // it is known who asks
+		if err == nil || contacts.IsKind(err, contacts.KindForbidden) { // the caller is known
 			if tooMany := a.rateLimit(ctx, caller); tooMany != nil {
 				err = tooMany
 			} else if scope == contacts.ScopeWrite {

@@ -20,7 +20,8 @@ import (
 	"contacts/contacts/contactstest"
 )
 
-// newGuardedClient asks a server whose credentials are "tenant" for all scopes, and "tenant scope" for one.
+// newGuardedClient asks a server whose credentials are "tenant" for all scopes, and "tenant
+// scope" for one.
 func newGuardedClient(t *testing.T) *client {
 	t.Helper()
 	w, log, audit := newWorld(), &syncBuffer{}, &syncBuffer{}
@@ -49,7 +50,7 @@ func as(credential string) []string { return []string{"Authorization", "Bearer "
 func TestAPI_Access(t *testing.T) {
 	t.Parallel()
 	c := newGuardedClient(t)
-	contactstest.RunAccess(t, contactstest.Door{
+	contactstest.RunAccess(t, contactstest.GuardedAPI{
 		URL: c.url, Owner: "acme", Rival: "rival", Bad: []string{"bad"},
 		Only: map[contacts.Scope]string{contacts.ScopeRead: "acme contacts:read", contacts.ScopeWrite: "acme contacts:write"},
 	})
@@ -70,7 +71,7 @@ func TestAPI_Access_Open(t *testing.T) {
 	require.Equal(t, contacts.DefaultTenant, c.world.Sent()[0].Tenant)
 }
 
-// Who waits for changes is told none that come after the credential has ended.
+// A caller that waits for changes is told none that come after the credential has ended.
 func TestAPI_Access_EndsWhileWaiting(t *testing.T) {
 	t.Parallel()
 	w := newWorld()

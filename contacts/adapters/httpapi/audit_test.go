@@ -27,7 +27,7 @@ func (c *client) lines(n int) []map[string]any {
 	return lines
 }
 
-// Every write leaves one line, whatever becomes of it, and no read does.
+// Every write leaves one line with its outcome, and no read does.
 func TestAPI_Audit(t *testing.T) {
 	t.Parallel()
 	c := newClient(t)
@@ -84,7 +84,8 @@ func TestAPI_Audit(t *testing.T) {
 
 	c.world.held.Store(true)
 	do(http.MethodPost, "/contacts", jane, "Prefer", "respond-async")
-	expect("create-contact", "accepted", "", "", operation()) // a retry's contact may be another one
+	// a retry's contact may be another one
+	expect("create-contact", "accepted", "", "", operation())
 	do(http.MethodDelete, one, "", "Prefer", "respond-async")
 	expect("delete-contact", "accepted", "", id, operation())
 	c.world.sendErr = contacts.Unavailable("away", errors.New("no answer"))
@@ -98,7 +99,8 @@ func TestAPI_Audit(t *testing.T) {
 	require.NotContains(t, c.audit.String(), "private")
 }
 
-// Who may not write leaves a line too. Who is not known leaves none: of those there can be any number.
+// A caller without permission leaves a line too. An unknown one leaves none: of those there
+// can be any number.
 func TestAPI_Audit_Refused(t *testing.T) {
 	t.Parallel()
 	c := newGuardedClient(t)

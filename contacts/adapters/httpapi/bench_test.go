@@ -25,7 +25,8 @@ func (sink) Send(context.Context, contacts.Command) error { return nil }
 
 func (sink) Note(context.Context, contacts.Operation) error { return nil }
 
-// benchmark answers requests, with their logs encoded and their spans sampled out, as under load.
+// benchmark answers requests, with their logs encoded and their spans sampled out, as under
+// load.
 func benchmark(b *testing.B, request func() *http.Request, status int) {
 	b.Helper()
 	desk := contactstest.NewDesk()

@@ -36,13 +36,15 @@ var byteOrderMark = []byte("\ufeff")
 // bodyTimeout is how long a body may take to come.
 const bodyTimeout = 5 * time.Second
 
-// readBody reads a request's body, of which huma then finds the bytes in its place. What huma makes
-// of a body that breaks off would be the server's failure.
+// readBody reads a request's body, of which huma then finds the bytes in its place. What huma
+// makes of a body that breaks off would be the server's failure.
 func (a *api) readBody(c echo.Context) (length int, err error) {
 	controller := http.NewResponseController(c.Response())
-	_ = controller.SetReadDeadline(time.Now().Add(bodyTimeout)) // where it cannot be set, the server's counts
+	// where it cannot be set, the server's counts
+	_ = controller.SetReadDeadline(time.Now().Add(bodyTimeout))
 	var body bytes.Buffer
-	body.Grow(bytes.MinRead + int(max(c.Request().ContentLength, 0))) // which is not more than maxBody: see takeRoom
+	// which is not more than maxBody: see takeRoom
+	body.Grow(bytes.MinRead + int(max(c.Request().ContentLength, 0)))
 	_, err = body.ReadFrom(io.LimitReader(c.Request().Body, a.maxBody+1))
 	timeout, isNet := errors.AsType[net.Error](err)
 	switch {
@@ -72,11 +74,12 @@ type fieldsBody struct {
 }
 
 // decode holds a request's body to its media type, to JSON, and to the names and types in the
-// schema, and decodes it in the same pass. It returns a problem with the faults. Texts' lengths and
-// contents are the domain's to judge. huma's own validation does not tell "Email" from "email", and
-// loses its way at names that have a dot.
+// schema, and decodes it in the same pass. It returns a problem with the faults. Texts'
+// lengths and contents are the domain's to judge. huma's own validation does not tell "Email"
+// from "email", and loses its way at names that have a dot.
 //
-// A missing Content-Type is refused as a wrong one is: a browser sends such a body from any site without asking first.
+// A missing Content-Type is refused as a wrong one is: a browser sends such a body from any
+// site without asking first.
 func (a *api) decode(r *request, body []byte, schema *huma.Schema, types ...string) (fieldsBody, error) {
 	var decoded fieldsBody
 	if err := checkMediaType(r.header(), types); err != nil {
@@ -140,16 +143,18 @@ var decoderOptions = []jsontext.Options{jsontext.AllowDuplicateNames(true), json
 // errEnoughFaults ends a decoding at [maxFaults].
 var errEnoughFaults = errors.New("enough faults")
 
-// bodyDecoder walks along a JSON text, its schema and the value that it is decoded into, once. It
-// goes no deeper than the schema, skips the inside of refused values, and ends at [maxFaults]: its
-// time and memory grow with the text's length only.
+// bodyDecoder walks along a JSON text, its schema and the value that it is decoded into, once.
+// It goes no deeper than the schema, skips the inside of refused values, and ends at
+// [maxFaults]: its time and memory grow with the text's length only.
 //
 // Where the schema has members that the value has not, these are checked and not kept.
 type bodyDecoder struct {
 	schemas schemas
 	tokens  *jsontext.Decoder
-	patch   bool // keeps the names of a map's members that are null, with "": elsewhere null is the same as nothing
-	faults  []fault
+	// keeps the names of a map's members that are null, with "": elsewhere null is the same as
+	// nothing
+	patch  bool
+	faults []fault
 }
 
 // blame notes a fault of what was read last.
@@ -174,8 +179,8 @@ func (d *bodyDecoder) end() error {
 	return cmp.Or(err, error(&jsontext.SyntacticError{ByteOffset: d.tokens.InputOffset()}))
 }
 
-// value reads one value. It returns an error where the text is not JSON, or [errEnoughFaults]. into
-// is the zero value where nothing is to be kept.
+// value reads one value. It returns an error where the text is not JSON, or [errEnoughFaults].
+// into is the zero value where nothing is to be kept.
 func (d *bodyDecoder) value(s *huma.Schema, into reflect.Value) error {
 	for s.Ref != "" {
 		s = d.schemas.registry.SchemaFromRef(s.Ref)
@@ -244,8 +249,8 @@ func (d *bodyDecoder) object(s *huma.Schema, into reflect.Value) error {
 	return err
 }
 
-// memberValue reads the value of an object's member into the struct's field or the map's entry of
-// that name.
+// memberValue reads the value of an object's member into the struct's field or the map's entry
+// of that name.
 func (d *bodyDecoder) memberValue(s *huma.Schema, into reflect.Value, name string) error {
 	switch into.Kind() {
 	case reflect.Struct:
@@ -386,8 +391,8 @@ func textOf(raw jsontext.Value) string {
 	return string(text)
 }
 
-// jsonFields returns where a struct, and each struct within it, keeps its members, by their JSON
-// names.
+// jsonFields returns where a struct, and each struct within it, keeps its members, by their
+// JSON names.
 func jsonFields(t reflect.Type, into map[reflect.Type]map[string][]int) map[reflect.Type]map[string][]int {
 	switch t.Kind() {
 	case reflect.Slice, reflect.Map:

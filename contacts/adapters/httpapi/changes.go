@@ -48,7 +48,8 @@ func describeChange(c contacts.Change) change {
 	return described
 }
 
-// The numbers in the tags are contacts.DefaultPage, contacts.MaxPage and contacts.MaxChangesWait; a test compares them.
+// The numbers in the tags are contacts.DefaultPage, contacts.MaxPage and
+// contacts.MaxChangesWait; a test compares them.
 type changesRequest struct {
 	request
 
@@ -116,9 +117,9 @@ func (a *api) follow(ctx context.Context, in *changesRequest) (*huma.StreamRespo
 	}}, nil
 }
 
-// changesAfter returns the changes after a cursor. It takes its turn with other queries, but not
-// while it waits for a change where there is none. What it has waited for, or what goes on a
-// stream, is returned if the credential is still valid by then.
+// changesAfter returns the changes after a cursor. It takes its turn with other queries, but
+// not while it waits for a change where there is none. What it has waited for, or what goes on
+// a stream, is returned if the credential is still valid by then.
 func (a *api) changesAfter(
 	ctx context.Context, header http.Header, cursor string, limit int, wait time.Duration,
 ) (page contacts.ChangePage, err error) {
@@ -129,7 +130,8 @@ func (a *api) changesAfter(
 	err = a.inTurn(ctx, 1, read)
 	if err == nil && wait > 0 && len(page.Items) == 0 && cursor != contacts.FromNow {
 		cursor = page.Next
-		page, err = a.service.Changes(ctx, callerOf(ctx), cursor, 1, wait) // no more than is needed to know of one
+		// no more than is needed to know of one
+		page, err = a.service.Changes(ctx, callerOf(ctx), cursor, 1, wait)
 		if err == nil && len(page.Items) > 0 && limit > 1 {
 			err = a.inTurn(ctx, 1, read)
 		}
@@ -144,14 +146,16 @@ func (a *api) changesAfter(
 const eventStream = "text/event-stream"
 
 const (
-	// heartbeat is how often a stream says something when there is nothing to say, so that nobody takes it for dead.
+	// heartbeat is how often a stream says something when there is nothing to say, so that
+	// proxies do not take it for dead.
 	heartbeat = 15 * time.Second
 	// streamTimeout is how long the other side may take to receive what is sent.
 	streamTimeout = 30 * time.Second
 )
 
-// stream sends changes as they come, until the caller has gone or its credential ends, or the process is about to end, or the
-// database cannot be asked: the caller then connects again, and goes on from the last event that it was sent.
+// stream sends changes as they come, until the caller has gone or its credential ends, or the
+// process is about to end, or the database cannot be asked: the caller then connects again,
+// and goes on from the last event that it was sent.
 func (a *api) stream(answer huma.Context, header http.Header, page contacts.ChangePage) {
 	answer.SetHeader("Content-Type", eventStream)
 	answer.SetHeader("Cache-Control", "no-store")
@@ -160,9 +164,11 @@ func (a *api) stream(answer huma.Context, header http.Header, page contacts.Chan
 	writer, _ := answer.BodyWriter().(http.ResponseWriter)
 	controller := http.NewResponseController(writer)
 	ctx := answer.Context()
-	untraced := telemetry.Untraced(ctx) // or the request's span would get new ones below it for hours
+	// or the request's span would get new ones below it for hours
+	untraced := telemetry.Untraced(ctx)
 	for {
-		_ = controller.SetWriteDeadline(time.Now().Add(streamTimeout)) // where it is not to be had the server's counts
+		// where it is not to be had the server's counts
+		_ = controller.SetWriteDeadline(time.Now().Add(streamTimeout))
 		if err := writeEvents(writer, page); err != nil || controller.Flush() != nil {
 			return // the caller has gone
 		}
@@ -186,12 +192,14 @@ func (a *api) stream(answer huma.Context, header http.Header, page contacts.Chan
 
 func writeEvents(w io.Writer, page contacts.ChangePage) error {
 	if len(page.Items) == 0 {
-		// Without data it is no event, but the caller goes on from here if the stream breaks off.
+		// Without data it is no event, but the caller goes on from here if the stream breaks
+		// off.
 		_, err := fmt.Fprintf(w, "id: %s\n\n", page.Next)
 		return err
 	}
 	for _, item := range page.Items {
-		data, err := contacts.Encode(describeChange(item)) // on one line, as JSON's strings have no line ends
+		// on one line, as JSON's strings have no line ends
+		data, err := contacts.Encode(describeChange(item))
 		if err == nil {
 			_, err = fmt.Fprintf(w, "id: %s\nevent: change\ndata: %s\n\n", item.Cursor, data)
 		}

@@ -156,7 +156,8 @@ func TestAPI_Changes_Stream(t *testing.T) {
 	require.Contains(t, again()["data"], `"type":"updated"`, "it goes on from the last event")
 	require.Contains(t, again()["data"], `"nickname":"J"`)
 	service.StopWaiting()
-	for last := again(); last != nil; last = again() { // a process that is about to end ends its streams
+	// a process that is about to end ends its streams
+	for last := again(); last != nil; last = again() {
 		require.NotContains(t, last, "data")
 	}
 

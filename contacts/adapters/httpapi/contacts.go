@@ -13,14 +13,16 @@ import (
 	"contacts/contacts"
 )
 
-// contactRequest is about one contact. (huma does not look for parameters in what is embedded.)
+// contactRequest is about one contact. (huma does not look for parameters in what is
+// embedded.)
 type contactRequest struct {
 	request
 
 	ID string `path:"id" doc:"The contact's id, a UUID." example:"0197c5a4-3f52-7e63-9a0e-5d3c1b2a4f60"`
 }
 
-// contactID returns the id in the path. What is no UUID names no contact. Echo takes a longer path for an id, too.
+// contactID returns the id in the path. What is no UUID names no contact. Echo takes a longer
+// path for an id, too.
 func contactID(id string) (uuid.UUID, error) {
 	if strings.Contains(id, "/") {
 		return uuid.Nil, newProblem(contacts.KindNotFound, "no such path, or not with this method")
@@ -122,7 +124,8 @@ func (a *api) upsert(ctx context.Context, in *upsertRequest) (*huma.StreamRespon
 		return nil, invalid(fault{Pointer: new("/id"), Detail: "expected none: the external_id says which contact is meant"})
 	}
 	externalID := in.ExternalID
-	if in.echo.Request().URL.RawPath != "" { // by which echo then routes, and which it leaves encoded
+	// by which echo then routes, and which it leaves encoded
+	if in.echo.Request().URL.RawPath != "" {
 		if externalID, err = url.PathUnescape(externalID); err != nil {
 			return nil, newProblem(contacts.KindNotFound, "no such path")
 		}

@@ -327,8 +327,8 @@ func BenchmarkAPI_List(b *testing.B) {
 	}
 }
 
-// null takes a custom field away from a contact, and from what is sent for a new one. Its name has to be one that a field
-// could have had.
+// null takes a custom field away from a contact, and from what is sent for a new one. Its name
+// has to be one that a field could have had.
 func TestAPI_NullCustomFields(t *testing.T) {
 	t.Parallel()
 	c := newClient(t)

@@ -6,7 +6,8 @@ import (
 	"strings"
 )
 
-// entityTag is the tag of a contact's version: a strong one, for the same version has the same bytes.
+// entityTag is the tag of a contact's version: a strong one, for the same version has the same
+// bytes.
 func entityTag(version int64) string { return `"` + strconv.FormatInt(version, 10) + `"` }
 
 // maxTags bounds how many tags one If-Match may have: they travel with the command.
@@ -15,10 +16,11 @@ const maxTags = 32
 // noVersion is a version that no contact ever has.
 const noVersion = 0
 
-// ifMatch reads the lines of the header If-Match (RFC 9110, 13.1.1) as the versions that may be changed; none means any,
-// which is also what "*" says. A tag that can match no version, be it of another form or weak, which never matches here,
-// is left out; where none remains, it is noVersion, so that the condition fails with the contact's current version. For a
-// malformed header it returns what was expected.
+// ifMatch reads the lines of the header If-Match (RFC 9110, 13.1.1) as the versions that may
+// be changed; none means any, which is also what "*" says. A tag that can match no version, be
+// it of another form or weak, which never matches here, is left out; where none remains, it is
+// noVersion, so that the condition fails with the contact's current version. For a malformed
+// header it returns what was expected.
 func ifMatch(lines []string) (versions []int64, expected string) {
 	const form = `expected * or a list of up to 32 entity tags, such as "3"`
 	if len(lines) == 0 {
@@ -50,8 +52,8 @@ func weak(lines []string) bool {
 	return slices.ContainsFunc(tags, func(tag string) bool { return strings.HasPrefix(tag, "W/") })
 }
 
-// noneMatch reports whether the header If-None-Match (RFC 9110, 13.1.2) names the tag, by the weak comparison: the caller
-// has the contact as it is. A malformed header names nothing.
+// noneMatch reports whether the header If-None-Match (RFC 9110, 13.1.2) names the tag, by the
+// weak comparison: the caller has the contact as it is. A malformed header names nothing.
 func noneMatch(lines []string, tag string) bool {
 	switch {
 	case len(lines) == 0:
@@ -67,8 +69,8 @@ func noneMatch(lines []string, tag string) bool {
 	return ok && slices.ContainsFunc(tags, func(t string) bool { return strings.TrimPrefix(t, "W/") == tag })
 }
 
-// parseTags reads a list of entity tags (RFC 9110, 8.8.3) as they are written. As in every list of HTTP, there may be empty
-// members.
+// parseTags reads a list of entity tags (RFC 9110, 8.8.3) as they are written. As in every
+// list of HTTP, there may be empty members.
 func parseTags(list string) (tags []string, ok bool) {
 	for {
 		list = strings.TrimLeft(list, " \t,")

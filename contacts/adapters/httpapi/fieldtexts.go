@@ -8,7 +8,8 @@ type fieldText struct {
 	readOnly    bool // set by the server, ignored in what comes in
 }
 
-// fieldTexts has the keys of contacts.Limits, and those of the fields without a limit. It is never changed.
+// fieldTexts has the keys of contacts.Limits, and those of the fields without a limit. It is
+// never changed.
 var fieldTexts = map[string]fieldText{
 	"id":         {"The contact's id, a UUIDv7.", "0197c5a4-3f52-7e63-9a0e-5d3c1b2a4f60", "uuid", true},
 	"version":    {"Counts the contact's changes from 1 on; the ETag is the same in quotes.", 3, "int64", true},

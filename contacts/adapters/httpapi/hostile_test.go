@@ -25,15 +25,17 @@ const (
 	allocatedAtOnce = 2 << 20  // and for any request
 )
 
-// handler is the API over a world, without a server, so that the cost of a request can be measured. It
-// has answered one already: the first one loads the tables of phone numbers and the like.
+// handler is the API over a world, without a server, so that the cost of a request can be
+// measured. It has answered one already: the first one loads the tables of phone numbers and
+// the like.
 func handler() http.Handler {
 	h := httpapi.New(contacts.NewService(newWorld().options()), httpapi.Options{Log: slog.New(slog.DiscardHandler)})
 	h.ServeHTTP(httptest.NewRecorder(), newRequest(http.MethodPost, "/v1/contacts", jane))
 	return h
 }
 
-// serveMeasured answers one request and returns how many bytes of memory were allocated for that.
+// serveMeasured answers one request and returns how many bytes of memory were allocated for
+// that.
 func serveMeasured(h http.Handler, r *http.Request) (*httptest.ResponseRecorder, uint64) {
 	var before, after runtime.MemStats
 	w := httptest.NewRecorder()

@@ -1,6 +1,6 @@
-// Package httpapi is the service's HTTP API: it turns requests into calls of [contacts.Service], and what these return
-// into JSON, or into problem documents (RFC 9457). Echo routes the requests; huma binds them and describes the operations
-// as OpenAPI 3.1.
+// Package httpapi is the service's HTTP API: it turns requests into calls of
+// [contacts.Service], and what these return into JSON, or into problem documents (RFC 9457).
+// Echo routes the requests; huma binds them and describes the operations as OpenAPI 3.1.
 package httpapi
 
 import (
@@ -22,14 +22,16 @@ import (
 	"contacts/platform/ratelimit"
 )
 
-// MaxWait is the longest that a caller can make a write wait by "Prefer: wait". A server's time limits must be longer.
+// MaxWait is the longest that a caller can make a write wait by "Prefer: wait". A server's
+// time limits must be longer.
 const MaxWait = 30 * time.Second
 
-// defaultMaxBody leaves room for a contact of [contacts.MaxDocument] whose text is written with escapes.
+// defaultMaxBody leaves room for a contact of [contacts.MaxDocument] whose text is written
+// with escapes.
 const defaultMaxBody = 1 << 20
 
-// DefaultFollowers is how many callers wait for changes, or follow them as a stream, at the same time unless told otherwise. Each
-// asks the database five times a second.
+// DefaultFollowers is how many callers wait for changes, or follow them as a stream, at the
+// same time unless told otherwise. Each asks the database five times a second.
 const DefaultFollowers = 200
 
 // DefaultQueries is the effort of lists that are read together unless told otherwise.
@@ -37,42 +39,50 @@ const DefaultQueries = 6
 
 // Options are the settings of the API. The zero value works.
 type Options struct {
-	// WriteWait is how long a write waits for its end when the caller does not say; 0: not at all.
+	// WriteWait is how long a write waits for its end when the caller does not say; 0: not at
+	// all.
 	WriteWait time.Duration
 	// MaxBodyBytes is how long a request's body may be; 0: 1 MiB.
 	MaxBodyBytes int64
-	// Requests is how many requests the server answers at the same time, of which each caller has a
-	// share; 0: half of [httpserver.DefaultConnections].
+	// Requests is how many requests the server answers at the same time, of which each caller
+	// has a share; 0: half of [httpserver.DefaultConnections].
 	Requests int
-	// Queries is the effort of all lists that are read from the database together, and of pages of
-	// changes; 0: [DefaultQueries]. It is to be less than the database has connections, so that
-	// some are free for contacts that are read one by one, and for look-ups, and 4 at least.
+	// Queries is the effort of all lists that are read from the database together, and of
+	// pages of changes; 0: [DefaultQueries]. It is to be less than the database has
+	// connections, so that some are free for contacts that are read one by one, and for
+	// look-ups, and 4 at least.
 	Queries int
-	// Followers is how many callers may wait for changes, or follow them as a stream, at the same time; 0: [DefaultFollowers]. One
-	// more does not wait, or is refused the stream.
+	// Followers is how many callers may wait for changes, or follow them as a stream, at the
+	// same time; 0: [DefaultFollowers]. One more does not wait, or is refused the stream.
 	Followers int
-	// Log gets one line a request, and the errors that callers are not told; slog.Default() where nil.
+	// Log gets one line a request, and the errors that callers are not told; slog.Default()
+	// where nil.
 	Log *slog.Logger
-	// Audit gets one line a write, accepted or refused; none is written where nil. See [contacts.Deed].
+	// Audit gets one line a write, accepted or refused; none is written where nil. See
+	// [contacts.AuditEvent].
 	Audit *slog.Logger
-	// Metrics gets what is measured of requests, under names that begin with http_; nothing is registered where nil.
+	// Metrics gets what is measured of requests, under names that begin with http_; nothing is
+	// registered where nil.
 	Metrics prometheus.Registerer
-	// Tracer begins a span for each request, in the caller's trace if it names one; nothing is traced where nil.
+	// Tracer begins a span for each request, in the caller's trace if it names one; nothing is
+	// traced where nil.
 	Tracer trace.Tracer
-	// Authenticate returns whose credential it is, the one behind "Authorization: Bearer", or an error: [contacts.Unauthenticated]
-	// where it is not valid, [contacts.Unavailable] where that cannot be told. Where nil, nobody needs one: all callers are of the
-	// default tenant, are not told apart, and may do everything.
+	// Authenticate returns the caller that a credential identifies, the one behind
+	// "Authorization: Bearer", or an error: [contacts.Unauthenticated] where it is not valid,
+	// [contacts.Unavailable] where that cannot be told. Where nil, callers need none: all
+	// callers are of the default tenant, are not told apart, and may do everything.
 	Authenticate func(ctx context.Context, credential string) (contacts.Caller, error)
-	// Limiter counts the requests of each caller, and Limit is how many it may send. Where either is missing, or callers are not
-	// told apart, they have no limit. A request that cannot be counted is let through.
+	// Limiter counts the requests of each caller, and Limit is how many it may send. Where
+	// either is missing, or callers are not told apart, they have no limit. A request that
+	// cannot be counted is let through.
 	Limiter ratelimit.Limiter
 	Limit   ratelimit.Limit
 	// Version is the program's version, for the OpenAPI document.
 	Version string
 }
 
-// New returns the handler of the whole API: everything under /v1, the same contacts under /contacts, the OpenAPI document
-// and its reference page.
+// New returns the handler of the whole API: everything under /v1, the same contacts under
+// /contacts, the OpenAPI document and its reference page.
 func New(service *contacts.Service, o Options) http.Handler {
 	a := &api{
 		service: service, log: o.Log, audit: o.Audit, tracer: o.Tracer, authenticate: o.Authenticate,
@@ -105,8 +115,8 @@ func New(service *contacts.Service, o Options) http.Handler {
 	return e
 }
 
-// jsonOnly answers in JSON, for any Accept header: huma's own negotiation panics at some of them, such as
-// "a;q;0,9".
+// jsonOnly answers in JSON, for any Accept header: huma's own negotiation panics at some of
+// them, such as "a;q;0,9".
 type jsonOnly struct{ huma.API }
 
 // Negotiate implements [huma.API].
@@ -133,7 +143,8 @@ type api struct {
 	queries   *fairshare.Pool // lists, by their effort, and changes
 }
 
-// request gives a handler the request itself, because huma binds no more than the first line of each header.
+// request gives a handler the request itself, because huma binds no more than the first line
+// of each header.
 type request struct{ echo echo.Context }
 
 var _ huma.Resolver = (*request)(nil)
@@ -146,8 +157,9 @@ func (r *request) Resolve(ctx huma.Context) []error {
 
 func (r *request) header() http.Header { return r.echo.Request().Header }
 
-// register adds an operation, for callers whose credential has the scope. Whatever error its handler returns is answered as a
-// problem. What can be read with GET can be asked for with HEAD, whose body net/http leaves out.
+// register adds an operation, for callers whose credential has the scope. An error that its
+// handler returns is answered as a problem. What can be read with GET can be asked for with
+// HEAD, whose body net/http leaves out.
 func register[I any](a *api, scope contacts.Scope, op huma.Operation, handle func(context.Context, *I) (*huma.StreamResponse, error)) {
 	op.SkipValidateParams = true    // see parameterFaults
 	op.SkipValidateBody = true      // see decode

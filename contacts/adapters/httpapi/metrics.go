@@ -11,7 +11,8 @@ import (
 	"contacts/platform/telemetry"
 )
 
-// metrics are what is measured of requests. Their labels have few values each: known methods, routes, statuses, kinds.
+// metrics are what is measured of requests. Their labels have few values each: known methods,
+// routes, statuses, kinds.
 type metrics struct {
 	durations *prometheus.HistogramVec
 	inFlight  *prometheus.GaugeVec

@@ -17,7 +17,8 @@ import (
 	"contacts/contacts"
 )
 
-// canonicalPath leads /contacts to /v1/contacts, and paths with a slash at their end to those without.
+// canonicalPath leads /contacts to /v1/contacts, and paths with a slash at their end to those
+// without.
 func canonicalPath(next echo.HandlerFunc) echo.HandlerFunc {
 	canonical := func(path string) string {
 		if path == "/contacts" || strings.HasPrefix(path, "/contacts/") {
@@ -35,7 +36,8 @@ func canonicalPath(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// requestIDHeader carries the id by which a request is found in the logs: the caller's, or a new one.
+// requestIDHeader carries the id by which a request is found in the logs: the caller's, or a
+// new one.
 const requestIDHeader = "X-Request-Id"
 
 func requestID(lines []string) string {
@@ -46,8 +48,9 @@ func requestID(lines []string) string {
 	return uuid.NewString()
 }
 
-// observe gives each request its id and its span, answers its error, and leaves behind what can be seen of it: told by the
-// route's pattern, without the path, the query, the headers and the body, which hold people's data.
+// observe gives each request its id and its span, answers its error, and leaves behind what
+// can be seen of it: told by the route's pattern, without the path, the query, the headers and
+// the body, which hold people's data.
 func (a *api) observe(m *metrics) echo.MiddlewareFunc {
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(c echo.Context) error {
@@ -75,15 +78,16 @@ func (a *api) observe(m *metrics) echo.MiddlewareFunc {
 			}
 			a.log.LogAttrs(ctx, requestLevel(method, status, r.problem), "request", line...)
 			if r.write != "" {
-				r.deed(c.Param("id")).Log(ctx, a.audit)
+				r.auditEvent(c.Param("id")).Log(ctx, a.audit)
 			}
 			return nil
 		}
 	}
 }
 
-// requestLevel is at which level a request is logged: reads that went well are what a service mostly does, and requests that are
-// turned away at the door can be any number. Its metrics count both.
+// requestLevel is at which level a request is logged: reads that went well are what a service
+// mostly does, and requests that are turned away at the door can be any number. Its metrics
+// count both.
 func requestLevel(method string, status int, problem contacts.Kind) slog.Level {
 	switch problem {
 	case contacts.KindUnauthenticated, kindRateLimited, kindOverloaded:
@@ -106,7 +110,8 @@ func knownMethod(method string) string {
 	return "other"
 }
 
-// recoverPanics turns a panic into an error, but for the one by which a handler breaks off its answer on purpose.
+// recoverPanics turns a panic into an error, but for the one by which a handler breaks off its
+// answer on purpose.
 func (a *api) recoverPanics(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) (err error) {
 		defer func() {

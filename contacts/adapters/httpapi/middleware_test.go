@@ -107,7 +107,8 @@ func (c *client) ended(n int) []sdktrace.ReadOnlySpan {
 	return c.spans.Ended()
 }
 
-// A span tells of its request by the route, the status and the kind of problem, and by nothing that the caller has written.
+// A span tells of its request by the route, the status and the kind of problem, and by nothing
+// that the caller has written.
 func TestAPI_Span(t *testing.T) {
 	t.Parallel()
 	c := newClient(t)
@@ -150,7 +151,8 @@ func TestAPI_Span(t *testing.T) {
 	}
 }
 
-// A request goes on with its caller's trace (W3C Trace Context, 3.2), and what cannot be read begins one of its own.
+// A request goes on with its caller's trace (W3C Trace Context, 3.2), and what cannot be read
+// begins one of its own.
 func TestAPI_TraceParent(t *testing.T) {
 	t.Parallel()
 	c := newClient(t)

@@ -20,14 +20,14 @@ func (a *api) config(version string) huma.Config {
 			Info: &huma.Info{
 				Title:   "Contacts",
 				Version: version,
-				Description: "Keeps people's contacts. An accepted write is never lost, doubled or reordered, and whoever wrote " +
-					"reads what they wrote.\n\nA write answers with its result, or, when that takes longer than the caller waits, " +
+				Description: "Keeps people's contacts. An accepted write is never lost, doubled or reordered, and callers " +
+					"read their own writes.\n\nA write answers with its result, or, when that takes longer than the caller waits, " +
 					"with 202 and an operation to ask for. Errors are problem documents (RFC 9457).",
 			},
 			Tags: []*huma.Tag{
 				{Name: contactsTag, Description: "People and how to reach them."},
 				{Name: operationsTag, Description: "What became of accepted writes."},
-				{Name: changesTag, Description: "What has changed, for those who keep a copy."},
+				{Name: changesTag, Description: "What has changed, for keeping a copy."},
 			},
 			Components: &huma.Components{Schemas: a.schemas.registry, SecuritySchemes: a.securitySchemes()},
 		},
@@ -107,7 +107,7 @@ func (a *api) registerContacts() {
 	register(a, contacts.ScopeWrite, huma.Operation{
 		OperationID: "delete-contact", Method: http.MethodDelete, Path: one, Tags: []string{contactsTag},
 		Summary: "Delete a contact, or erase a person",
-		Description: "A deleted contact is gone for readers, while its earlier versions are kept for those who follow the changes, and for repeated requests. " +
+		Description: "A deleted contact is gone for readers, while its earlier versions are kept for followers of the changes, and for repeated requests. " +
 			"With erase=true they go as well, for good: what is left of the contact is its id and the version that deleted it. " +
 			"That can be asked of a contact that was deleted before, and be repeated. " +
 			"It waits for earlier writes of the contact; later ones are answered 404, and nothing of them is kept.",

@@ -155,8 +155,8 @@ func TestReference(t *testing.T) {
 	}
 }
 
-// requirePolicy holds the policy to what is on the page: all of its scripts and styles are files of the server itself, and nothing
-// else is allowed.
+// requirePolicy holds the policy to what is on the page: all of its scripts and styles are
+// files of the server itself, and nothing else is allowed.
 func requirePolicy(t *testing.T, policy, page string) {
 	t.Helper()
 	require.NotRegexp(t, `<script\b[^>]*>[^<]|<style|<[^>]*\s(style|on[a-z]+)=`, page, "the policy allows files only")

@@ -26,8 +26,8 @@ type operation struct {
 	Problem    *problem             `json:"problem,omitempty" doc:"Why the operation failed."`
 }
 
-// describe returns the operation as callers see it. The contact's id is left out where it is not
-// known: see [contacts.PendingOperations].
+// describe returns the operation as callers see it. The contact's id is left out where it is
+// not known: see [contacts.PendingOperations].
 func describe(o contacts.Operation) operation {
 	described := operation{
 		ID: o.ID, Kind: o.Kind, Status: o.Status, Version: o.Version, AcceptedAt: o.AcceptedAt, EndedAt: o.EndedAt,

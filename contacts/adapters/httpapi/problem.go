@@ -14,8 +14,8 @@ import (
 	"contacts/contacts"
 )
 
-// problem is the body of every error, a problem document (RFC 9457). It never repeats what the caller sent, but for the
-// names of members and parameters.
+// problem is the body of every error, a problem document (RFC 9457). It never repeats what the
+// caller sent, but for the names of members and parameters.
 type problem struct {
 	Type           string  `json:"type" format:"uri-reference" doc:"Names the kind of problem, and never changes. Under this path the server explains it." example:"/problems/invalid"`
 	Title          string  `json:"title" doc:"The kind of problem in words." example:"The request is not valid"`
@@ -126,7 +126,8 @@ func (a *api) problem(ctx context.Context, err error) *problem {
 		if cause := domain.Unwrap(); cause != nil {
 			level := slog.LevelWarn
 			if domain.Kind == contacts.KindUnauthenticated {
-				level = slog.LevelDebug // whoever can reach the port can send any number of them
+				// any client that can reach the port can send them without limit
+				level = slog.LevelDebug
 			}
 			a.log.Log(ctx, level, "request not served", "kind", domain.Kind, "error", cause, "request_id", recordOf(ctx).id)
 		}
@@ -136,7 +137,8 @@ func (a *api) problem(ctx context.Context, err error) *problem {
 	case errors.As(err, &routed) && routed.Code == http.StatusMethodNotAllowed:
 		return newProblem(kindMethodNotAllowed, "the path does not have this method: see Allow")
 	case errors.Is(err, context.Canceled):
-		return newProblem(contacts.KindUnavailable, "the request was given up") // nobody reads it
+		// the caller has gone
+		return newProblem(contacts.KindUnavailable, "the request was given up")
 	}
 	a.log.ErrorContext(ctx, "request failed", "error", err, "request_id", recordOf(ctx).id)
 	return newProblem(kindInternal, "the server failed; the request's id leads to the reason in its log")
@@ -157,8 +159,8 @@ func (a *api) fail(c echo.Context, err error) {
 	_ = c.Blob(p.Status, problemContent, body) // it fails when the caller has gone
 }
 
-// fromHuma is a [huma.Transformer] that gives huma's own errors the shape of all others, and notes what is answered. It is per
-// API, unlike huma.NewError.
+// fromHuma is a [huma.Transformer] that gives huma's own errors the shape of all others, and
+// notes what is answered. It is per API, unlike huma.NewError.
 func (a *api) fromHuma(ctx huma.Context, _ string, v any) (any, error) {
 	if model, ok := v.(*huma.ErrorModel); ok {
 		v = fromModel(model)
@@ -169,7 +171,8 @@ func (a *api) fromHuma(ctx huma.Context, _ string, v any) (any, error) {
 	return v, nil
 }
 
-// fromModel returns one of huma's own errors, which echo the values they complain about, as a problem.
+// fromModel returns one of huma's own errors, which echo the values they complain about, as a
+// problem.
 func fromModel(model *huma.ErrorModel) *problem {
 	p := newProblem(kindInternal, "the request could not be read")
 	p.Status = model.Status

@@ -9,8 +9,8 @@ import (
 	"contacts/contacts"
 )
 
-// problemsPath begins the types of all problems. They are references relative to the server (RFC 9457, 3.1.1), which
-// explains each under its own.
+// problemsPath begins the types of all problems. They are references relative to the server
+// (RFC 9457, 3.1.1), which explains each under its own.
 const problemsPath = "/problems"
 
 // retryUnavailable is when to try again what the service cannot do now, in seconds.
@@ -35,7 +35,8 @@ type problemType struct {
 	help   string
 }
 
-// problemTypes are all kinds of problems; what is not here is [kindInternal]. It is never changed.
+// problemTypes are all kinds of problems; what is not here is [kindInternal]. It is never
+// changed.
 var problemTypes = map[contacts.Kind]problemType{
 	contacts.KindInvalid: {
 		http.StatusUnprocessableEntity, "The request is not valid",
@@ -75,7 +76,7 @@ var problemTypes = map[contacts.Kind]problemType{
 	},
 	contacts.KindParked: {
 		http.StatusInternalServerError, "The write was set aside",
-		"The write was accepted and could not be applied. Those who run the service are told, and may apply it later.",
+		"The write was accepted and could not be applied. The service's operators are told, and may apply it later.",
 	},
 	contacts.KindUnavailable: {
 		http.StatusServiceUnavailable, "Not available now",

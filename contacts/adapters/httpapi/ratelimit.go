@@ -21,12 +21,13 @@ const (
 	rateLimitPolicyHeader = "RateLimit-Policy"
 )
 
-// limited reports whether callers have a limit: only those who are told apart can.
+// limited reports whether callers have a limit: only those that are told apart can.
 func (a *api) limited() bool {
 	return a.authenticate != nil && a.limiter != nil && a.limit != (ratelimit.Limit{})
 }
 
-// rateLimit counts a request of the caller, tells it what its limit leaves, and returns the problem of one request too many.
+// rateLimit counts a request of the caller, tells it what its limit leaves, and returns the
+// problem of one request too many.
 func (a *api) rateLimit(ctx huma.Context, caller contacts.Caller) error {
 	if !a.limited() {
 		return nil
@@ -55,16 +56,18 @@ func policyOf(limit ratelimit.Limit) string {
 	return fmt.Sprintf(`"default";q=%d;w=%d`, limit.Burst, seconds(limit.Window()))
 }
 
-// limitKey names the caller, to whoever counts, without saying who it is.
+// limitKey names the caller to the limiter by a hash.
 func limitKey(caller contacts.Caller) string {
 	sum := sha256.Sum256([]byte(strconv.Quote(string(caller.Tenant)) + caller.Subject))
 	return "rate:" + hex.EncodeToString(sum[:16])
 }
 
-// seconds rounds up to the whole seconds that the headers have: nobody is to come back too early.
+// seconds rounds up to the whole seconds that the headers have: no caller is to come back too
+// early.
 func seconds(d time.Duration) int { return int((d + time.Second - 1) / time.Second) }
 
-// describeLimit says in an operation's description what rateLimit does. A caller that is not known has no limit.
+// describeLimit says in an operation's description what rateLimit does. A caller that is not
+// known has no limit.
 func (a *api) describeLimit(op *huma.Operation) {
 	if !a.limited() {
 		return

@@ -19,7 +19,8 @@ import (
 	"contacts/platform/ratelimit"
 )
 
-// newLimitedClient asks a server whose credentials are "tenant subject scope…", each caller with the limit.
+// newLimitedClient asks a server whose credentials are "tenant subject scope…", each caller
+// with the limit.
 func newLimitedClient(t *testing.T, limiter ratelimit.Limiter, limit ratelimit.Limit) *client {
 	t.Helper()
 	w, log := newWorld(), &syncBuffer{}
@@ -75,11 +76,11 @@ func TestAPI_RateLimit(t *testing.T) {
 		}
 	}
 
-	// Others have limits of their own, whatever they are called.
+	// Others have limits of their own, under any name.
 	for _, other := range [][]string{joe, as("rival jane contacts:read"), as("acmej ane contacts:read")} {
 		require.Equal(t, `"default";r=2;t=60`, c.do(http.MethodGet, path, "", other...).Header.Get("RateLimit"))
 	}
-	// Who may not do it is counted too; who is not known cannot be.
+	// A caller without permission is counted too; an unknown one cannot be.
 	require.Equal(t, http.StatusForbidden, c.do(http.MethodPost, path, `{"first_name":"J"}`, joe...).StatusCode)
 	require.Equal(t, http.StatusForbidden, c.do(http.MethodPost, path, `{"first_name":"J"}`, joe...).StatusCode)
 	require.Equal(t, http.StatusTooManyRequests, c.do(http.MethodPost, path, `{"first_name":"J"}`, joe...).StatusCode)

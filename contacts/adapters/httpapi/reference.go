@@ -18,20 +18,21 @@ const (
 	referencePath = "/docs"
 )
 
-// referencePolicy lets the page run its own scripts, apply its own styles and talk to this server, and nothing else. Swagger UI
-// sets the styles of elements by script, which no policy forbids; its icons are data in its style sheet.
+// referencePolicy lets the page run its own scripts, apply its own styles and talk to this
+// server, and nothing else. Swagger UI sets the styles of elements by script, which no policy
+// forbids; its icons are data in its style sheet.
 const referencePolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; " +
 	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 //go:embed reference
 var pageFiles embed.FS
 
-// referenceReaders is how many may be sent a part of the page at the same time. It is unpacked meanwhile, which takes more memory
-// than anything else that needs no credential.
+// referenceReaders is how many may be sent a part of the page at the same time. It is unpacked
+// meanwhile, which takes more memory than anything else that needs no credential.
 const referenceReaders = 32
 
-// serveReference serves the OpenAPI document, as it is now, and the page that shows it. The page's scripts and styles are
-// in the binary: it works without the internet.
+// serveReference serves the OpenAPI document, as it is now, and the page that shows it. The
+// page's scripts and styles are in the binary: it works without the internet.
 func serveReference(e *echo.Echo, document *huma.OpenAPI) {
 	asJSON, err := json.Marshal(document)
 	if err != nil {

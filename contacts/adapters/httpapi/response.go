@@ -17,11 +17,12 @@ const (
 	changesPath    = "/v1/changes"
 )
 
-// cacheControl lets the caller's own cache keep a contact, and ask by its ETag whether it is still the same.
+// cacheControl lets the caller's own cache keep a contact, and ask by its ETag whether it is
+// still the same.
 const cacheControl = "private, no-cache"
 
-// respond answers with the body's bytes as they are, JSON, or with no body where it is nil. Headers are pairs of a name
-// and a value.
+// respond answers with the body's bytes as they are, JSON, or with no body where it is nil.
+// Headers are pairs of a name and a value.
 func respond(status int, body []byte, headers ...string) *huma.StreamResponse {
 	return &huma.StreamResponse{Body: func(ctx huma.Context) {
 		for i := 0; i+1 < len(headers); i += 2 {
@@ -38,8 +39,9 @@ func respond(status int, body []byte, headers ...string) *huma.StreamResponse {
 	}}
 }
 
-// settled answers a write: with what it made, or with the operation to ask for if it has not ended yet. The operation is
-// noted for the request's lines in the logs, to be found in the worker's as well.
+// settled answers a write: with what it made, or with the operation to ask for if it has not
+// ended yet. The operation is noted for the request's lines in the logs, to be found in the
+// worker's as well.
 func settled(r *request, operation contacts.Operation, err error) (*huma.StreamResponse, error) {
 	recordOf(r.echo.Request().Context()).operation = operation
 	refused, _ := errors.AsType[*contacts.Error](err)

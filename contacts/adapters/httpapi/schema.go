@@ -12,8 +12,9 @@ import (
 
 const schemaPrefix = "#/components/schemas/"
 
-// schemas are the JSON schemas of the API, made from the types that are encoded and decoded. What goes in differs from
-// what comes out: null stands for nothing there, which also makes it a merge patch.
+// schemas are the JSON schemas of the API, made from the types that are encoded and decoded.
+// What goes in differs from what comes out: null stands for nothing there, which also makes it
+// a merge patch.
 type schemas struct {
 	registry    huma.Registry
 	contact     *huma.Schema // what comes out

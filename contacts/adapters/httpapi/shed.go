@@ -13,15 +13,18 @@ import (
 )
 
 const (
-	// smallBody is up to how many bytes a body needs no room of its own: the server bounds how many requests there are.
+	// smallBody is up to how many bytes a body needs no room of its own: the server bounds how
+	// many requests there are.
 	smallBody = 16 << 10
-	// bodyRoom is how many bytes all longer bodies may have together. They take several times as much while they are decoded.
+	// bodyRoom is how many bytes all longer bodies may have together. They take several times
+	// as much while they are decoded.
 	bodyRoom = 16 << 20
 	// queryWait is how long a list waits for its turn.
 	queryWait = 10 * time.Second
 )
 
-// shed turns away, before anything is done for them, the requests that the process has no room for.
+// shed turns away, before anything is done for them, the requests that the process has no room
+// for.
 func (a *api) shed(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		if httpserver.Overloaded(c.Request().Context()) {
@@ -40,8 +43,9 @@ func (a *api) holder(caller contacts.Caller) fairshare.Holder {
 	return fairshare.Holder{Tenant: string(caller.Tenant), Caller: caller.Subject}
 }
 
-// admitRequest takes a place among the requests that are being answered, or returns the problem
-// where the caller has its share. Where callers are not told apart, the server's bound is enough.
+// admitRequest takes a place among the requests that are being answered, or returns the
+// problem where the caller has its share. Where callers are not told apart, the server's bound
+// is enough.
 func (a *api) admitRequest(caller contacts.Caller) (release func(), err error) {
 	if a.authenticate == nil {
 		return func() {}, nil
@@ -53,7 +57,8 @@ func (a *api) admitRequest(caller contacts.Caller) (release func(), err error) {
 	return release, nil
 }
 
-// inTurn has ask read much from the database, with so much effort, once it is the caller's turn.
+// inTurn has ask read much from the database, with so much effort, once it is the caller's
+// turn.
 func (a *api) inTurn(ctx context.Context, effort int64, ask func() error) error {
 	waiting, cancel := context.WithTimeout(ctx, queryWait)
 	defer cancel()
@@ -69,8 +74,8 @@ func (a *api) inTurn(ctx context.Context, effort int64, ask func() error) error 
 }
 
 // takeRoom takes the room for a body that is to be read, or returns the problem where there is
-// none. It is asked only once it is known that the caller may send one, or callers that may not
-// would keep others from it.
+// none. It is asked only once it is known that the caller may send one, or callers that may
+// not would keep others from it.
 func (a *api) takeRoom(caller contacts.Caller, r *http.Request) (release func(), err error) {
 	length := r.ContentLength
 	if length < 0 { // it is not known

@@ -45,7 +45,8 @@ func serve(t *testing.T, w *world, connections int, o httpapi.Options) *client {
 	return &client{t: t, world: w, url: "http://" + server.Addr(), log: log}
 }
 
-// hold sends the beginning of a request, over a connection of its own, and returns what sends more and what reads the answer.
+// hold sends the beginning of a request, over a connection of its own, and returns what sends
+// more and what reads the answer.
 func (c *client) hold(beginning string) (net.Conn, *bufio.Reader) {
 	c.t.Helper()
 	address, err := url.Parse(c.url)
@@ -70,7 +71,7 @@ func requireOverloaded(t *testing.T, refused reply) {
 	require.NotEmpty(t, refused.Header.Get("X-Request-Id"))
 }
 
-// With as many requests being answered as may be, others are refused, whatever they are.
+// With as many requests being answered as may be, all others are refused.
 func TestAPI_Overloaded(t *testing.T) {
 	t.Parallel()
 	w, metrics := newWorld(), prometheus.NewRegistry()
@@ -172,7 +173,8 @@ func (p pipes) Accept() (net.Conn, error) {
 func (p pipes) Close() error   { close(p); return nil }
 func (p pipes) Addr() net.Addr { return &net.TCPAddr{} }
 
-// inTime runs a test beside the API, in a time of their own. Each call of ask begins a request on a connection of its own.
+// inTime runs a test beside the API, in a time of their own. Each call of ask begins a request
+// on a connection of its own.
 func inTime(t *testing.T, w *world, o httpapi.Options, test func(t *testing.T, ask func(begins string) (net.Conn, func() reply))) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -200,7 +202,8 @@ func inTime(t *testing.T, w *world, o httpapi.Options, test func(t *testing.T, a
 	})
 }
 
-// So many callers wait for changes, or follow them. One more is told at once what there is, or refused.
+// So many callers wait for changes, or follow them. One more is told at once what there is, or
+// refused.
 func TestAPI_Changes_Followers(t *testing.T) {
 	t.Parallel()
 	const (
@@ -235,7 +238,7 @@ func TestAPI_Changes_Followers(t *testing.T) {
 	})
 }
 
-// A stream lasts longer than any other answer may take, but not while nobody reads it.
+// A stream lasts longer than any other answer may take, but not while it is not read.
 func TestAPI_Changes_StreamLasts(t *testing.T) {
 	t.Parallel()
 	inTime(t, newWorld(), httpapi.Options{Followers: 1}, func(t *testing.T, ask func(string) (net.Conn, func() reply)) {
@@ -285,7 +288,8 @@ func TestAPI_SlowBody(t *testing.T) {
 	})
 }
 
-// A body that no handler reads takes no room from those that are read, and keeps no answer waiting.
+// A body that no handler reads takes no room from those that are read, and keeps no answer
+// waiting.
 func TestAPI_Overloaded_BodiesThatAreNotRead(t *testing.T) {
 	t.Parallel()
 	c := serve(t, newWorld(), 0, httpapi.Options{WriteWait: time.Minute})

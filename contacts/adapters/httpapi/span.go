@@ -12,8 +12,9 @@ import (
 	"contacts/platform/telemetry"
 )
 
-// begin begins the span of a request, in the trace that the caller names. It leaves out what the conventions for HTTP spans ask
-// for and may hold people's data, or whatever else the caller likes: the path, the query, the user agent.
+// begin begins the span of a request, in the trace that the caller names. It leaves out what
+// the conventions for HTTP spans ask for and may hold people's data, or any text of the
+// caller's: the path, the query, the user agent.
 func (a *api) begin(r *http.Request, method, route string) (context.Context, trace.Span) {
 	ctx := r.Context()
 	if lines := r.Header.Values("Traceparent"); len(lines) == 1 { // two say nothing

@@ -19,12 +19,13 @@ import (
 	"contacts/contacts"
 )
 
-// singleHeaders are the headers that a request may send once, of those that are read. With two of
-// them it is not known which one is meant.
+// singleHeaders are the headers that a request may send once, of those that are read. With two
+// of them it is not known which one is meant.
 var singleHeaders = []string{"Authorization", "Content-Type", "Content-Encoding", "Last-Event-Id"}
 
-// unambiguous returns a problem with the parts of a request that readers would drop or choose from
-// in silence: query parameters that are malformed, empty or repeated, and repeated headers.
+// unambiguous returns a problem with the parts of a request that readers would drop or choose
+// from in silence: query parameters that are malformed, empty or repeated, and repeated
+// headers.
 func unambiguous(r *http.Request) error {
 	if faults := queryFaults(r.URL.RawQuery); len(faults) > 0 {
 		return invalid(faults...)
@@ -32,7 +33,8 @@ func unambiguous(r *http.Request) error {
 	return once(r.Header, singleHeaders...)
 }
 
-// once returns a problem if one of the headers, in their canonical form, was sent more than once.
+// once returns a problem if one of the headers, in their canonical form, was sent more than
+// once.
 func once(header http.Header, names ...string) error {
 	for _, name := range names {
 		if len(header[name]) > 1 {
@@ -42,8 +44,8 @@ func once(header http.Header, names ...string) error {
 	return nil
 }
 
-// queryFaults holds a query to "name=value" with one & between two of them, percent-encoded, each
-// name once.
+// queryFaults holds a query to "name=value" with one & between two of them, percent-encoded,
+// each name once.
 func queryFaults(raw string) []fault {
 	if raw == "" {
 		return nil
@@ -82,8 +84,8 @@ func queryFaults(raw string) []fault {
 	return faults
 }
 
-// parameterFaults holds a query to an operation's parameters, by their schemas. huma would do so in
-// its own words, and know fewer times than RFC 3339.
+// parameterFaults holds a query to an operation's parameters, by their schemas. huma would do
+// so in its own words, and know fewer times than RFC 3339.
 func parameterFaults(parameters []*huma.Param, query url.Values) []fault {
 	var faults []fault
 	for _, name := range slices.Sorted(maps.Keys(query)) {
@@ -126,8 +128,8 @@ func misfit(s *huma.Schema, value string) string {
 	return ""
 }
 
-// rfc3339 is the form of a time in RFC 3339, section 5.6, with a space for its T as well. time.Parse
-// takes more, and no leap second.
+// rfc3339 is the form of a time in RFC 3339, section 5.6, with a space for its T as well.
+// time.Parse takes more, and no leap second.
 var rfc3339 = regexp.MustCompile(`^(\d{4}-\d{2}-\d{2})[Tt ](\d{2}:\d{2}:)(\d{2})(\.\d+)?([Zz]|[+-](?:[01]\d|2[0-3]):[0-5]\d)$`)
 
 // parseTime reads a time of RFC 3339. A leap second is the end of its minute.

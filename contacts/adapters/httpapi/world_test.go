@@ -131,7 +131,8 @@ func (r reply) json(t *testing.T) map[string]any {
 	return object
 }
 
-// do sends a request with JSON in its body where there is one; headers are pairs, and may take Content-Type's place.
+// do sends a request with JSON in its body where there is one; headers are pairs, and may take
+// Content-Type's place.
 func (c *client) do(method, path, body string, headers ...string) reply {
 	c.t.Helper()
 	request, err := http.NewRequestWithContext(c.t.Context(), method, c.url+path, strings.NewReader(body))

@@ -8,8 +8,8 @@ import (
 	"contacts/contacts"
 )
 
-// write reads the headers that say how a write of an existing contact is to be made, and returns a problem with all their
-// faults.
+// write reads the headers that say how a write of an existing contact is to be made, and
+// returns a problem with all their faults.
 func (a *api) write(r *request) (contacts.Write, error) {
 	versions, err := ifMatch(r.header().Values("If-Match"))
 	write, faults := a.preferred(r)
@@ -23,7 +23,8 @@ func (a *api) write(r *request) (contacts.Write, error) {
 	return write, nil
 }
 
-// unconditionalWrite is write for a contact that may not be there yet: its version is not known.
+// unconditionalWrite is write for a contact that may not be there yet: its version is not
+// known.
 func (a *api) unconditionalWrite(r *request) (contacts.Write, error) {
 	write, faults := a.preferred(r)
 	if len(r.header().Values("If-Match")) > 0 {
@@ -58,8 +59,9 @@ func (a *api) preferred(r *request) (contacts.Write, []fault) {
 
 const maxIdempotencyKey = 255
 
-// idempotencyKey reads the lines of the header Idempotency-Key (draft-ietf-httpapi-idempotency-key-header): a quoted string
-// of RFC 9651. Because so many clients send the bare key, one of visible ASCII stands for the same in quotes. It returns
+// idempotencyKey reads the lines of the header Idempotency-Key
+// (draft-ietf-httpapi-idempotency-key-header): a quoted string of RFC 9651. Because so many
+// clients send the bare key, one of visible ASCII stands for the same in quotes. It returns
 // what was expected if the key is neither.
 func idempotencyKey(lines []string) (key, expected string) {
 	const form = `expected one quoted string of 1 to 255 characters of ASCII, such as "5ad0c1b2"`
@@ -109,8 +111,8 @@ type preference struct {
 	wait         time.Duration // -1: nothing said
 }
 
-// parsePrefer reads the lines of the header Prefer. Preferences that are unknown or make no sense are ignored, and the
-// first of equal ones counts, as section 2 says.
+// parsePrefer reads the lines of the header Prefer. Preferences that are unknown or make no
+// sense are ignored, and the first of equal ones counts, as section 2 says.
 func parsePrefer(lines []string) preference {
 	p := preference{wait: -1}
 	for _, line := range lines {
@@ -131,8 +133,8 @@ func parsePrefer(lines []string) preference {
 	return p
 }
 
-// patience is how long to wait for the end of a write. respond-async together with wait means what wait alone does: wait
-// so long, and then answer 202 (RFC 7240, 4.3).
+// patience is how long to wait for the end of a write. respond-async together with wait means
+// what wait alone does: wait so long, and then answer 202 (RFC 7240, 4.3).
 func (p preference) patience(otherwise time.Duration) time.Duration {
 	switch {
 	case p.wait >= 0:
@@ -144,7 +146,8 @@ func (p preference) patience(otherwise time.Duration) time.Duration {
 	}
 }
 
-// applied is the answer's Preference-Applied: what counts, with the wait as it was cut; "" for nothing.
+// applied is the answer's Preference-Applied: what counts, with the wait as it was cut; "" for
+// nothing.
 func (p preference) applied() string {
 	var applied []string
 	if p.respondAsync {
@@ -156,7 +159,8 @@ func (p preference) applied() string {
 	return strings.Join(applied, ", ")
 }
 
-// splitQuoted splits at each separator outside of quoted strings; there is always at least one part.
+// splitQuoted splits at each separator outside of quoted strings; there is always at least one
+// part.
 func splitQuoted(s string, separator byte) []string {
 	var parts []string
 	start, quoted := 0, false

@@ -15,12 +15,13 @@ var _ contacts.ChangeLog = (*Store)(nil)
 
 // How the order of commits is kept.
 //
-// A number drawn within a transaction says little about the order of commits: a later one can be
-// committed first. SQLite has one writer, so there seq is the order. On PostgreSQL a change carries
-// its transaction's id, and readers stay behind the oldest transaction that still runs: what has a
-// lower id has ended, and nothing can be committed there any more. Within these bounds (xid, seq)
-// is an order that never gets a change in its middle. Since [Store.Apply] holds the locks of its
-// contacts before it is given an id, the changes of one contact follow its versions.
+// A number drawn within a transaction says little about the order of commits: a later one can
+// be committed first. SQLite has one writer, so there seq is the order. On PostgreSQL a change
+// carries its transaction's id, and readers stay behind the oldest transaction that still
+// runs: what has a lower id has ended, and nothing can be committed there any more. Within
+// these bounds (xid, seq) is an order that never gets a change in its middle. Since
+// [Store.Apply] holds the locks of its contacts before it is given an id, the changes of one
+// contact follow its versions.
 const (
 	postgresChanges = `SELECT xid::text::bigint AS commit, seq, contact_id, version, operation_id, changed_at, document
 		FROM contact_changes
@@ -29,8 +30,8 @@ const (
 	sqliteChanges = `SELECT 0, seq, contact_id, version, operation_id, changed_at, document
 		FROM contact_changes WHERE tenant_id = ? AND seq > ? ORDER BY seq LIMIT ?`
 
-	// Whether there can be a change at a position: one beyond all transactions is that of another
-	// database.
+	// Whether there can be a change at a position: one beyond all transactions is that of
+	// another database.
 	postgresReached = `SELECT $1::text::xid8 < pg_snapshot_xmax(pg_current_snapshot())`
 	sqliteReached   = `SELECT ? <= coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'contact_changes'), 0)`
 

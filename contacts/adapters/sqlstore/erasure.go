@@ -22,8 +22,8 @@ type erasureRow struct {
 // TableName implements gorm's Tabler.
 func (erasureRow) TableName() string { return "erasures" }
 
-// The statements about the operations on contacts. They are found by the changes that they made,
-// which are kept longer than they are; those that made none have an index of their own.
+// The statements about the operations on contacts. They are found by the changes that they
+// made, which are kept longer than they are; those that made none have an index of their own.
 const (
 	operationsOn = `SELECT tenant_id, operation_id AS id FROM contact_changes WHERE ?
 		UNION ALL SELECT tenant_id, id FROM operations WHERE (status = 'failed' OR document IS NOT NULL) AND ?`
@@ -32,9 +32,9 @@ const (
 	withoutChange      = ` WHERE (status = 'failed' OR document IS NOT NULL) AND ?`
 )
 
-// purge removes what is kept of the past of contacts that are erased, whose locks are held, and of the
-// commands that are parked under the message groups, and returns the operations whose requests are to
-// be forgotten.
+// purge removes what is kept of the past of contacts that are erased, whose locks are held,
+// and of the commands that are parked under the message groups, and returns the operations
+// whose requests are to be forgotten.
 func purge(tx *gorm.DB, erased []contacts.ContactKey, parked []string, now time.Time) (forgotten []contacts.OperationKey, err error) {
 	keys := make([]key, len(erased))
 	for i, contact := range erased {
@@ -63,8 +63,8 @@ func purge(tx *gorm.DB, erased []contacts.ContactKey, parked []string, now time.
 	return forgotten, nil
 }
 
-// forget leaves the operations on contacts as [contacts.Operation.Erased], of which the documents
-// are not here, and returns those that had a fingerprint of a person's data.
+// forget leaves the operations on contacts as [contacts.Operation.Erased], of which the
+// documents are not here, and returns those that had a fingerprint of a person's data.
 func forget(tx *gorm.DB, of clause.Expr) (forgotten []contacts.OperationKey, err error) {
 	type row struct {
 		TenantID          string
@@ -123,12 +123,12 @@ const (
 	mergeAtOnce = 200 // pages of the search index, in a transaction
 )
 
-// Scrub implements [contacts.Housekeeping]. On PostgreSQL there is nothing to do: a vacuum removes
-// what is left, and its log is the server's.
+// Scrub implements [contacts.Housekeeping]. On PostgreSQL there is nothing to do: a vacuum
+// removes what is left, and its log is the server's.
 //
-// SQLite's full-text index notes what is removed from it beside what was there, until the parts
-// that hold the two are merged. Its own secure-delete would do that at once, but make every change
-// of a text an order of magnitude slower.
+// SQLite's full-text index notes what is removed from it beside what was there, until the
+// parts that hold the two are merged. Its own secure-delete would do that at once, but make
+// every change of a text an order of magnitude slower.
 func (s *Store) Scrub(ctx context.Context) (int64, error) {
 	if s.db.Engine == database.Postgres {
 		return 0, nil
@@ -152,8 +152,8 @@ func (s *Store) Scrub(ctx context.Context) (int64, error) {
 	return int64(len(groups)), nil
 }
 
-// mergeSearchIndex merges all parts that the index has now, a transaction at a time, so that others
-// can write in between.
+// mergeSearchIndex merges all parts that the index has now, a transaction at a time, so that
+// others can write in between.
 func mergeSearchIndex(db *gorm.DB) error {
 	pages := -mergeAtOnce // negative: all parts that there are, and not only those of a size
 	for {

@@ -74,8 +74,8 @@ func erase(t *testing.T, store *Store, ids ...uuid.UUID) {
 	require.NoError(t, err)
 }
 
-// SQLite leaves in its file what is deleted, where rows were moved, or pages freed, and in its log. Nothing of an erased
-// contact stays in either.
+// SQLite leaves in its file what is deleted, where rows were moved, or pages freed, and in its
+// log. Nothing of an erased contact stays in either.
 func TestStore_Erase_SQLiteFile(t *testing.T) {
 	address := databasetest.Migrated(t, database.SQLite)
 	db, err := database.Open(t.Context(), address)
@@ -131,7 +131,8 @@ func TestStore_Erase_SQLiteFile(t *testing.T) {
 	}
 }
 
-// SQLite's search index keeps parts of texts that it has only noted as removed, until it is merged.
+// SQLite's search index keeps parts of texts that it has only noted as removed, until it is
+// merged.
 func TestStore_Scrub(t *testing.T) {
 	store := openStore(t, database.SQLite)
 	const trigram = "𐌰𐌱𐌲" // in no case, and in no other contact

@@ -23,8 +23,8 @@ var past = map[contacts.Past]struct{ table, key, column string }{ // key: on SQL
 	contacts.PastErasures:   {"erasures", "message_group", "erased_at"},
 }
 
-// maxCounted is how many rows are counted on PostgreSQL, which takes a second or so. Of more it
-// tells what it has seen when it looked at the table last.
+// maxCounted is how many rows are counted on PostgreSQL, which takes a second or so. Of more
+// it tells what it has seen when it looked at the table last.
 const maxCounted = 1_000_000
 
 // Overdue implements [contacts.Housekeeping]. All rows are counted only where some are due.

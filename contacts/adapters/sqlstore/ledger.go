@@ -17,13 +17,13 @@ import (
 	"contacts/platform/database"
 )
 
-// Apply implements [contacts.Ledger]. On PostgreSQL it takes three round trips: one that begins,
-// locks and reads, one that writes, and the commit. Upserts take one more: which contacts they are of
-// is read before the locks, and again behind them.
+// Apply implements [contacts.Ledger]. On PostgreSQL it takes three round trips: one that
+// begins, locks and reads, one that writes, and the commit. Upserts take one more: which
+// contacts they are of is read before the locks, and again behind them.
 //
 // The batch's contacts are locked in key order, so that two workers cannot deadlock; what the
-// domain decides on them cannot change before the commit. Two workers that apply one operation at
-// the same time meet at the primary key of operations, and the later one is undone.
+// domain decides on them cannot change before the commit. Two workers that apply one operation
+// at the same time meet at the primary key of operations, and the later one is undone.
 func (s *Store) Apply(
 	ctx context.Context, commands []contacts.Command, now time.Time, announce contacts.Announce,
 ) ([]contacts.Outcome, error) {
@@ -61,9 +61,9 @@ func (s *Store) Apply(
 	return effects.Outcomes, nil
 }
 
-// commit writes the effects and announces them, at the same time. An erasure is announced after it
-// is written: only then it is known which requests are to be forgotten. undeclared is that of
-// [owe].
+// commit writes the effects and announces them, at the same time. An erasure is announced
+// after it is written: only then it is known which requests are to be forgotten. undeclared is
+// that of [addInvalidations].
 func (s *Store) commit(tx *gorm.DB, effects contacts.Effects, now time.Time, announce contacts.Announce) (undeclared bool, err error) {
 	tell := func(forgotten []contacts.OperationKey) error {
 		if announce == nil || len(effects.Documents)+len(forgotten) == 0 {
@@ -88,7 +88,8 @@ func (s *Store) commit(tx *gorm.DB, effects contacts.Effects, now time.Time, ann
 	go func() { saving <- s.save(tx, effects) }()
 	var saved error
 	announced := func() error {
-		defer func() { saved = <-saving }() // after a panic, too: nothing else may use the transaction meanwhile
+		// after a panic, too: nothing else may use the transaction meanwhile
+		defer func() { saved = <-saving }()
 		return tell(effects.Forgotten)
 	}()
 	switch {
@@ -97,7 +98,7 @@ func (s *Store) commit(tx *gorm.DB, effects contacts.Effects, now time.Time, ann
 	case !errors.Is(announced, contacts.ErrCacheDown):
 		return false, announced
 	case len(effects.Documents) > 0:
-		return owe(tx, effects.Documents, now)
+		return addInvalidations(tx, effects.Documents, now)
 	default:
 		return false, nil // claims end by themselves, too
 	}
@@ -128,7 +129,8 @@ func (s *Store) resolve(tx *gorm.DB, commands []contacts.Command) ([]contacts.Co
 	return contacts.Resolve(commands, holders), nil
 }
 
-// findHolders adds to a batch the look-up of the contacts that hold the commands' external ids.
+// findHolders adds to a batch the look-up of the contacts that hold the commands' external
+// ids.
 func (s *Store) findHolders(batch *database.Batch, commands []contacts.Command, holders map[contacts.ExternalKey]uuid.UUID) {
 	claims := map[contacts.Tenant][]string{}
 	for _, c := range commands {
@@ -179,8 +181,8 @@ func (s *Store) load(tx *gorm.DB, commands []contacts.Command) (contacts.Snapsho
 		}
 		return nil
 	}, s.statements.stored, keysJSON(of))
-	// Only after the locks: an operation that another worker was applying to these contacts has
-	// ended by now.
+	// Only after the locks: an operation that another worker was applying to these contacts
+	// has ended by now.
 	batch.Query(func(rows database.Rows) error {
 		return eachOperation(rows, func(o contacts.Operation) {
 			state.Operations[contacts.OperationKey{Tenant: o.Tenant, ID: o.ID}] = o
@@ -207,10 +209,10 @@ func eachOperation(rows database.Rows, do func(contacts.Operation)) error {
 	return nil
 }
 
-// lock adds to a batch the locks of contacts, in order. They are advisory, and not those of the
-// rows, because whoever locks a row on PostgreSQL is given its transaction's id, and the later of
-// two transactions of a contact is to have the higher one; see [Store.Changes]. A contact is named
-// by its message group; whatever else is, shares a lock.
+// lock adds to a batch the locks of contacts, in order. They are advisory, and not those of
+// the rows, because on PostgreSQL a transaction gets its id when it locks a row, and the
+// later of two transactions of a contact is to have the higher one; see [Store.Changes]. A
+// contact is named by its message group; others of the same hash share a lock.
 func (s *Store) lock(tx *gorm.DB, batch *database.Batch, groups []string) {
 	if tx.Name() != postgres {
 		return // one transaction at a time writes
@@ -298,6 +300,7 @@ type contactKey struct {
 
 // keysJSON is keys as a statement takes them.
 func keysJSON[K key | contactKey | string](keys []K) string {
-	text, _ := json.Marshal(append([]K{}, keys...)) // of strings: it cannot fail; no keys are [] and not null
+	// of strings: it cannot fail; no keys are [] and not null
+	text, _ := json.Marshal(append([]K{}, keys...))
 	return string(text)
 }

@@ -12,8 +12,9 @@ import (
 	"contacts/platform/database"
 )
 
-// The locks keep a batch from meeting contacts that others change meanwhile. Should they ever not, the versions
-// do: a batch that was read before another one was committed is undone as a whole.
+// The locks keep a batch from meeting contacts that others change meanwhile. Should they ever
+// not, the versions do: a batch that was read before another one was committed is undone as a
+// whole.
 func TestBatch_SaveRefusesWhatWasChangedMeanwhile(t *testing.T) {
 	eachStore(t, func(t *testing.T, store *Store) {
 		changed := contactstest.CreateCommand(t, contacts.DefaultTenant, contactstest.Jane(t))
@@ -57,7 +58,8 @@ func TestBatch_SaveRefusesWhatWasChangedMeanwhile(t *testing.T) {
 	})
 }
 
-// A contact that somebody else holds is waited for, but not for long: the rest of the batch waits as well.
+// A contact that another transaction holds is waited for, but not for long: the rest of the
+// batch waits as well.
 func TestStore_Apply_Locked(t *testing.T) {
 	store := openStore(t, database.Postgres)
 	commands := []contacts.Command{contactstest.CreateCommand(t, contacts.DefaultTenant, contactstest.Jane(t))}

@@ -14,25 +14,26 @@ import (
 
 // How much work one page may be, however many contacts a tenant has.
 const (
-	// maxLed is how many contacts are gathered by the index of a filter, and then put into order.
-	maxLed = 2000
-	// maxLooked is how many contacts are looked at in the order of the list, for want of such an
-	// index.
-	maxLooked = 20_000
-	// maxSampled is how many contacts are looked at, on PostgreSQL, to tell whether a part of a
-	// text is one that many have.
+	// maxIndexMatches is how many contacts are gathered by the index of a filter, and then put
+	// into order.
+	maxIndexMatches = 2000
+	// maxScanned is how many contacts are looked at in the order of the list, for want of such
+	// an index.
+	maxScanned = 20_000
+	// maxSampled is how many contacts are looked at, on PostgreSQL, to tell whether a part of
+	// a text is one that many have.
 	maxSampled = 200
 	// commonOf is which part of the sample makes it common: one in so many. A page of those is
 	// sooner found in the order of the list.
 	commonOf = 40
 )
 
-// List implements [contacts.Repository]. On PostgreSQL a page takes one round trip, or two where a
-// sample is taken, or where it has more than a part.
+// List implements [contacts.Repository]. On PostgreSQL a page takes one round trip, or two
+// where a sample is taken, or where it has more than a part.
 //
-// A filter that lets few contacts through leads to them by its index; the others are then tested on
-// each. Where all let many through, or have no index, contacts are tested in the order of the list,
-// but no more than maxLooked for one page: the next one goes on from there.
+// A filter that lets few contacts through leads to them by its index; the others are then
+// tested on each. Where all let many through, or have no index, contacts are tested in the
+// order of the list, but no more than maxLooked for one page: the next one goes on from there.
 func (s *Store) List(ctx context.Context, tenant contacts.Tenant, query contacts.Query) (contacts.Listing, error) {
 	l := list{s, ctx, tenant, query}
 	var listing contacts.Listing
@@ -147,8 +148,8 @@ func (l *list) position(found scannedDocument, at contacts.Position) contacts.Po
 // listColumns are what [list.part] reads.
 func (l *list) listColumns() string { return documentColumns + ", " + l.placeColumns() }
 
-// placeColumns are what [list.position] is told of beside the id: the key of the order, where it is
-// by names.
+// placeColumns are what [list.position] is told of beside the id: the key of the order, where
+// it is by names.
 func (l *list) placeColumns() string {
 	if column := l.orderColumn(); column != "" && !l.byUpdate() {
 		return column + ", updated_at"
@@ -156,9 +157,9 @@ func (l *list) placeColumns() string {
 	return "NULL, updated_at"
 }
 
-// selection returns the statement for a part and one contact more. beyond tells from after where
-// the list goes on if that does not fill the part, nil if nowhere; it is nil itself where the
-// statement looks at the whole list.
+// selection returns the statement for a part and one contact more. beyond tells from after
+// where the list goes on if that does not fill the part, nil if nowhere; it is nil itself
+// where the statement looks at the whole list.
 func (l *list) selection() (selection expr, beyond func() (*contacts.Position, error), err error) {
 	if l.db.Engine == database.Postgres {
 		return l.postgresSelection()
@@ -201,13 +202,16 @@ func (e expr) text(engine database.Engine) string {
 type filter struct {
 	set  expr // gives the contacts by an index; empty if there is none
 	test expr // of a single contact
-	// probe goes through what set gives, to be counted; on PostgreSQL it is there only where the
-	// planner, which goes by what it has seen of the tables, has been seen to err: new contacts are
-	// of times that it has not seen.
+	// probe goes through what set gives, to be counted; on PostgreSQL it is there only where
+	// the planner, which goes by what it has seen of the tables, has been seen to err: new
+	// contacts are of times that it has not seen.
 	probe expr
-	fence expr // on PostgreSQL: the same as a table, on whose inside the order outside has no influence
+	// on PostgreSQL: the same as a table, on whose inside the order outside has no influence
+	fence expr
 	rows  bool // on SQLite: whether set gives rows by their numbers
-	parts bool // on PostgreSQL: whether test is of parts of a text that are long enough for their index; see [list.sample]
+	// on PostgreSQL: whether test is of parts of a text that are long enough for their index;
+	// see [list.sample]
+	parts bool
 }
 
 // byUpdate reports whether the list's order is that of updates.
@@ -219,9 +223,9 @@ func (l *list) byUpdate() bool {
 // trigram is how many characters a text needs to be found by its trigrams.
 const trigram = 3
 
-// filters returns the conditions of the query, those first that as a rule let the fewest contacts
-// through: keyed makes those by a key, containing those by parts of a text, and since the one by
-// the last update.
+// filters returns the conditions of the query, those first that as a rule let the fewest
+// contacts through: keyed makes those by a key, containing those by parts of a text, and since
+// the one by the last update.
 func (l *list) filters(
 	keyed func(keys []string) filter, containing func(parts []string) filter, since func(at time.Time) filter,
 ) []filter {
@@ -244,8 +248,8 @@ func (l *list) filters(
 	return filters
 }
 
-// contains is the condition that search_text has one of the parts in it. short tells that one of
-// them is too short for an index.
+// contains is the condition that search_text has one of the parts in it. short tells that one
+// of them is too short for an index.
 func contains(parts []string) (test expr, short bool) {
 	tests := make([]string, len(parts))
 	for i, part := range parts {
@@ -267,8 +271,8 @@ func (l *list) few(probe expr) (bool, error) {
 	return count <= l.leads, nil
 }
 
-// owned is the condition of the live contacts that the list is of. With the prefix "+" before a
-// column, SQLite uses no index of it.
+// owned is the condition of the live contacts that the list is of. With the prefix "+" before
+// a column, SQLite uses no index of it.
 func (l *list) owned(prefix string) expr {
 	e := expr{" WHERE " + prefix + "tenant_id = ? AND deleted_at IS NULL", []any{string(l.tenant)}}
 	if l.byUpdate() && !l.query.UpdatedSince.IsZero() { // a part of the order
@@ -343,7 +347,8 @@ func (l *list) whole(columns string) expr {
 	return owned.with("SELECT "+columns+" FROM contacts", "").also(after.sql, after.args...).also(l.order(""))
 }
 
-// looked returns the place of the last contact that is looked at, nil where the list ends before.
+// looked returns the place of the last contact that is looked at, nil where the list ends
+// before.
 func (l *list) looked() (at *contacts.Position, err error) {
 	err = l.ask(func(rows database.Rows) error {
 		for rows.Next() {

@@ -13,7 +13,8 @@ import (
 	"contacts/contacts/contactstest"
 )
 
-// Lists are complete also where no filter leads to few contacts, and the contacts of a page are looked for in parts.
+// Lists are complete also where no filter leads to few contacts, and the contacts of a page
+// are looked for in parts.
 func TestStore_List_InParts(t *testing.T) {
 	eachStore(t, func(t *testing.T, store *Store) {
 		store.samples = 0
@@ -43,7 +44,8 @@ func TestStore_List_InParts(t *testing.T) {
 	})
 }
 
-// What an older version has indexed, or none, is found again after a write of the contact, or once it is indexed anew.
+// What an older version has indexed, or none, is found again after a write of the contact, or
+// once it is indexed anew.
 func TestStore_Reindex(t *testing.T) {
 	eachStore(t, func(t *testing.T, store *Store) {
 		tenant := contactstest.NewTenant()

@@ -33,13 +33,14 @@ func (l *list) postgresSelection() (selection expr, beyond func() (*contacts.Pos
 		switch {
 		case i == lead:
 		case f.set.sql != "":
-			selection = selection.also(" AND "+f.set.sql, f.set.args...) // the planner knows which filter leads, and how
+			// the planner knows which filter leads, and how
+			selection = selection.also(" AND "+f.set.sql, f.set.args...)
 		default:
 			selection = selection.also(" AND "+f.test.sql, f.test.args...)
 		}
 	}
-	// Written out: of a parameter a plan for any values would expect that it lets a good part of
-	// the table through.
+	// Written out: of a parameter a plan for any values would expect that it lets a good part
+	// of the table through.
 	return selection.also(l.order("") + " LIMIT " + strconv.Itoa(l.query.Limit+1)), beyond, nil
 }
 
@@ -63,9 +64,9 @@ func (l *list) postgresSince(at time.Time) filter {
 	}
 }
 
-// postgresLead returns the filter that leads to few contacts, -1 if none is known to. walk tells
-// that contacts are to be tested in the order of the list, so that somebody has to say when it is
-// enough.
+// postgresLead returns the filter that leads to few contacts, -1 if none is known to. walk
+// tells that contacts are to be tested in the order of the list, so that the caller has to say
+// when it is enough.
 func (l *list) postgresLead(filters []filter) (lead int, walk bool, err error) {
 	for i, f := range filters {
 		switch {
@@ -83,13 +84,13 @@ func (l *list) postgresLead(filters []filter) (lead int, walk bool, err error) {
 	return -1, len(filters) > 0, nil
 }
 
-// sample tells which parts of texts few of the contacts have, and makes these lead. It goes by the
-// first contacts of the list, from which the others may differ: then a page takes longer, or the
-// list is given in shorter ones.
+// sample tells which parts of texts few of the contacts have, and makes these lead. It goes by
+// the first contacts of the list, from which the others may differ: then a page takes longer,
+// or the list is given in shorter ones.
 //
-// The planner, which tells the rest by itself, does not know: it does not consult its statistics by
-// what is not leakproof where there are policies. And it does not use the index, but for the view;
-// see the migration "tenants".
+// The planner, which tells the rest by itself, does not know: it does not consult its
+// statistics by what is not leakproof where there are policies. And it does not use the index,
+// but for the view; see the migration "tenants".
 func (l *list) sample(filters []filter) error {
 	sampled := expr{sql: "SELECT count(*)"}
 	var parts []*filter
@@ -118,7 +119,8 @@ func (l *list) sample(filters []filter) error {
 	for i, f := range parts {
 		switch {
 		case counts[0] < l.samples || counts[1+i]*commonOf > l.samples:
-			f.test = f.test.with("coalesce(", ", false)") // or the planner would guess, by its length, that few contacts have it
+			// or the planner would guess, by its length, that few contacts have it
+			f.test = f.test.with("coalesce(", ", false)")
 		case rare == nil:
 			rare, f.set = f, f.test
 			f.fence = expr{"SELECT * FROM searchable_contacts WHERE tenant_id = ? AND deleted_at IS NULL", []any{string(l.tenant)}}

@@ -68,7 +68,8 @@ func sqliteContaining(parts []string) filter {
 
 func (l *list) sqliteSince(at time.Time) filter {
 	return filter{
-		set: expr{"updated_at >= ?", []any{at}}, test: expr{"+updated_at >= ?", []any{at}}, // or its index would lead, to however many
+		// or its index would lead, to however many
+		set: expr{"updated_at >= ?", []any{at}}, test: expr{"+updated_at >= ?", []any{at}},
 		probe: expr{"SELECT 1 FROM contacts WHERE tenant_id = ? AND deleted_at IS NULL AND updated_at >= ?", []any{string(l.tenant), at}},
 	}
 }

@@ -2,9 +2,9 @@ package sqlstore
 
 import "contacts/contacts"
 
-// firstPart is how many rows a page reads first. By their length it is told how many more it can
-// have: on PostgreSQL all rows that a statement selects travel, also those behind the end of the
-// page.
+// firstPart is how many rows a page reads first. By their length it is told how many more it
+// can have: on PostgreSQL all rows that a statement selects travel, also those behind the end
+// of the page.
 const firstPart = contacts.DefaultPage
 
 // page is a page that is being filled: with up to limit documents of [contacts.MaxPageBytes].

@@ -73,9 +73,9 @@ func (s *Store) Park(
 	return stands, nil
 }
 
-// end writes the end of an operation unless it has ended, and returns the one that stands. It comes
-// before anything else, so that another transaction that applies the operation has ended by then,
-// or waits for this one.
+// end writes the end of an operation unless it has ended, and returns the one that stands. It
+// comes before anything else, so that another transaction that applies the operation has ended
+// by then, or waits for this one.
 func (s *Store) end(tx *gorm.DB, operation contacts.Operation) (stands *contacts.Operation, err error) {
 	values, err := operationValues(operation, false)
 	if err != nil {

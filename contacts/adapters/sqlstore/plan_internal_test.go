@@ -18,7 +18,8 @@ import (
 	"contacts/platform/database/databasetest"
 )
 
-// fill writes rows as [Store.Apply] would, of the tenant and of another one, updated within the hour before until.
+// fill writes rows as [Store.Apply] would, of the tenant and of another one, updated within
+// the hour before until.
 func fill(t *testing.T, s *Store, tenant contacts.Tenant, count int, until time.Time) {
 	t.Helper()
 	random := rand.New(rand.NewPCG(1, 1))
@@ -53,7 +54,8 @@ func fill(t *testing.T, s *Store, tenant contacts.Tenant, count int, until time.
 	}
 }
 
-// patient returns a database's URL with a time limit of an hour for each statement, for what writes much on a busy machine.
+// patient returns a database's URL with a time limit of an hour for each statement, for what
+// writes much on a busy machine.
 func patient(t *testing.T, address string) string {
 	t.Helper()
 	parsed, err := url.Parse(address)
@@ -137,7 +139,8 @@ func planOf(t *testing.T, pool gorm.ConnPool, engine database.Engine, statement 
 	return plan.String()
 }
 
-// Every query finds its rows through an index that suits it, and none reads or sorts a whole table.
+// Every query finds its rows through an index that suits it, and none reads or sorts a whole
+// table.
 func TestStore_List_Plans(t *testing.T) {
 	const tenant = contacts.Tenant("tenant")
 	after := func(p contacts.Position) *contacts.Position {
@@ -203,7 +206,8 @@ func TestStore_List_Plans(t *testing.T) {
 				database.Postgres: 100_000,
 				database.SQLite:   10_000, // it plans alike for any number
 			}[engine], now)
-			if engine == database.Postgres { // which does that by itself after a while; SQLite does not
+			// which does that by itself after a while; SQLite does not
+			if engine == database.Postgres {
 				execute(t, databasetest.Superuser(t, address),
 					"INSERT INTO operations (tenant_id, id, kind, contact_id, status, version, fingerprint, accepted_at, ended_at)"+
 						" SELECT tenant_id, id, 'create', id, 'succeeded', 1, '', created_at, created_at FROM contacts",
@@ -247,8 +251,8 @@ func TestStore_Reindex_Plan(t *testing.T) {
 	})
 }
 
-// Every statement of a batch that looks for rows finds them through an index of keys. The policies must not keep it from that, which
-// they do where a condition is not leakproof.
+// Every statement of a batch that looks for rows finds them through an index of keys. The
+// policies must not keep it from that, which they do where a condition is not leakproof.
 func testBatchPlans(t *testing.T, address string, s *Store, tenant contacts.Tenant) {
 	listing, err := s.List(t.Context(), tenant, contacts.Query{Sort: contacts.SortCreated, Limit: 100})
 	require.NoError(t, err)

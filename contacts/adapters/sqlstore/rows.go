@@ -35,8 +35,8 @@ func gather[T any](rows [][]any, i int) any {
 	return values
 }
 
-// gatherIDs returns ids in a type of which pgx knows that it is 16 bytes: a UUID would go through
-// its text.
+// gatherIDs returns ids in a type of which pgx knows that it is 16 bytes: a UUID would go
+// through its text.
 func gatherIDs(rows [][]any, i int) any {
 	values := make([][16]byte, len(rows))
 	for k, row := range rows {
@@ -53,9 +53,9 @@ func binary(name string) column   { return column{name, "bytea", gather[[]byte]}
 func number(name string) column   { return column{name, "bigint", gather[int64]} }
 func moment(name string) column   { return column{name, "timestamptz", gather[*time.Time]} }
 
-// writer writes rows of a table in one statement: on SQLite, each statement after the first would
-// make the search index write out what it has gathered. On PostgreSQL it takes an array for each
-// column, and so is one text for any number of rows.
+// writer writes rows of a table in one statement: on SQLite, each statement after the first
+// would make the search index write out what it has gathered. On PostgreSQL it takes an array
+// for each column, and so is one text for any number of rows.
 type writer struct {
 	table
 
@@ -75,8 +75,8 @@ func newWriter(engine database.Engine, t table) writer {
 	return w
 }
 
-// add adds the rows to a batch, each with a value for each column. How many are written is added to
-// written, unless that is nil.
+// add adds the rows to a batch, each with a value for each column. How many are written is
+// added to written, unless that is nil.
 func (w writer) add(batch *database.Batch, written *int64, rows ...[]any) {
 	switch {
 	case len(rows) == 0:

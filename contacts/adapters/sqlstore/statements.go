@@ -26,7 +26,8 @@ func newStatements(engine database.Engine) statements {
 	once := operationsTable()
 	once.tail = " ON CONFLICT DO NOTHING"
 	return statements{
-		lock:      "SELECT pg_advisory_xact_lock(key) FROM unnest($1::bigint[]) AS key", // PostgreSQL's
+		// PostgreSQL's
+		lock:      "SELECT pg_advisory_xact_lock(key) FROM unnest($1::bigint[]) AS key",
 		document:  "SELECT " + documentColumns + " FROM contacts WHERE tenant_id = " + one + " AND id = " + two,
 		operation: operation + "tenant_id = " + one + " AND id = " + two,
 		stored:    "SELECT tenant_id, keys, " + documentColumns + " FROM contacts WHERE (tenant_id, id) IN (" + keys + ")",
@@ -44,10 +45,10 @@ func newStatements(engine database.Engine) statements {
 	}
 }
 
-// keysFrom selects keys from a parameter, which has them as JSON, and so is one however many there
-// are. On PostgreSQL they are columns and not expressions, such as value->>'id', which are not
-// leakproof: rows would be compared with them only after the policies have been checked on each, and
-// so not by an index.
+// keysFrom selects keys from a parameter, which has them as JSON, and so is one however many
+// there are. On PostgreSQL they are columns and not expressions, such as value->>'id', which
+// are not leakproof: rows would be compared with them only after the policies have been
+// checked on each, and so not by an index.
 func keysFrom(engine database.Engine, parameter string) string {
 	if engine == database.Postgres {
 		return "SELECT tenant, id FROM json_to_recordset(" + parameter + "::json) AS keys (tenant text, id uuid)"
@@ -64,7 +65,8 @@ func removeKeys(engine database.Engine) string {
 	return remove + "(SELECT value->>'tenant', value->>'key', value->>'id' FROM json_each(?))"
 }
 
-// reindex takes a contact's texts and keys, its keys of the orders by names, its tenant and its id.
+// reindex takes a contact's texts and keys, its keys of the orders by names, its tenant and
+// its id.
 func reindex(engine database.Engine) string {
 	columns := []string{"search_text", "keys"}
 	for _, sort := range contacts.NameSorts() {

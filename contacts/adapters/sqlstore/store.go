@@ -31,12 +31,12 @@ var (
 // New returns the store in db, whose schema must be migrated.
 func New(db *database.DB) *Store {
 	return &Store{
-		db: db, statements: newStatements(db.Engine), leads: maxLed, looks: maxLooked, samples: maxSampled,
+		db: db, statements: newStatements(db.Engine), leads: maxIndexMatches, looks: maxScanned, samples: maxSampled,
 	}
 }
 
-// readLimit bounds a read on this side too: a server that is frozen or cut off keeps no limits of
-// its own.
+// readLimit bounds a read on this side too: a server that is frozen or cut off keeps no limits
+// of its own.
 const readLimit = 10 * time.Second
 
 // writeLimit does the same for what is written in the background.
@@ -74,9 +74,10 @@ func (s *Store) Operation(
 	return operation, found, nil
 }
 
-// among is the condition that two columns, a tenant and an id, hold one of the keys. However many
-// there are, they are one parameter: see [keysFrom]. On PostgreSQL a list of them would be
-// taken for a good part of a table that has grown since it was last looked at, and all of it read.
+// among is the condition that two columns, a tenant and an id, hold one of the keys. However
+// many there are, they are one parameter: see [keysFrom]. On PostgreSQL a list of them would
+// be taken for a good part of a table that has grown since it was last looked at, and all of
+// it read.
 func among(db *gorm.DB, columns string, keys []key) clause.Expr {
 	return gorm.Expr("("+columns+") IN ("+keysFrom(database.Engine(db.Name()), "?")+")", keysJSON(keys))
 }

@@ -38,8 +38,8 @@ func execute(t *testing.T, address string, statements ...string) {
 	}
 }
 
-// hook is given each statement of a store before it is executed, on the pool or in the transaction that it is for, and returns what is
-// executed instead.
+// hook is given each statement of a store before it is executed, on the pool or in the
+// transaction that it is for, and returns what is executed instead.
 type hook func(pool gorm.ConnPool, query string, args []any) string
 
 // hookedStore returns a store on the PostgreSQL database that a URL names, with a hook.

@@ -42,13 +42,13 @@ func TestStore_Contract(t *testing.T) {
 				contactstest.RunHousekeeping(t, func(*testing.T) contactstest.HousekeepingStore { return own })
 			})
 			t.Run("Debts", func(t *testing.T) {
-				contactstest.RunDebts(t, func(*testing.T) contactstest.IndebtedStore { return store })
+				contactstest.RunInvalidations(t, func(*testing.T) contactstest.InvalidatingStore { return store })
 			})
 		})
 	}
 }
 
-// That an outage is declared is told even where the debts cannot be.
+// That an outage is declared is told even where the pending invalidations cannot be.
 func TestStore_Owed_HalfTold(t *testing.T) {
 	for _, engine := range []database.Engine{database.SQLite, database.Postgres} {
 		address := databasetest.Migrated(t, engine)
@@ -60,15 +60,16 @@ func TestStore_Owed_HalfTold(t *testing.T) {
 		t.Cleanup(func() { require.NoError(t, owner.Close()) })
 		store := sqlstore.New(db)
 		document := contacts.Document{Tenant: contacts.DefaultTenant, ID: contactstest.NewID(t), Version: 1}
-		require.NoError(t, store.Owe(t.Context(), []contacts.Document{document}))
-		require.NoError(t, owner.Write.Exec("ALTER TABLE cache_debts RENAME TO away").Error)
-		outage, _, err := store.Owed(t.Context(), 100)
+		require.NoError(t, store.AddInvalidations(t.Context(), []contacts.Document{document}))
+		require.NoError(t, owner.Write.Exec("ALTER TABLE pending_invalidations RENAME TO away").Error)
+		outage, _, err := store.PendingInvalidations(t.Context(), 100)
 		require.Error(t, err)
 		require.True(t, outage, string(engine))
 	}
 }
 
-// Queries that use every connection there is do not keep a handle of its own from being answered.
+// Queries that use every connection there is do not keep a handle of its own from being
+// answered.
 func TestStore_Owed_OnAConnectionOfItsOwn(t *testing.T) {
 	address := databasetest.Migrated(t, database.Postgres)
 	db, err := database.Open(t.Context(), address)
@@ -86,8 +87,8 @@ func TestStore_Owed_OnAConnectionOfItsOwn(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
 	defer cancel()
-	_, _, err = sqlstore.New(db).Owed(ctx, 1)
+	_, _, err = sqlstore.New(db).PendingInvalidations(ctx, 1)
 	require.Error(t, err, "the others' are in use")
-	_, _, err = sqlstore.New(own).Owed(t.Context(), 1)
+	_, _, err = sqlstore.New(own).PendingInvalidations(t.Context(), 1)
 	require.NoError(t, err)
 }

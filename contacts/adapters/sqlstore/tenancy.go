@@ -13,9 +13,9 @@ import (
 	"contacts/platform/database"
 )
 
-// tenancy is whose rows a transaction sees and may write. On PostgreSQL row-level security holds
-// all its statements to that, whatever they ask for (migrations/postgres, "tenants"). On SQLite
-// nothing does, beside the conditions of the statements themselves.
+// tenancy names the tenants of the rows that a transaction sees and may write. On PostgreSQL
+// row-level security holds all its statements to that (migrations/postgres, "tenants"). On
+// SQLite nothing does, beside the conditions of the statements themselves.
 type tenancy struct {
 	setting, value string // that PostgreSQL's policies go by; "": none
 	byKeys         bool   // see [tenancy.keyed]
@@ -23,8 +23,8 @@ type tenancy struct {
 }
 
 // keyed is for transactions whose statements all find their rows by an index, in its order,
-// whatever the values are: PostgreSQL plans them once for a connection. By default it plans for
-// each query's values, which takes longer than to execute such a statement. A plan that was made
+// for any values: PostgreSQL plans them once for a connection. By default it plans for each
+// query's values, which takes longer than to execute such a statement. A plan that was made
 // while a table was small has to do when it has grown, and so reads and sorts no whole table.
 func (t tenancy) keyed() tenancy {
 	t.byKeys = true
@@ -34,7 +34,7 @@ func (t tenancy) keyed() tenancy {
 // TenantTables returns the tables whose rows are each of one tenant. On PostgreSQL row-level
 // security guards them.
 func TenantTables() []string {
-	return []string{"contacts", "contact_keys", "contact_changes", "operations", "parked_commands", "cache_debts"}
+	return []string{"contacts", "contact_keys", "contact_changes", "operations", "parked_commands", "pending_invalidations"}
 }
 
 // of is the tenancy of those tenants alone. There has to be one, and each needs a valid name.
@@ -51,16 +51,17 @@ func of(tenants ...contacts.Tenant) tenancy {
 	}
 	slices.Sort(names)
 	names = slices.Compact(names)
-	return tenancy{setting: "contacts.tenants", value: strings.Join(names, " ")} // no name has a space
+	// no name has a space
+	return tenancy{setting: "contacts.tenants", value: strings.Join(names, " ")}
 }
 
-// acrossTenants shows the rows of all tenants and lets them be deleted, but none be written. It is
-// for what looks after the store as a whole: purging, indexing anew, the debts of the cache, and
-// parked commands. No caller's question may be answered in it.
+// acrossTenants shows the rows of all tenants and lets them be deleted, but none be written.
+// It is for what looks after the store as a whole: purging, indexing anew, the pending
+// invalidations of the cache, and parked commands. No caller's question may be answered in it.
 func acrossTenants() tenancy { return tenancy{setting: "contacts.across_tenants", value: "on"} }
 
-// beyond has do see and delete the rows of all tenants in the midst of a transaction of some, as
-// [acrossTenants] would. With an error the transaction has to be undone.
+// beyond has do see and delete the rows of all tenants in the midst of a transaction of some,
+// as [acrossTenants] would. With an error the transaction has to be undone.
 func beyond(tx *gorm.DB, do func() error) error {
 	if tx.Name() != postgres {
 		return do()
@@ -76,12 +77,12 @@ func beyond(tx *gorm.DB, do func() error) error {
 	return set("")
 }
 
-// ofNobody shows no tenant's rows. It is for what none has: the outage of the cache, how far the
-// changes have come, and API keys, which tell whose tenant a caller is of.
+// ofNobody shows no tenant's rows. It is for what none has: the outage of the cache, how far
+// the changes have come, and API keys, which tell whose tenant a caller is of.
 func ofNobody() tenancy { return tenancy{} }
 
-// read has ask read what was committed before, on PostgreSQL all of it at one moment. Together with
-// [Store.write] it is the only way to the database.
+// read has ask read what was committed before, on PostgreSQL all of it at one moment. Together
+// with [Store.write] it is the only way to the database.
 func (s *Store) read(ctx context.Context, whose tenancy, ask func(db *gorm.DB) error) error {
 	if whose.err != nil {
 		return whose.err

@@ -22,15 +22,16 @@ import (
 	"contacts/platform/database/databasetest"
 )
 
-// tenantConditions and tenantKeys are all conditions on the tenant that the store's statements have: a column compared with a
-// parameter or with another table's column, and one of a pair of columns.
+// tenantConditions and tenantKeys are all conditions on the tenant that the store's statements
+// have: a column compared with a parameter or with another table's column, and one of a pair
+// of columns.
 var (
 	tenantConditions = regexp.MustCompile(`(?:"?\w+"?\.)?"?tenant_id"? = (?:\$\d+|operations\.tenant_id)`)
 	tenantKeys       = regexp.MustCompile(`\(tenant_id, (\w+)\) IN \(SELECT tenant, id`)
 )
 
-// forgetfulStore returns a store on the database that a URL names which has forgotten its conditions on the tenant, and the tenants of
-// all rows that it reads from then on.
+// forgetfulStore returns a store on the database that a URL names which has forgotten its
+// conditions on the tenant, and the tenants of all rows that it reads from then on.
 func forgetfulStore(t *testing.T, address string) (*Store, map[contacts.Tenant]bool) {
 	t.Helper()
 	seen := map[contacts.Tenant]bool{}
@@ -75,7 +76,8 @@ func newNeighbours(t *testing.T, s *Store) neighbours {
 	outcomes, err := s.Apply(t.Context(), both, time.Now(), nil)
 	require.NoError(t, err)
 	n.parked = contactstest.NewID(t)
-	for _, tenant := range []contacts.Tenant{n.theirs, n.mine} { // the first one's command makes way
+	// the first one's command makes way
+	for _, tenant := range []contacts.Tenant{n.theirs, n.mine} {
 		parked, ended := n.park(tenant, n.parked)
 		_, err := s.Park(t.Context(), parked, &ended)
 		require.NoError(t, err)
@@ -83,7 +85,7 @@ func newNeighbours(t *testing.T, s *Store) neighbours {
 			require.NoError(t, s.Discard(t.Context(), n.parked))
 		}
 	}
-	require.NoError(t, s.Owe(t.Context(), []contacts.Document{outcomes[0].Current}))
+	require.NoError(t, s.AddInvalidations(t.Context(), []contacts.Document{outcomes[0].Current}))
 	return n
 }
 
@@ -107,8 +109,9 @@ func dump(t *testing.T, super *Store, tenant contacts.Tenant) map[string][]strin
 	return all
 }
 
-// leaks are ways to come to a neighbour's rows through a store that forgets its conditions on the tenant: each does something for one
-// tenant, and reports whether that has told anything of the other one's.
+// leaks are ways to come to a neighbour's rows through a store that forgets its conditions on
+// the tenant: each does something for one tenant, and reports whether that has told anything
+// of the other one's.
 func leaks() map[string]func(t *testing.T, s *Store, n neighbours) bool {
 	apply := func(t *testing.T, s *Store, command contacts.Command) contacts.Outcome {
 		t.Helper()
@@ -192,8 +195,9 @@ func leaks() map[string]func(t *testing.T, s *Store, n neighbours) bool {
 	}
 }
 
-// Without its own conditions on the tenant the store comes to nothing of another one, since the policies are behind it; and
-// without them it does, each way, so that none of this can go well by chance.
+// Without its own conditions on the tenant the store comes to nothing of another one, since
+// the policies are behind it; and without them it does, each way, so that none of this can go
+// well by chance.
 func TestRowSecurity_BehindAStoreThatForgets(t *testing.T) {
 	for guarded, prepare := range map[bool][]string{true: nil, false: withoutPolicies()} {
 		t.Run(map[bool]string{true: "with policies", false: "without"}[guarded], func(t *testing.T) {
@@ -217,7 +221,7 @@ func TestRowSecurity_BehindAStoreThatForgets(t *testing.T) {
 	}
 }
 
-// withoutPolicies are the statements that let everybody see and do everything.
+// withoutPolicies are the statements that allow every role everything.
 func withoutPolicies() []string {
 	statements := []string{"CREATE OR REPLACE VIEW searchable_contacts AS SELECT * FROM contacts"}
 	for _, table := range TenantTables() {
@@ -226,8 +230,8 @@ func withoutPolicies() []string {
 	return statements
 }
 
-// asTenants runs a statement in a transaction with the tenants' names set as they are, or without the setting where they are "-", and
-// returns how many rows it returned or changed.
+// asTenants runs a statement in a transaction with the tenants' names set as they are, or
+// without the setting where they are "-", and returns how many rows it returned or changed.
 func asTenants(t *testing.T, db *gorm.DB, names, statement string, values ...any) (rows int64, err error) {
 	t.Helper()
 	ctx := t.Context()
@@ -265,7 +269,7 @@ func TestRowSecurity_Policies(t *testing.T) {
 		parked, _ := n.park(tenant, contactstest.NewID(t))
 		_, err := app.Park(t.Context(), parked, nil)
 		require.NoError(t, err)
-		require.NoError(t, app.Owe(t.Context(), []contacts.Document{{Tenant: tenant, ID: contactstest.NewID(t), Version: 1}}))
+		require.NoError(t, app.AddInvalidations(t.Context(), []contacts.Document{{Tenant: tenant, ID: contactstest.NewID(t), Version: 1}}))
 	}
 	count := func(tenant contacts.Tenant, table string) (n int64) {
 		require.NoError(t, super.db.Read.Raw("SELECT count(*) FROM "+table+" WHERE tenant_id LIKE ?", string(tenant)).Scan(&n).Error)
@@ -278,7 +282,8 @@ func TestRowSecurity_Policies(t *testing.T) {
 		require.Positive(t, theirs)
 		require.Positive(t, mine)
 		require.Greater(t, all, theirs+mine)
-		for role, db := range map[string]*gorm.DB{"app": app.db.Write, "owner": owner.db.Write} { // FORCE: the owner is bound as well
+		// FORCE: the owner is bound as well
+		for role, db := range map[string]*gorm.DB{"app": app.db.Write, "owner": owner.db.Write} {
 			for names, want := range map[string]int64{
 				"-": 0, "": 0, " ": 0, "%": 0, "*": 0, "on": 0, "{}": 0, "NULL": 0,
 				string(n.theirs): theirs, string(n.mine): mine, string(n.theirs + " " + n.mine): theirs + mine,
@@ -345,7 +350,8 @@ func TestRowSecurity_Policies(t *testing.T) {
 	require.ErrorContains(t, err, "42501")
 }
 
-// The view for people who use SQL shows the fields of its reader's tenants, on both engines alike.
+// The view for users of SQL shows the fields of its reader's tenants, on both engines
+// alike.
 func TestContactFields(t *testing.T) {
 	eachStore(t, func(t *testing.T, s *Store) {
 		n := newNeighbours(t, s)
@@ -367,8 +373,8 @@ func TestContactFields(t *testing.T) {
 	})
 }
 
-// Every table with a tenant has its policies, the role that the program uses can do nothing about them, and the view shows what the
-// table has.
+// Every table with a tenant has its policies, the role that the program uses can do nothing
+// about them, and the view shows what the table has.
 func TestRowSecurity_Roles(t *testing.T) {
 	address := databasetest.Migrated(t, database.Postgres)
 	app := openStoreAt(t, address)
@@ -380,7 +386,8 @@ func TestRowSecurity_Roles(t *testing.T) {
 	var tables []string
 	require.NoError(t, catalog.Raw(`SELECT relname FROM pg_class JOIN pg_attribute ON attrelid = pg_class.oid
 		WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') AND attname = 'tenant_id'`).Scan(&tables).Error)
-	// The hash of a key is what tells whose tenant a caller is of: it has to be found before that is known.
+	// The hash of a key is what tells whose tenant a caller is of: it has to be found before
+	// that is known.
 	require.ElementsMatch(t, append(TenantTables(), "api_keys"), tables, "a table with a tenant needs a policy: see the migration \"tenants\"")
 	var role struct{ Rolname, Rights string }
 	require.NoError(t, app.db.Read.Raw(`SELECT rolname, concat_ws(' ', CASE WHEN rolsuper THEN 'superuser' END, CASE WHEN rolbypassrls THEN 'bypass' END,
@@ -423,7 +430,8 @@ func TestRowSecurity_Roles(t *testing.T) {
 		"a migration that adds a column has to CREATE OR REPLACE the view with it")
 }
 
-// The tenant of one transaction is none of the next one's on the same connection, however the first one has ended.
+// The tenant of one transaction is none of the next one's on the same connection, however the
+// first one has ended.
 func TestRowSecurity_PooledConnections(t *testing.T) {
 	db, err := database.Open(t.Context(), databasetest.Migrated(t, database.Postgres), database.MaxConnections(1))
 	require.NoError(t, err)
@@ -482,7 +490,8 @@ func TestRowSecurity_PooledConnections(t *testing.T) {
 	}
 }
 
-// A grant that is missing holds the worker up, until somebody mends that: it is no command's fault, so that none is set aside.
+// A grant that is missing holds the worker up, until an operator mends that: it is no
+// command's fault, so that none is set aside.
 func TestStore_Apply_MissingGrant(t *testing.T) {
 	address := databasetest.Migrated(t, database.Postgres)
 	s := openStoreAt(t, address)

@@ -15,8 +15,9 @@ import (
 	"contacts/platform/cache"
 )
 
-// RunBus checks that a [cache.Bus] keeps every guarantee of the port. open is called once for each case and must return
-// a bus whose addresses nobody else uses; it registers the closing with t.Cleanup. Cases run in parallel.
+// RunBus checks that a [cache.Bus] keeps every guarantee of the port. open is called once for
+// each case and must return a bus with addresses of its own; it registers the closing
+// with t.Cleanup. Cases run in parallel.
 func RunBus(t *testing.T, open func(t *testing.T) cache.Bus) {
 	t.Helper()
 	for name, check := range map[string]func(*testing.T, cache.Bus){

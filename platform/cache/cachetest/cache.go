@@ -1,4 +1,5 @@
-// Package cachetest holds the contract suites of the ports in package cache. Every adapter runs them:
+// Package cachetest holds the contract suites of the ports in package cache. Every adapter
+// runs them:
 //
 //	func TestClient_Cache(t *testing.T) {
 //		cachetest.RunCache(t, func(t *testing.T) cache.Cache { … })
@@ -30,9 +31,9 @@ const (
 	tick = 10 * time.Millisecond
 )
 
-// RunCache checks that a [cache.Cache] keeps every guarantee of the port. open is called once for each case and must
-// return a cache with a key space that nobody has used before; it registers the closing with t.Cleanup. Cases run in
-// parallel.
+// RunCache checks that a [cache.Cache] keeps every guarantee of the port. open is called once
+// for each case and must return a cache with a key space that is unused; it
+// registers the closing with t.Cleanup. Cases run in parallel.
 func RunCache(t *testing.T, open func(t *testing.T) cache.Cache) {
 	t.Helper()
 	for name, check := range map[string]func(*testing.T, cache.Cache){
@@ -50,7 +51,7 @@ func RunCache(t *testing.T, open func(t *testing.T) cache.Cache) {
 		"Put_OnlyHigherVersionsReplace":  onlyHigherVersionsReplace,
 		"Put_VersionsCompareAsNumbers":   versionsCompareAsNumbers,
 		"Put_PendingThenResult":          pendingThenResult,
-		"Vouch":                          vouch,
+		"RenewTrust":                     renewTrust,
 		"Add_OnlyWhereNoEntryIs":         addOnlyWhereNoEntryIs,
 		"Add_VoidsLease":                 addVoidsLease,
 		"Add_ManyAtOnce":                 addManyAtOnce,
@@ -99,7 +100,8 @@ func manyMissersGetOneLease(t *testing.T, c cache.Cache) {
 		key := numbered(round)
 		leases := make(chan cache.Lease, missers)
 		start := make(chan struct{})
-		began := time.Now().Round(0) // by the clock that a server times leases by, which may be set meanwhile
+		// by the clock that a server times leases by, which may be set meanwhile
+		began := time.Now().Round(0)
 		var group errgroup.Group
 		for range missers {
 			group.Go(func() error {
@@ -148,15 +150,15 @@ func fillTwice(t *testing.T, c cache.Cache) {
 	requireHit(t, c, "k", live(1, "one"))
 }
 
-// fillAfterPut is the race that leases are for: a reader misses and reads version 1 from the database, a writer commits
-// version 2 and puts it, and only then does the reader fill.
+// fillAfterPut is the race that leases are for: a reader misses and reads version 1 from the
+// database, a writer commits version 2 and puts it, and only then does the reader fill.
 func fillAfterPut(t *testing.T, c cache.Cache) {
 	lease := requireLease(t, c, "k")
 	requirePut(t, c, "k", live(2, "two"))
 	requireFill(t, false, c, lease, "k", live(1, "one"))
 	requireHit(t, c, "k", live(2, "two"))
 
-	// The lease is void whatever the version: a put's reader may be gone, but not its effect.
+	// The lease is void for any version: a put's reader may be gone, but not its effect.
 	requireFill(t, false, c, lease, "k", live(3, "three"))
 	requireHit(t, c, "k", live(2, "two"))
 }
@@ -214,7 +216,8 @@ func onlyHigherVersionsReplace(t *testing.T, c cache.Cache) {
 	requireHit(t, c, "k", cache.Entry{Version: 9, State: cache.Gone})
 }
 
-// versionsCompareAsNumbers climbs over the places where an adapter could compare as text or lose digits in a float.
+// versionsCompareAsNumbers climbs over the places where an adapter could compare as text or
+// lose digits in a float.
 func versionsCompareAsNumbers(t *testing.T, c cache.Cache) {
 	rising := []int64{0, 1, 2, 9, 10, 11, 99, 100, 1<<53 - 1, 1 << 53, 1<<53 + 1, math.MaxInt64 - 1, math.MaxInt64}
 	for i, version := range rising {
@@ -227,7 +230,8 @@ func versionsCompareAsNumbers(t *testing.T, c cache.Cache) {
 	}
 }
 
-// The steps: a write announces version 2, a slow one puts version 1, the announced write puts its result.
+// The steps: a write announces version 2, a slow one puts version 1, the announced write puts
+// its result.
 func pendingThenResult(t *testing.T, c cache.Cache) {
 	pending := cache.Entry{Version: 2, State: cache.Pending}
 	lease := requireLease(t, c, "key")
@@ -245,22 +249,22 @@ func pendingThenResult(t *testing.T, c cache.Cache) {
 	requireHit(t, c, "key", cache.Entry{Version: 3, State: cache.Pending})
 }
 
-func vouch(t *testing.T, c cache.Cache) {
+func renewTrust(t *testing.T, c cache.Cache) {
 	requireVouched := func(want bool) {
 		t.Helper()
-		got, err := c.Vouched(t.Context())
+		got, err := c.Trusted(t.Context())
 		require.NoError(t, err)
 		require.Equal(t, want, got)
 	}
 	requireVouched(false)
-	require.NoError(t, c.Vouch(t.Context(), time.Now().Add(time.Hour)))
+	require.NoError(t, c.RenewTrust(t.Context(), time.Now().Add(time.Hour)))
 	requireVouched(true)
-	require.NoError(t, c.Vouch(t.Context(), time.Now().Add(-time.Second)))
+	require.NoError(t, c.RenewTrust(t.Context(), time.Now().Add(-time.Second)))
 	requireVouched(false)
-	require.NoError(t, c.Vouch(t.Context(), time.Now().Add(200*time.Millisecond)))
+	require.NoError(t, c.RenewTrust(t.Context(), time.Now().Add(200*time.Millisecond)))
 	require.Eventually(t, func() bool {
-		vouched, err := c.Vouched(t.Context())
-		return err == nil && !vouched
+		trusted, err := c.Trusted(t.Context())
+		return err == nil && !trusted
 	}, patience, tick)
 }
 
@@ -478,7 +482,8 @@ func requirePut(t require.TestingT, c cache.Cache, key string, entry cache.Entry
 	require.NoError(t, c.Put(context.Background(), cache.Item{Key: key, Entry: entry, TTL: ttl}))
 }
 
-// requireAdd adds entry, and expects that the key then has held: the entry itself, or another one.
+// requireAdd adds entry, and expects that the key then has held: the entry itself, or another
+// one.
 func requireAdd(t require.TestingT, c cache.Cache, key string, entry, held cache.Entry) {
 	got, added, err := c.Add(context.Background(), cache.Item{Key: key, Entry: entry, TTL: ttl})
 	require.NoError(t, err)

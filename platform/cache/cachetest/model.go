@@ -15,8 +15,8 @@ import (
 	"contacts/platform/cache"
 )
 
-// followsModel makes arbitrary calls, one after another, and expects what a model of one map expects. Nothing expires and
-// nothing is evicted meanwhile.
+// followsModel makes arbitrary calls, one after another, and expects what a model of one map
+// expects. Nothing expires and nothing is evicted meanwhile.
 func followsModel(t *testing.T, c cache.Cache) {
 	round := 0
 	rapid.Check(t, func(t *rapid.T) {
@@ -107,7 +107,8 @@ func drawEntry(t *rapid.T) cache.Entry {
 	return entry
 }
 
-// concurrentPutsOnlyGoUp lets writers put shuffled versions of one key while a reader watches them.
+// concurrentPutsOnlyGoUp lets writers put shuffled versions of one key while a reader watches
+// them.
 func concurrentPutsOnlyGoUp(t *testing.T, c cache.Cache) {
 	round := 0
 	rapid.Check(t, func(t *rapid.T) {
@@ -138,8 +139,9 @@ func concurrentPutsOnlyGoUp(t *testing.T, c cache.Cache) {
 	})
 }
 
-// concurrentFillsAndPuts plays the whole protocol: a writer raises a source's version and puts it after each write, while
-// readers that miss fill from the source as they found it. Once a put has returned, nobody may find an older version.
+// concurrentFillsAndPuts plays the whole protocol: a writer raises a source's version and puts
+// it after each write, while readers that miss fill from the source as they found it. Once a
+// put has returned, no reader may find an older version.
 func concurrentFillsAndPuts(t *testing.T, c cache.Cache) {
 	const keys, readers, writes = 20, 4, 20
 	for i := range keys {
@@ -231,8 +233,8 @@ func (w *watcher) stop() error {
 	return w.group.Wait()
 }
 
-// freshKeys returns keys that no other round of the case uses. Rounds that rapid repeats to shrink a failure also count
-// as rounds.
+// freshKeys returns keys that no other round of the case uses. Rounds that rapid repeats to
+// shrink a failure also count as rounds.
 func freshKeys(round int) []string {
 	keys := make([]string, 3)
 	for i := range keys {

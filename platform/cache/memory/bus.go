@@ -8,7 +8,8 @@ import (
 	"contacts/platform/cache"
 )
 
-// bus hands notices over on the goroutine of whoever publishes them: nothing is queued, so nothing is lost or reordered.
+// bus hands notices over on the publisher's goroutine: nothing is queued, so
+// nothing is lost or reordered.
 type bus struct {
 	mu            sync.RWMutex
 	subscriptions map[string][]*subscription // by address; replaced, never changed in place

@@ -1,4 +1,5 @@
-// Package memory is the cache, the bus and the limiter of a single process. Nothing of it outlives the process or leaves it.
+// Package memory is the cache, the bus and the limiter of a single process. Nothing of it
+// outlives the process or leaves it.
 package memory
 
 import (
@@ -23,28 +24,30 @@ const DefaultMaxBytes = 32 << 20
 
 // Options are the settings of a cache. The zero Options are ready to use.
 type Options struct {
-	// MaxBytes bounds the memory that keys and bodies take, in bytes and with an allowance for what surrounds them. When
-	// they take more, entries that are seldom read are forgotten. Zero means [DefaultMaxBytes].
+	// MaxBytes bounds the memory that keys and bodies take, in bytes and with an allowance for
+	// what surrounds them. When they take more, entries that are seldom read are forgotten.
+	// Zero means [DefaultMaxBytes].
 	MaxBytes uint64
 }
 
-// Cache implements both [cache.Cache] and [cache.Bus]. None of its methods fails or waits, so contexts are not looked at,
-// except by Subscribe.
+// Cache implements both [cache.Cache] and [cache.Bus]. None of its methods fails or waits, so
+// contexts are not looked at, except by Subscribe.
 type Cache struct {
 	bus
 	slots   *otter.Cache[string, slot]
-	vouched atomic.Pointer[time.Time]
+	trusted atomic.Pointer[time.Time]
 }
 
-// slot is what stands under a key: an entry, or the lease of whoever is about to bring one. That it is never both is what
-// makes a put void the lease.
+// slot is what stands under a key: an entry, or the lease of the caller about to bring one.
+// That it is never both is what makes a put void the lease.
 type slot struct {
 	entry cache.Entry
 	lease cache.Lease // empty when the slot holds an entry
 	ttl   time.Duration
 }
 
-// slotBytes is the allowance for a slot beside its key and its body: the slot, its node and its place in the table.
+// slotBytes is the allowance for a slot beside its key and its body: the slot, its node and
+// its place in the table.
 const slotBytes = 256
 
 // Open returns an empty cache. Close it after use.
@@ -120,15 +123,15 @@ func (c *Cache) Add(_ context.Context, item cache.Item) (held cache.Entry, added
 	return held, added, nil
 }
 
-// Vouch implements [cache.Cache].
-func (c *Cache) Vouch(_ context.Context, until time.Time) error {
-	c.vouched.Store(&until)
+// RenewTrust implements [cache.Cache].
+func (c *Cache) RenewTrust(_ context.Context, until time.Time) error {
+	c.trusted.Store(&until)
 	return nil
 }
 
-// Vouched implements [cache.Cache].
-func (c *Cache) Vouched(context.Context) (bool, error) {
-	until := c.vouched.Load()
+// Trusted implements [cache.Cache].
+func (c *Cache) Trusted(context.Context) (bool, error) {
+	until := c.trusted.Load()
 	return until != nil && time.Now().Before(*until), nil
 }
 

@@ -68,7 +68,8 @@ func TestCache_Put_LastsItsTTL(t *testing.T) {
 	})
 }
 
-// A full cache keeps within its bound, still takes new keys by miss and fill, and keeps what is read often.
+// A full cache keeps within its bound, still takes new keys by miss and fill, and keeps what
+// is read often.
 func TestCache_MaxBytes(t *testing.T) {
 	t.Parallel()
 	const bodyBytes, entries, fit = 1000, 5000, 500
@@ -100,7 +101,8 @@ func TestCache_MaxBytes(t *testing.T) {
 
 	c.Settle()
 	kept := 0
-	for i := range entries { // the newest first: what is not found leaves a lease, which takes another's place
+	// the newest first: what is not found leaves a lease, which takes another's place
+	for i := range entries {
 		if _, found, _, err := c.Get(t.Context(), strconv.Itoa(entries-1-i)); found {
 			require.NoError(t, err)
 			kept++

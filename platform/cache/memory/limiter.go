@@ -14,12 +14,13 @@ var _ ratelimit.Limiter = (*Limiter)(nil)
 // DefaultMaxKeys is how many keys a limiter remembers unless told otherwise.
 const DefaultMaxKeys = 10_000
 
-// keptLonger is how long takings are remembered that last no more. A process that stands still in the middle of Take would else
-// forget so much too early, and allow again what was taken.
+// keptLonger is how long takings are remembered that last no more. A process that stands still
+// in the middle of Take would else forget so much too early, and allow again what was taken.
 const keptLonger = time.Second
 
-// Limiter implements [ratelimit.Limiter] for a single process. It never fails, and remembers only so many keys at the same time:
-// of more, some may be taken more often than their limit allows.
+// Limiter implements [ratelimit.Limiter] for a single process. It never fails, and remembers
+// only so many keys at the same time: of more, some may be taken more often than their limit
+// allows.
 type Limiter struct {
 	until *otter.Cache[string, time.Time] // until when a key's takings last
 }

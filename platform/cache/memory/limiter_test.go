@@ -41,7 +41,8 @@ func TestLimiter_Take_ToTheNanosecond(t *testing.T) {
 	})
 }
 
-// However many callers there are, the limiter remembers so many, and those who ask all the time.
+// However many callers there are, the limiter remembers so many, and callers that ask all the
+// time.
 func TestLimiter_Take_ManyKeys(t *testing.T) {
 	t.Parallel()
 	const keys, kept = 20_000, 1000
@@ -58,7 +59,8 @@ func TestLimiter_Take_ManyKeys(t *testing.T) {
 	}
 	require.Greater(t, denied, keys*9/10)
 	remembered := 0
-	for i := keys - 1; i >= 0; i-- { // from the youngest on: to ask for one that is forgotten makes another be forgotten
+	// from the youngest on: to ask for one that is forgotten makes another be forgotten
+	for i := keys - 1; i >= 0; i-- {
 		if d, err := l.Take(t.Context(), strconv.Itoa(i), limit); !d.Allowed {
 			require.NoError(t, err)
 			remembered++

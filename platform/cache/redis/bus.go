@@ -10,14 +10,15 @@ import (
 	"contacts/platform/cache"
 )
 
-// A subscription is renewed after a pause that doubles from the shortest to the longest while attempts fail. Its random
-// part keeps many processes from coming back all at once.
+// A subscription is renewed after a pause that doubles from the shortest to the longest while
+// attempts fail. Its random part keeps many processes from coming back all at once.
 const (
 	shortestPause = 50 * time.Millisecond
 	longestPause  = 2 * time.Second
 )
 
-// waitingNotices is how many notices wait on this side for a subscriber that is still busy with an earlier one.
+// waitingNotices is how many notices wait on this side for a subscriber that is still busy
+// with an earlier one.
 const waitingNotices = 256
 
 // Publish implements [cache.Bus]. All notices travel in one pipeline.
@@ -34,8 +35,8 @@ func (c *Client) Publish(ctx context.Context, notices ...cache.Notice) error {
 	})
 }
 
-// Subscribe implements [cache.Bus]. It holds a connection of its own. Both functions are called on the caller's
-// goroutine, so that neither runs once Subscribe has returned.
+// Subscribe implements [cache.Bus]. It holds a connection of its own. Both functions are
+// called on the caller's goroutine, so that neither runs once Subscribe has returned.
 func (c *Client) Subscribe(
 	ctx context.Context, address string, receive func(body []byte), subscribed func(bool),
 ) error {
@@ -54,8 +55,8 @@ func (c *Client) Subscribe(
 	return ctx.Err()
 }
 
-// listen subscribes once. It returns when that fails, when the connection is lost or when ctx ends, and reports whether
-// the subscription stood meanwhile.
+// listen subscribes once. It returns when that fails, when the connection is lost or when ctx
+// ends, and reports whether the subscription stood meanwhile.
 func (c *Client) listen(
 	ctx context.Context, channel string, receive func(body []byte), subscribed func(bool),
 ) (stood bool) {
@@ -67,7 +68,8 @@ func (c *Client) listen(
 	defer conn.Close() // which also gives it back
 
 	ctx, cancel := context.WithCancel(ctx)
-	defer cancel() // before the closing, which waits for the reading goroutine that may wait in the hook
+	// before the closing, which waits for the reading goroutine that may wait in the hook
+	defer cancel()
 	bodies := make(chan string, waitingNotices)
 	lost := conn.SetPubSubHooks(rueidis.PubSubHooks{OnMessage: func(m rueidis.PubSubMessage) {
 		select {
@@ -83,7 +85,7 @@ func (c *Client) listen(
 		select {
 		case body := <-bodies:
 			receive([]byte(body))
-		case <-lost: //nolint:errcheck // whatever the reason, the answer is to subscribe again
+		case <-lost: //nolint:errcheck // for any reason, the answer is to subscribe again
 			subscribed(false)
 			return true
 		case <-ctx.Done():

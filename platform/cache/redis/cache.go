@@ -13,18 +13,20 @@ import (
 	"contacts/platform/cache"
 )
 
-// Under a key stands one string, which is either an entry or the lease of whoever is about to bring one. That it is never
-// both is what makes a put void the lease, lets a hit cost a single GET, and keeps everything about a key in one slot of a
-// cluster. See encoding.go for how the two look.
+// Under a key stands one string, which is either an entry or the lease of the caller about to
+// bring one. That it is never both is what makes a put void the lease, lets a hit cost a
+// single GET, and keeps everything about a key in one slot of a cluster. See encoding.go for
+// how the two look.
 //
-// Scripts are sent whole: Redis keeps them compiled either way, and after a restart or a failover there is no second
-// round trip to load them.
+// Scripts are sent whole: Redis keeps them compiled either way, and after a restart or a
+// failover there is no second round trip to load them.
 
-// What is of another type than string under a key, which only others can have put there, counts as
-// nothing, and is replaced: the scripts read with pcall, since one such key would otherwise fail a
-// whole batch.
+// What is of another type than string under a key, which only others can have put there,
+// counts as nothing, and is replaced: the scripts read with pcall, since one such key would
+// otherwise fail a whole batch.
 
-// swap stores ARGV[2] for ARGV[3] milliseconds if the key holds exactly ARGV[1], where nothing is the empty string.
+// swap stores ARGV[2] for ARGV[3] milliseconds if the key holds exactly ARGV[1], where nothing
+// is the empty string.
 var swap = rueidis.NewLuaScriptNoSha(`
 local held = redis.pcall('GET', KEYS[1])
 if type(held) ~= 'string' then held = '' end
@@ -32,10 +34,11 @@ if held ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
 return 1`)
 
-// put stores for each key an entry, of which it is given the version, the bytes and the milliseconds to live, unless the key
-// holds an entry of a higher version, or of the same and either is not the result of the write that the held one announces.
-// Versions are compared as decimal digits, since Lua's numbers are exact up to 2^53 only. What is neither an entry nor a
-// lease is replaced.
+// put stores for each key an entry, of which it is given the version, the bytes and the
+// milliseconds to live, unless the key holds an entry of a higher version, or of the same and
+// either is not the result of the write that the held one announces. Versions are compared as
+// decimal digits, since Lua's numbers are exact up to 2^53 only. What is neither an entry nor
+// a lease is replaced.
 var put = rueidis.NewLuaScriptNoSha(`
 for i, key in ipairs(KEYS) do
 	local version, entry, ttl = ARGV[3*i-2], ARGV[3*i-1], ARGV[3*i]
@@ -52,8 +55,8 @@ for i, key in ipairs(KEYS) do
 end
 return 1`)
 
-// add stores ARGV[1] for ARGV[2] milliseconds unless the key holds an entry, which it then returns.
-// SET with NX and GET would not replace a lease.
+// add stores ARGV[1] for ARGV[2] milliseconds unless the key holds an entry, which it then
+// returns. SET with NX and GET would not replace a lease.
 var add = rueidis.NewLuaScriptNoSha(`
 local held = redis.pcall('GET', KEYS[1])
 if type(held) == 'string' and string.find(held, '^%d+:[LGAP]:') then return held end
@@ -101,8 +104,8 @@ func (c *Client) Fill(ctx context.Context, lease cache.Lease, item cache.Item) (
 	return stored, err
 }
 
-// Put implements [cache.Cache]. Where all keys are on one server, a call stores many of them; in a cluster each is in a slot of
-// its own. Either way all travel in one pipeline.
+// Put implements [cache.Cache]. Where all keys are on one server, a call stores many of them;
+// in a cluster each is in a slot of its own. Either way all travel in one pipeline.
 func (c *Client) Put(ctx context.Context, items ...cache.Item) error {
 	if len(items) == 0 {
 		return nil
@@ -139,25 +142,26 @@ func (c *Client) Add(ctx context.Context, item cache.Item) (held cache.Entry, ad
 	return held, added, err
 }
 
-// vouchKey holds something as long as somebody vouches for the cache.
-const vouchKey = "vouched"
+// trustKey holds something as long as the cache is trusted.
+const trustKey = "trusted"
 
-// Vouch implements [cache.Cache]. The time is absolute, so that a call that is held up on its way does not last longer;
-// the clocks of the processes and of Redis have to agree about as well as network time lets them.
-func (c *Client) Vouch(ctx context.Context, until time.Time) error {
+// RenewTrust implements [cache.Cache]. The time is absolute, so that a call that is held up on
+// its way does not last longer; the clocks of the processes and of Redis have to agree about
+// as well as network time lets them.
+func (c *Client) RenewTrust(ctx context.Context, until time.Time) error {
 	return c.ask(ctx, "SET", func(ctx context.Context, conn rueidis.Client) error {
-		return conn.Do(ctx, conn.B().Set().Key(c.prefix+vouchKey).Value("1").Pxat(until).Build()).Error()
+		return conn.Do(ctx, conn.B().Set().Key(c.prefix+trustKey).Value("1").Pxat(until).Build()).Error()
 	})
 }
 
-// Vouched implements [cache.Cache].
-func (c *Client) Vouched(ctx context.Context) (vouched bool, err error) {
+// Trusted implements [cache.Cache].
+func (c *Client) Trusted(ctx context.Context) (trusted bool, err error) {
 	err = c.ask(ctx, "EXISTS", func(ctx context.Context, conn rueidis.Client) error {
 		var err error
-		vouched, err = conn.Do(ctx, conn.B().Exists().Key(c.prefix+vouchKey).Build()).AsBool()
+		trusted, err = conn.Do(ctx, conn.B().Exists().Key(c.prefix+trustKey).Build()).AsBool()
 		return err
 	})
-	return vouched, err
+	return trusted, err
 }
 
 // Ping implements [cache.Cache].

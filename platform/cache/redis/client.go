@@ -1,5 +1,6 @@
-// Package redis is the cache, the bus and the limiter in a Redis (7 or later) or Valkey (8 or later) that processes share, alone
-// or as a cluster. It is the only package that knows the client library.
+// Package redis is the cache, the bus and the limiter in a Redis (7 or later) or Valkey (8 or
+// later) that processes share, alone or as a cluster. It is the only package that knows the
+// client library.
 package redis
 
 import (
@@ -29,30 +30,36 @@ var (
 const (
 	// DefaultTimeout is how long a call may take unless told otherwise.
 	DefaultTimeout = 150 * time.Millisecond
-	// probeAfter is how long calls fail at once after one that got no answer, until one more is tried.
+	// probeAfter is how long calls fail at once after one that got no answer, until one more
+	// is tried.
 	probeAfter = time.Second
 )
 
 // Options are the settings of a client. Only the URL is required.
 type Options struct {
-	// URL is redis://[user:password@]host[:port][/database], or rediss:// for TLS. Further nodes of a cluster may follow
-	// as ?addr=host:port&addr=host:port. Special characters in the password are percent-encoded.
+	// URL is redis://[user:password@]host[:port][/database], or rediss:// for TLS. Further
+	// nodes of a cluster may follow as ?addr=host:port&addr=host:port. Special characters in
+	// the password are percent-encoded.
 	URL string
-	// KeyPrefix stands before every key and address, so that several programs can share a server.
+	// KeyPrefix stands before every key and address, so that several programs can share a
+	// server.
 	KeyPrefix string
-	// Timeout is how long a call waits for Redis, connecting included. Zero means [DefaultTimeout].
+	// Timeout is how long a call waits for Redis, connecting included. Zero means
+	// [DefaultTimeout].
 	Timeout time.Duration
 }
 
-// flushDelay is how long a busy connection gathers commands before it writes them: fewer system calls, on both sides.
+// flushDelay is how long a busy connection gathers commands before it writes them: fewer
+// system calls, on both sides.
 const flushDelay = 100 * time.Microsecond
 
 // Client implements [cache.Cache], [cache.Bus] and [ratelimit.Limiter].
 //
-// A call that Redis does not answer within the timeout fails with [cache.ErrUnavailable]. For a second after it, all
-// calls fail at once; then one is let through, and if it is answered, so are the others again. A call that has begun is
-// not broken off when its ctx ends: it is over within the timeout anyway, and whoever gives up early must not count as a
-// failure of Redis, nor break a connection that others share.
+// A call that Redis does not answer within the timeout fails with [cache.ErrUnavailable]. For
+// a second after it, all calls fail at once; then one is let through, and if it is answered,
+// so are the others again. A call that has begun is not broken off when its ctx ends: it is
+// over within the timeout anyway, and a caller that gives up early must not count as a failure
+// of Redis, nor break a connection that others share.
 type Client struct {
 	connection *connection
 	prefix     string
@@ -60,9 +67,9 @@ type Client struct {
 	breaker    *gobreaker.CircuitBreaker[struct{}]
 }
 
-// Open returns a client for the Redis at options.URL. It does not connect: the first call does, so that a program can
-// start while Redis is down. The only error is a URL that cannot be read; it does not repeat the URL, which may hold a
-// password. Close the client after use.
+// Open returns a client for the Redis at options.URL. It does not connect: the first call
+// does, so that a program can start while Redis is down. The only error is a URL that cannot
+// be read; it does not repeat the URL, which may hold a password. Close the client after use.
 func Open(options Options) (*Client, error) {
 	option, err := parse(options.URL)
 	if err != nil {
@@ -76,7 +83,8 @@ func Open(options Options) (*Client, error) {
 	option.ConnWriteTimeout = timeout
 	option.DisableRetry = true
 	option.MaxFlushDelay = flushDelay
-	option.DisableCache = true // a value cached on this side would be older than a write on another replica
+	// a value cached on this side would be older than a write on another replica
+	option.DisableCache = true
 	return &Client{
 		connection: &connection{option: option},
 		prefix:     options.KeyPrefix,
@@ -95,7 +103,8 @@ func Check(rawURL string) error {
 	return err
 }
 
-// errURL leaves out what is wrong, because the parsers' messages quote parts of the URL and so of the password.
+// errURL leaves out what is wrong, because the parsers' messages quote parts of the URL and so
+// of the password.
 var errURL = errors.New("redis: the URL cannot be read: write redis://[user:password@]host[:port][/database] or " +
 	"rediss://…, with special characters in the password percent-encoded")
 
@@ -105,7 +114,8 @@ func parse(rawURL string) (rueidis.ClientOption, error) {
 		return rueidis.ClientOption{}, errURL
 	}
 	if u.User == nil && strings.Contains(rawURL, "@") {
-		// An unescaped / ? or # in the password has made its beginning the host, which errors name later.
+		// An unescaped / ? or # in the password has made its beginning the host, which errors
+		// name later.
 		return rueidis.ClientOption{}, errURL
 	}
 	option, err := rueidis.ParseURL(rawURL)
@@ -115,12 +125,14 @@ func parse(rawURL string) (rueidis.ClientOption, error) {
 	return option, nil
 }
 
-// Close closes the connections. End all subscriptions before; later calls return [cache.ErrUnavailable].
+// Close closes the connections. End all subscriptions before; later calls return
+// [cache.ErrUnavailable].
 func (c *Client) Close() { c.connection.close() }
 
-// ask runs call within the timeout unless the breaker is open, in a span below the one that ctx belongs to. Every error it
-// returns is a [cache.ErrUnavailable] that wraps its cause. operation is Redis' command, with the
-// script's name where it runs one: neither span nor error is told keys or values.
+// ask runs call within the timeout unless the breaker is open, in a span below the one that
+// ctx belongs to. Every error it returns is a [cache.ErrUnavailable] that wraps its cause.
+// operation is Redis' command, with the script's name where it runs one: neither span nor
+// error is told keys or values.
 func (c *Client) ask(ctx context.Context, operation string, call func(context.Context, rueidis.Client) error) error {
 	ctx, span := telemetry.Child(ctx, operation, trace.SpanKindClient)
 	defer span.End()
@@ -146,8 +158,8 @@ func (c *Client) ask(ctx context.Context, operation string, call func(context.Co
 	return nil
 }
 
-// answered says whether Redis is there: an error that it replied with, such as a full memory or a key of another type,
-// must not stop the calls that still work.
+// answered says whether Redis is there: an error that it replied with, such as a full memory
+// or a key of another type, must not stop the calls that still work.
 func answered(err error) bool {
 	_, replied := errors.AsType[*rueidis.RedisError](err)
 	return err == nil || replied

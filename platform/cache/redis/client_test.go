@@ -26,7 +26,8 @@ func TestClient_Bus(t *testing.T) {
 	cachetest.RunBus(t, func(t *testing.T) cache.Bus { return open(t, sharedURL(t)) })
 }
 
-// A cluster refuses commands and scripts whose keys lie in several slots, even when it has one node only.
+// A cluster refuses commands and scripts whose keys lie in several slots, even when it has one
+// node only.
 func TestClient_Cluster(t *testing.T) {
 	t.Parallel()
 	s := startServer(t, "--cluster-enabled", "yes")
@@ -105,7 +106,8 @@ func TestClient_Closed(t *testing.T) {
 	require.ErrorIs(t, c.Ping(t.Context()), cache.ErrUnavailable)
 }
 
-// What another program or another version of this one left under a key is missed, and then replaced by fill or put.
+// What another program or another version of this one left under a key is missed, and then
+// replaced by fill or put.
 func TestClient_Get_BrokenEntry(t *testing.T) {
 	t.Parallel()
 	entry := cache.Entry{Version: 1, State: cache.Live, Body: []byte("one")}
@@ -158,8 +160,8 @@ func TestClient_RefusedCall(t *testing.T) {
 	require.NoError(t, c.Ping(t.Context()))
 }
 
-// A key of another type than string, set by another program, counts as missing and is replaced.
-// It fails no other key.
+// A key of another type than string, set by another program, counts as missing and is
+// replaced. It fails no other key.
 func TestClient_KeyOfAnotherType(t *testing.T) {
 	t.Parallel()
 	prefix := rand.Text() + "/"
@@ -169,7 +171,7 @@ func TestClient_KeyOfAnotherType(t *testing.T) {
 		t.Helper()
 		require.NoError(t, admin.Do(t.Context(), admin.B().Lpush().Key(prefix+key).Element("x").Build()).Error())
 	}
-	for _, key := range []string{"put", "get", "add", "rate", "vouched"} {
+	for _, key := range []string{"put", "get", "add", "rate", "trusted"} {
 		plant(key)
 		t.Cleanup(func() { _ = admin.Do(context.Background(), admin.B().Del().Key(prefix+key).Build()).Error() })
 	}
@@ -201,13 +203,14 @@ func TestClient_KeyOfAnotherType(t *testing.T) {
 		require.NoError(t, err)
 		require.True(t, decision.Allowed)
 	}
-	require.NoError(t, c.Vouch(t.Context(), time.Now().Add(time.Minute)))
-	vouched, err := c.Vouched(t.Context())
+	require.NoError(t, c.RenewTrust(t.Context(), time.Now().Add(time.Minute)))
+	trusted, err := c.Trusted(t.Context())
 	require.NoError(t, err)
-	require.True(t, vouched)
+	require.True(t, trusted)
 }
 
-// open returns a client with a key space of its own and a timeout that a busy machine does not reach.
+// open returns a client with a key space of its own and a timeout that a busy machine does not
+// reach.
 func open(t *testing.T, url string) *redis.Client {
 	return openWith(t, redis.Options{URL: url, KeyPrefix: rand.Text() + "/", Timeout: patience})
 }

@@ -8,8 +8,8 @@ import (
 	"golang.org/x/sync/singleflight"
 )
 
-// connection holds the library's client, which can only be made while Redis answers: it asks at once whether it talks to
-// a cluster. Once made, it reconnects by itself.
+// connection holds the library's client, which can only be made while Redis answers: it asks
+// at once whether it talks to a cluster. Once made, it reconnects by itself.
 type connection struct {
 	option  rueidis.ClientOption
 	connect singleflight.Group
@@ -19,8 +19,9 @@ type connection struct {
 	closed bool
 }
 
-// get returns the client. Without one, all callers together make one attempt to connect, and each waits for it no longer
-// than its ctx. An attempt that outlasts its callers serves the next ones.
+// get returns the client. Without one, all callers together make one attempt to connect, and
+// each waits for it no longer than its ctx. An attempt that outlasts its callers serves the
+// next ones.
 func (c *connection) get(ctx context.Context) (rueidis.Client, error) {
 	if client, err := c.current(); client != nil || err != nil {
 		return client, err

@@ -8,8 +8,8 @@ import (
 	"contacts/platform/cache"
 )
 
-// FuzzDecode checks that whatever stands under a key is either no entry or one that encodes and decodes to itself, and
-// that no lease is taken for an entry.
+// FuzzDecode checks that any value under a key is either no entry or one that encodes
+// and decodes to itself, and that no lease is taken for an entry.
 func FuzzDecode(f *testing.F) {
 	for _, seed := range []string{
 		"", "7:L:", "7:L:body", "0:A:", "9223372036854775807:G:", "9223372036854775808:G:", "-1:L:", "+1:L:", "1:X:", "1:LL:x",

@@ -10,9 +10,10 @@ import (
 	"contacts/platform/ratelimit"
 )
 
-// take is [ratelimit.Limit.Decide] on Redis' own clock, which all processes share, in microseconds.
-// The key holds the time until which its takings last, and expires with it; anything else counts as
-// nothing, and is replaced. Lua's numbers are exact up to 2^53, which is in the year 2255.
+// take is [ratelimit.Limit.Decide] on Redis' own clock, which all processes share, in
+// microseconds. The key holds the time until which its takings last, and expires with it;
+// anything else counts as nothing, and is replaced. Lua's numbers are exact up to 2^53, which
+// is in the year 2255.
 var take = rueidis.NewLuaScriptNoSha(`
 local time = redis.call('TIME')
 local now, interval, window = time[1] * 1000000 + time[2], tonumber(ARGV[1]), tonumber(ARGV[2])

@@ -38,7 +38,7 @@ func TestClient_Take_Expires(t *testing.T) {
 	}, patience, tick)
 }
 
-// What somebody else has put under a key does not get in the way.
+// What another program has put under a key does not get in the way.
 func TestClient_Take_ForeignValue(t *testing.T) {
 	t.Parallel()
 	prefix, admin := rand.Text()+"/", connect(t, sharedURL(t))

@@ -141,7 +141,7 @@ func TestClient_Subscribe_RedisIsFrozen(t *testing.T) {
 	require.ErrorIs(t, next(t, ended), context.Canceled)
 }
 
-// Whoever unsubscribes leaves nothing behind on the server.
+// An unsubscribed process leaves nothing behind on the server.
 func TestClient_Subscribe_Leaves(t *testing.T) {
 	t.Parallel()
 	s := startServer(t)
@@ -163,7 +163,8 @@ func TestClient_Subscribe_Leaves(t *testing.T) {
 	require.Eventually(t, func() bool { return subscribers() == 0 }, patience, tick)
 }
 
-// requireUnavailable makes the call that finds out. It waits for Redis itself, not for the breaker's word.
+// requireUnavailable makes the call that finds out. It waits for Redis itself, not for the
+// breaker's word.
 func requireUnavailable(t *testing.T, c *redis.Client) {
 	t.Helper()
 	_, _, _, err := c.Get(t.Context(), "k")
@@ -171,8 +172,8 @@ func requireUnavailable(t *testing.T, c *redis.Client) {
 	require.NotErrorIs(t, err, gobreaker.ErrOpenState)
 }
 
-// requireFailsAtOnce looks for the breaker's word in every method. Now and then a call is let through as a probe, so one
-// look may miss it.
+// requireFailsAtOnce looks for the breaker's word in every method. Now and then a call is let
+// through as a probe, so one look may miss it.
 func requireFailsAtOnce(t *testing.T, c *redis.Client) {
 	t.Helper()
 	item := cache.Item{Key: "k", Entry: cache.Entry{Version: 1, State: cache.Live}, TTL: time.Minute}

@@ -11,7 +11,8 @@ import (
 	"contacts/platform/cache"
 )
 
-// FillBlindly stores an entry, whatever is there and whoever has the lease. It is for negative controls.
+// FillBlindly stores an entry, regardless of the present one and of the lease. It is for
+// negative controls.
 func (c *Client) FillBlindly(ctx context.Context, item cache.Item) error {
 	return c.ask(ctx, "SET", func(ctx context.Context, conn rueidis.Client) error {
 		set := conn.B().Set().Key(c.prefix + item.Key).Value(encode(item.Entry)).Px(max(item.TTL, time.Millisecond))

@@ -17,13 +17,15 @@ import (
 	"contacts/test/servers"
 )
 
-// patience is how long a test waits for what must come, however slow the machine; tick is how often it looks.
+// patience is how long a test waits for what must come, however slow the machine; tick is how
+// often it looks.
 const (
 	patience = 30 * time.Second
 	tick     = 20 * time.Millisecond
 )
 
-// server is a redis-server that one test may kill, freeze and start again. It always listens on the same port.
+// server is a redis-server that one test may kill, freeze and start again. It always listens
+// on the same port.
 type server struct {
 	port    string
 	args    []string
@@ -45,7 +47,8 @@ func startServer(t *testing.T, args ...string) *server {
 	return s
 }
 
-// start returns once the server answers. Where another program was faster to take the port, it tries until that is over.
+// start returns once the server answers. Where another program was faster to take the port, it
+// tries until that is over.
 func (s *server) start(t *testing.T) {
 	t.Helper()
 	program, err := exec.LookPath("redis-server")

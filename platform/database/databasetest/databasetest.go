@@ -21,11 +21,12 @@ import (
 // variable names the URL of a PostgreSQL superuser.
 const variable = "CONTACTS_TEST_POSTGRES_URL"
 
-// New returns the URL of a new, empty database, which ends with the test: a SQLite file in a temporary folder, or a
-// database on the server that CONTACTS_TEST_POSTGRES_URL names, without which the test fails.
+// New returns the URL of a new, empty database, which ends with the test: a SQLite file in a
+// temporary folder, or a database on the server that CONTACTS_TEST_POSTGRES_URL names, without
+// which the test fails.
 //
-// The URL of a PostgreSQL database is that of its owner, who is no superuser but may create roles, as managed servers give one. See
-// also [App] and [Superuser].
+// The URL of a PostgreSQL database is that of its owner, which is no superuser but may create
+// roles, as managed servers give one. See also [App] and [Superuser].
 func New(t testing.TB, engine database.Engine) string {
 	t.Helper()
 	if engine == database.SQLite {
@@ -50,14 +51,15 @@ const (
 	appSuffix   = "_app"
 )
 
-// App returns the URL by which the program uses a PostgreSQL database, given the owner's: that of another role, which is there once
-// it has been admitted to the schema.
+// App returns the URL by which the program uses a PostgreSQL database, given the owner's: that
+// of another role, which is there once it has been admitted to the schema.
 func App(owner string) string { return strings.Replace(owner, ownerSuffix+"@", appSuffix+"@", 1) }
 
 // Owner returns the URL of a PostgreSQL database's owner, given the program's.
 func Owner(app string) string { return strings.Replace(app, appSuffix+"@", ownerSuffix+"@", 1) }
 
-// Superuser returns the URL by which the server's superuser uses a PostgreSQL database, given another role's.
+// Superuser returns the URL by which the server's superuser uses a PostgreSQL database, given
+// another role's.
 func Superuser(t testing.TB, address string) string {
 	t.Helper()
 	super, err := url.Parse(os.Getenv(variable))
@@ -68,7 +70,8 @@ func Superuser(t testing.TB, address string) string {
 	return super.String()
 }
 
-// Migrated returns the URL of a new database with the current schema, on PostgreSQL by which the program uses it: see [App].
+// Migrated returns the URL of a new database with the current schema, on PostgreSQL by which
+// the program uses it: see [App].
 func Migrated(t testing.TB, engine database.Engine) string {
 	t.Helper()
 	address := New(t, engine)

@@ -1,5 +1,5 @@
-// Package oidctest is an OpenID Connect provider for tests: a server on loopback with discovery and keys, and the tokens
-// that those keys sign.
+// Package oidctest is an OpenID Connect provider for tests: a server on loopback with
+// discovery and keys, and the tokens that those keys sign.
 package oidctest
 
 import (
@@ -38,8 +38,8 @@ type Issuer struct {
 	requests  int
 }
 
-// NewIssuer returns a provider that serves until the test ends. It publishes the keys and signs with the last one; where
-// none is given, it makes one for ES256.
+// NewIssuer returns a provider that serves until the test ends. It publishes the keys and
+// signs with the last one; where none is given, it makes one for ES256.
 func NewIssuer(t testing.TB, keys ...Key) *Issuer {
 	t.Helper()
 	if len(keys) == 0 {
@@ -53,8 +53,8 @@ func NewIssuer(t testing.TB, keys ...Key) *Issuer {
 	return issuer
 }
 
-// Token returns an access token that is valid for five minutes. The claims replace and add to those that it has anyway; one
-// whose value is nil is left out.
+// Token returns an access token that is valid for five minutes. The claims replace and add to
+// those that it has anyway; one whose value is nil is left out.
 func (i *Issuer) Token(claims map[string]any) string {
 	i.t.Helper()
 	i.mu.Lock()
@@ -106,7 +106,8 @@ func (i *Issuer) SetDown(down bool) {
 	})
 }
 
-// Intercept lets a test answer requests in the provider's place: those for which intercept returns true.
+// Intercept lets a test answer requests in the provider's place: those for which intercept
+// returns true.
 func (i *Issuer) Intercept(intercept func(w http.ResponseWriter, r *http.Request) (handled bool)) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -150,8 +151,8 @@ func (i *Issuer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// RoundTrip answers a request without a connection, so that a client can ask the provider where time is the test's own
-// (testing/synctest), which a connection would keep from passing.
+// RoundTrip answers a request without a connection, so that a client can ask the provider
+// where time is the test's own (testing/synctest), which a connection would keep from passing.
 func (i *Issuer) RoundTrip(r *http.Request) (*http.Response, error) {
 	recorder := httptest.NewRecorder()
 	i.ServeHTTP(recorder, r)

@@ -24,7 +24,8 @@ type Key struct {
 	ID        string // "kid"
 	Algorithm string // "alg"
 	Private   crypto.Signer
-	// Members are added to what is published of the key, or replace it; one whose value is nil is left out.
+	// Members are added to what is published of the key, or replace it; one whose value is nil
+	// is left out.
 	Members map[string]any
 }
 
@@ -65,8 +66,8 @@ func (k Key) JWK() map[string]any {
 	return merge(members, map[string]any{"kid": k.ID, "alg": k.Algorithm, "use": "sig"}, k.Members)
 }
 
-// Sign returns a JWT that the key has signed. The header gets "alg" and "kid" from the key unless it has them; one whose
-// value is nil is left out.
+// Sign returns a JWT that the key has signed. The header gets "alg" and "kid" from the key
+// unless it has them; one whose value is nil is left out.
 func (k Key) Sign(t testing.TB, header, claims map[string]any) string {
 	t.Helper()
 	headerJSON, err := json.Marshal(merge(map[string]any{"alg": k.Algorithm, "kid": k.ID}, header))
@@ -76,8 +77,9 @@ func (k Key) Sign(t testing.TB, header, claims map[string]any) string {
 	return Sign(t, k.Algorithm, k.Private, headerJSON, claimsJSON)
 }
 
-// Sign returns a JWS in compact form (RFC 7515) of a header and a payload as they are, whatever they say: with it a test can
-// forge tokens. The key is a private one, or the bytes of a secret for HS256 and the like.
+// Sign returns a JWS in compact form (RFC 7515) of a header and a payload as they are,
+// as they are: with it a test can forge tokens. The key is a private one, or the bytes
+// of a secret for HS256 and the like.
 func Sign(t testing.TB, algorithm string, key any, header, payload []byte) string {
 	t.Helper()
 	known, ok := jwa.LookupSignatureAlgorithm(algorithm)
@@ -90,7 +92,8 @@ func Sign(t testing.TB, algorithm string, key any, header, payload []byte) strin
 	return signed + "." + base64.RawURLEncoding.EncodeToString(signature)
 }
 
-// merge returns the members of all objects, the later ones' where a name comes twice, without those whose value is nil.
+// merge returns the members of all objects, the later ones' where a name comes twice, without
+// those whose value is nil.
 func merge(objects ...map[string]any) map[string]any {
 	merged := map[string]any{}
 	for _, object := range objects {

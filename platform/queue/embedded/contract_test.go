@@ -37,7 +37,8 @@ func TestQueue_Contract_TwoProcesses(t *testing.T) {
 	})
 }
 
-// pair is two queues on one file, as two processes have them: every call goes to the one that did not get the last.
+// pair is two queues on one file, as two processes have them: every call goes to the one that
+// did not get the last.
 type pair struct {
 	queues [2]queue.Queue
 	calls  atomic.Int64
@@ -73,7 +74,8 @@ func newFile(t *testing.T) string {
 	return file
 }
 
-// open opens the queue in file with handles of its own, and closes all of them when the test ends.
+// open opens the queue in file with handles of its own, and closes all of them when the test
+// ends.
 func open(t *testing.T, file string, visibility time.Duration) *embedded.Queue {
 	t.Helper()
 	q := embedded.Open(writeHandle(t, file), readHandle(t, file), embedded.Options{Visibility: visibility})

@@ -58,7 +58,7 @@ func TestQueue_Reopen_KeepsMessages(t *testing.T) {
 	require.Equal(t, queue.Stats{Waiting: 1, InFlight: 2}, stats)
 }
 
-// The age is that of the oldest message which is not deleted, whoever has it.
+// The age is that of the oldest message which is not deleted.
 func TestQueue_Age(t *testing.T) {
 	t.Parallel()
 	q := open(t, newFile(t), long)
@@ -68,7 +68,8 @@ func TestQueue_Age(t *testing.T) {
 		require.NoError(t, err)
 		return age
 	}
-	// between reports whether an age is that of what was sent between two times, which are kept in milliseconds.
+	// between reports whether an age is that of what was sent between two times, which are
+	// kept in milliseconds.
 	between := func(from, to time.Time) {
 		t.Helper()
 		asked := time.Now()

@@ -15,8 +15,9 @@ import (
 	"contacts/migrations"
 )
 
-// TestStatements_DeepQueue looks at how SQLite runs each statement on a queue of 50,000 groups: no table may be read
-// from end to end. The waiting groups are read along their index, from the front, as far as the LIMIT.
+// TestStatements_DeepQueue looks at how SQLite runs each statement on a queue of 50,000
+// groups: no table may be read from end to end. The waiting groups are read along their index,
+// from the front, as far as the LIMIT.
 func TestStatements_DeepQueue(t *testing.T) {
 	t.Parallel()
 	db := deepQueue(t, 50_000)

@@ -15,7 +15,8 @@ func (r receipt) String() string {
 	return r.Token + "." + strconv.FormatInt(r.Sequence, 10)
 }
 
-// parseReceipts reads receipts and counts the distinct ones, those included that no queue ever gave out.
+// parseReceipts reads receipts and counts the distinct ones, those included that no queue ever
+// gave out.
 func parseReceipts(texts []string) (known []receipt, distinct int) {
 	seen := make(map[string]bool, len(texts))
 	for _, text := range texts {

@@ -12,8 +12,8 @@ import (
 	"contacts/platform/queue"
 )
 
-// Receive implements [queue.Queue]. It returns one message a group, and as many as limit, which knows no upper bound.
-// An idle wait only reads.
+// Receive implements [queue.Queue]. It returns one message a group, and as many as limit,
+// which knows no upper bound. An idle wait only reads.
 func (q *Queue) Receive(ctx context.Context, limit int, wait time.Duration) ([]queue.Delivery, error) {
 	end := time.NewTimer(wait)
 	defer end.Stop()
@@ -79,7 +79,8 @@ func (q *Queue) Extend(ctx context.Context, d time.Duration, receipts ...string)
 	})
 }
 
-// acknowledge makes a change to the messages that receipts still hold. The change returns how many those were.
+// acknowledge makes a change to the messages that receipts still hold. The change returns how
+// many those were.
 func (q *Queue) acknowledge(ctx context.Context, receipts []string, change func(*gorm.DB, []receipt, int64) (int, error)) error {
 	if len(receipts) == 0 {
 		return nil

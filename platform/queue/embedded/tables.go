@@ -13,8 +13,8 @@ import (
 // deduplication is for how long a deduplication id is remembered, in milliseconds, as in SQS.
 const deduplication = int64(5 * time.Minute / time.Millisecond)
 
-// The statements. All but countSQL find their rows through an index, so that they grow no slower with the queue's depth.
-// Lists come in as JSON arrays.
+// The statements. All but countSQL find their rows through an index, so that they grow no
+// slower with the queue's depth. Lists come in as JSON arrays.
 const (
 	countSQL = `SELECT (SELECT count(*) FROM queue_messages) AS total,
 		(SELECT count(*) FROM queue_groups WHERE token IS NOT NULL AND visible_at > ?) AS in_flight`
@@ -37,8 +37,9 @@ const (
 	queueUpSQL = `INSERT INTO queue_groups (group_id, head, visible_at) VALUES (?, last_insert_rowid(), ?)
 		ON CONFLICT (group_id) DO NOTHING`
 
-	// claimSQL merges the front of the waiting groups with the front of the claims that have run out. Whatever becomes of
-	// a group's message, the group takes its next turn behind those that waited by then: none can hold up the others.
+	// claimSQL merges the front of the waiting groups with the front of the claims that have
+	// run out. After any outcome of its message, a group takes its next turn behind
+	// those that waited by then: none can hold up the others.
 	claimSQL = `UPDATE queue_groups SET token = @token, visible_at = @until, attempts = attempts + 1
 		WHERE group_id IN (
 			SELECT group_id FROM (
@@ -133,7 +134,8 @@ func claim(tx *gorm.DB, limit int, token string, now, until int64) ([]queue.Deli
 	return deliveries, nil
 }
 
-// remove deletes the messages that receipts hold and lets their groups' next ones through. It returns their number.
+// remove deletes the messages that receipts hold and lets their groups' next ones through. It
+// returns their number.
 func remove(tx *gorm.DB, receipts []receipt, now int64) (int, error) {
 	held, err := heldArguments(receipts, now)
 	if err != nil {

@@ -13,9 +13,11 @@ import (
 )
 
 const (
-	// maxGathered bounds how many operations share a transaction, and by that how long the first one waits.
+	// maxGathered bounds how many operations share a transaction, and by that how long the
+	// first one waits.
 	maxGathered = 256
-	// maxSwept bounds how many expired deduplication ids a transaction removes: more than it can add.
+	// maxSwept bounds how many expired deduplication ids a transaction removes: more than it
+	// can add.
 	maxSwept = 2 * maxGathered
 )
 
@@ -24,21 +26,24 @@ var errClosed = errors.New("it was closed")
 
 // operation is a change that one caller waits for.
 type operation struct {
-	// apply makes the change, at the time now in milliseconds since the epoch. It may run again after a rollback.
+	// apply makes the change, at the time now in milliseconds since the epoch. It may run
+	// again after a rollback.
 	apply func(tx *gorm.DB, now int64) error
 	// frees says that the change can let messages be received.
 	frees bool
 	// unsure is the error, out of the port's, of a change whose commit failed.
 	unsure error
 
-	// claimed is set once, by the writer when it takes the operation up or by the caller when it withdraws it.
+	// claimed is set once, by the writer when it takes the operation up or by the caller when
+	// it withdraws it.
 	claimed atomic.Bool
 	// done takes one error, and has room for it.
 	done chan error
 }
 
-// do has the writer make a change and returns once it is durable. When ctx ends before the change is taken up, nothing
-// happens; later it is waited for, which is a matter of milliseconds, so that its outcome is known.
+// do has the writer make a change and returns once it is durable. When ctx ends before the
+// change is taken up, nothing happens; later it is waited for, which is a matter of
+// milliseconds, so that its outcome is known.
 func (q *Queue) do(ctx context.Context, op *operation) error {
 	if err := ctx.Err(); err != nil {
 		return unavailable(err)
@@ -62,8 +67,8 @@ func (q *Queue) do(ctx context.Context, op *operation) error {
 	}
 }
 
-// serve makes the changes of all callers, one transaction after the other, until the queue is closed. What arrives
-// while one is being synced to the disk shares the next one.
+// serve makes the changes of all callers, one transaction after the other, until the queue is
+// closed. What arrives while one is being synced to the disk shares the next one.
 func (q *Queue) serve() {
 	for {
 		select {
@@ -75,7 +80,7 @@ func (q *Queue) serve() {
 	}
 }
 
-// gather takes up first and whatever else is waiting right now.
+// gather takes up first and all that is waiting right now.
 func (q *Queue) gather(first *operation) []*operation {
 	var batch []*operation
 	take := func(op *operation) {
@@ -95,9 +100,9 @@ func (q *Queue) gather(first *operation) []*operation {
 	return batch
 }
 
-// transact makes the changes that gather returns in one transaction and answers their callers. It asks gather once it
-// has the connection: whoever came while it waited for that goes along. When a change fails, each is tried alone, so
-// that it fails alone.
+// transact makes the changes that gather returns in one transaction and answers their callers.
+// It asks gather once it has the connection: a caller that came while it waited for that goes
+// along. When a change fails, each is tried alone, so that it fails alone.
 func (q *Queue) transact(gather func() []*operation) {
 	tx := q.write.Begin()
 	batch := gather()

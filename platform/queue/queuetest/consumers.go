@@ -60,7 +60,7 @@ func consume(ctx context.Context, q queue.Queue, seen *ledger) {
 	}
 }
 
-// ledger records who holds which group and which message of it comes next.
+// ledger records which consumer holds which group and which message of it comes next.
 type ledger struct {
 	mu       sync.Mutex
 	receives int
@@ -90,7 +90,8 @@ func (l *ledger) take(deliveries []queue.Delivery) {
 	}
 }
 
-// release notes that the deliveries are about to be deleted: from then on others may be given their groups.
+// release notes that the deliveries are about to be deleted: from then on others may be given
+// their groups.
 func (l *ledger) release(deliveries []queue.Delivery) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -1,4 +1,5 @@
-// Package queuetest is the contract suite of [queue.Queue]: every adapter runs it against the server it is made for.
+// Package queuetest is the contract suite of [queue.Queue]: every adapter runs it against the
+// server it is made for.
 package queuetest
 
 import (
@@ -15,9 +16,11 @@ type Guarantee string
 
 // The guarantees that an adapter's test may declare as lacking.
 const (
-	// LateDeleteReported: Delete says [queue.ErrReceiptExpired] for a message that was delivered again since.
+	// LateDeleteReported: Delete says [queue.ErrReceiptExpired] for a message that was
+	// delivered again since.
 	LateDeleteReported Guarantee = "a late delete is reported"
-	// ReceiptEndsOnTime: a receipt stops working at its deadline, also when nobody has received its message since.
+	// ReceiptEndsOnTime: a receipt stops working at its deadline, also when no other consumer
+	// has received its message since.
 	ReceiptEndsOnTime Guarantee = "a receipt ends on time"
 	// DeduplicationPerGroup: the same deduplication id in two groups is two messages.
 	DeduplicationPerGroup Guarantee = "deduplication is per group"
@@ -25,25 +28,28 @@ const (
 	EveryCharacter Guarantee = "every character is carried"
 )
 
-// Lack declares that the server under test does not keep a guarantee, and why. The cases that need it are skipped and
-// print the reason. It is meant for emulators: an adapter whose real server lacks a guarantee breaks the contract.
+// Lack declares that the server under test does not keep a guarantee, and why. The cases that
+// need it are skipped and print the reason. It is meant for emulators: an adapter whose real
+// server lacks a guarantee breaks the contract.
 type Lack struct {
 	Guarantee Guarantee
 	Reason    string
 }
 
-// Open returns a queue that is new, empty and used by nobody else, and closes it in t.Cleanup. The suite asks for
-// visibility timeouts of whole seconds.
+// Open returns a queue that is new, empty and not shared, and closes it in t.Cleanup.
+// The suite asks for visibility timeouts of whole seconds.
 type Open func(t *testing.T, visibility time.Duration) queue.Queue
 
 const (
 	// long is a visibility timeout, or a wait, that does not run out while a case lasts.
 	long = 60 * time.Second
-	// short is a visibility timeout that a case lets run out. On a busy machine that may be before the next call.
+	// short is a visibility timeout that a case lets run out. On a busy machine that may be
+	// before the next call.
 	short = time.Second
 )
 
-// Run checks everything that [queue.Queue] promises. Cases run in parallel, each on its own queue from open.
+// Run checks everything that [queue.Queue] promises. Cases run in parallel, each on its own
+// queue from open.
 func Run(t *testing.T, open Open, lacks ...Lack) {
 	t.Helper()
 	s := suite{open: open, lacks: make(map[Guarantee]string)}

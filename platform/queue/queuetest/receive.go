@@ -11,8 +11,8 @@ import (
 	"contacts/platform/queue"
 )
 
-// beginning is how long a Receive is given to begin its wait, which cannot be seen from outside. A case that comes too
-// early still passes.
+// beginning is how long a Receive is given to begin its wait, which cannot be seen from
+// outside. A case that comes too early still passes.
 const beginning = 300 * time.Millisecond
 
 func (s suite) receiveNothing(t *testing.T) {

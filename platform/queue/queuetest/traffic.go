@@ -20,8 +20,8 @@ func message(group, body string) queue.Message {
 	return queue.Message{Group: group, DeduplicationID: uuid.NewString(), Body: []byte(body)}
 }
 
-// persist sends m until the queue knows whether it has it: on a busy machine a server may answer too late, and
-// repeating an uncertain send is safe by contract.
+// persist sends m until the queue knows whether it has it: on a busy machine a server may
+// answer too late, and repeating an uncertain send is safe by contract.
 func persist(ctx context.Context, q queue.Queue, m queue.Message) error {
 	for {
 		if err := q.Send(ctx, m); !errors.Is(err, queue.ErrUncertain) || ctx.Err() != nil {
@@ -78,7 +78,8 @@ func requireStats(t *testing.T, q queue.Queue, want queue.Stats) {
 	}, patience, 50*time.Millisecond, "the queue does not come to report %+v", want)
 }
 
-// drain receives and deletes n messages, and returns their bodies by group in the order of delivery.
+// drain receives and deletes n messages, and returns their bodies by group in the order of
+// delivery.
 func drain(t *testing.T, q queue.Queue, n int) map[string][]string {
 	t.Helper()
 	drained := make(map[string][]string)

@@ -27,7 +27,8 @@ func (s suite) receiptExpiredThenRedelivered(t *testing.T) {
 	current := receiveOne(t, q)
 	require.Equal(t, 2, current.Attempt)
 
-	// What Delete reports here is receiptLateDeleteReported's business; that it deletes nothing is everyone's.
+	// What Delete reports here is receiptLateDeleteReported's business; that it deletes
+	// nothing is everyone's.
 	_ = q.Delete(t.Context(), late.Receipt)
 	require.ErrorIs(t, q.Extend(t.Context(), long, late.Receipt), queue.ErrReceiptExpired)
 	require.ErrorIs(t, q.Extend(t.Context(), 0, late.Receipt), queue.ErrReceiptExpired)

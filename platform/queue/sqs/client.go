@@ -17,8 +17,8 @@ import (
 )
 
 const (
-	// attempts bounds the SDK's retries of one call. Repeating is safe: sends carry deduplication ids, receives carry
-	// an attempt id, the other calls are idempotent.
+	// attempts bounds the SDK's retries of one call. Repeating is safe: sends carry
+	// deduplication ids, receives carry an attempt id, the other calls are idempotent.
 	attempts = 3
 	// maxBackoff keeps three attempts of a refused connection well under a second.
 	maxBackoff = 250 * time.Millisecond
@@ -26,12 +26,14 @@ const (
 
 const fifoSuffix = ".fifo"
 
-// awsHost matches the hosts of SQS's regional endpoints, whose addresses the SDK knows by itself.
+// awsHost matches the hosts of SQS's regional endpoints, whose addresses the SDK knows by
+// itself.
 var awsHost = regexp.MustCompile(`^sqs\.([a-z0-9-]+)\.amazonaws\.com(?:\.cn)?$`)
 
 // address is what a queue's URL says.
 type address struct {
-	// endpoint is the URL's scheme and host; empty for a regional endpoint of AWS, which the SDK resolves.
+	// endpoint is the URL's scheme and host; empty for a regional endpoint of AWS, which the
+	// SDK resolves.
 	endpoint string
 	// region is the one that the host names, empty if it names none.
 	region string
@@ -62,17 +64,21 @@ func parseAddress(raw string) (address, error) {
 type httpClient struct {
 	awssqs.HTTPClient
 
-	observe func(action string) // unless nil, told of each request, those of retries included, because each is paid for
+	// unless nil, told of each request, those of retries included, because each is paid for
+	observe func(action string)
 }
 
-// Do sends a request so that its answer is not lost. The SDK closes a request's body as soon as it has the head of the answer,
-// when net/http may still be about to make sure that the body ends where it should. It would ask by WriteTo, to which the SDK's
-// body, once closed, answers io.EOF: net/http takes that for a failed write, and closes the connection under the answer that is
-// being read. Read, which is all that it is left with, tells the end in the right way. The SDK would ask again for a lost answer;
-// but a receive would find its messages hidden where a server, as the emulator, knows nothing of attempt ids.
+// Do sends a request so that its answer is not lost. The SDK closes a request's body as soon
+// as it has the head of the answer, when net/http may still be about to make sure that the
+// body ends where it should. It would ask by WriteTo, to which the SDK's body, once closed,
+// answers io.EOF: net/http takes that for a failed write, and closes the connection under the
+// answer that is being read. Read, which is all that it is left with, tells the end in the
+// right way. The SDK would ask again for a lost answer; but a receive would find its messages
+// hidden where a server, as the emulator, knows nothing of attempt ids.
 func (c httpClient) Do(request *http.Request) (*http.Response, error) {
 	if c.observe != nil {
-		_, action, _ := strings.Cut(request.Header.Get("X-Amz-Target"), ".") // AmazonSQS.SendMessageBatch
+		// AmazonSQS.SendMessageBatch
+		_, action, _ := strings.Cut(request.Header.Get("X-Amz-Target"), ".")
 		c.observe(action)
 	}
 	if request.Body != nil {
@@ -81,8 +87,8 @@ func (c httpClient) Do(request *http.Request) (*http.Response, error) {
 	return c.HTTPClient.Do(request)
 }
 
-// newClient makes a client from the standard AWS configuration. A region that the queue's host names wins over the
-// configured one, under which no call could succeed.
+// newClient makes a client from the standard AWS configuration. A region that the queue's host
+// names wins over the configured one, under which no call could succeed.
 func newClient(ctx context.Context, address address, observe func(action string)) (*awssqs.Client, error) {
 	cfg, err := config.LoadDefaultConfig(ctx)
 	if err != nil {
@@ -99,7 +105,8 @@ func newClient(ctx context.Context, address address, observe func(action string)
 			o.BaseEndpoint = &address.endpoint
 		}
 		o.HTTPClient = httpClient{o.HTTPClient, observe}
-		o.RetryMaxAttempts = 0 // AWS_MAX_ATTEMPTS must not stretch the time in which a caller gets its answer.
+		// AWS_MAX_ATTEMPTS must not stretch the time in which a caller gets its answer.
+		o.RetryMaxAttempts = 0
 		o.Retryer = retry.NewStandard(func(s *retry.StandardOptions) {
 			s.MaxAttempts = attempts
 			s.MaxBackoff = maxBackoff

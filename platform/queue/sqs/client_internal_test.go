@@ -17,8 +17,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// lateConn is a connection on which the end of a request's body has been sent, and net/http does not come to know of it,
-// until the answer is being read.
+// lateConn is a connection on which the end of a request's body has been sent, and net/http
+// does not come to know of it, until the answer is being read.
 type lateConn struct {
 	net.Conn
 
@@ -34,7 +34,8 @@ func (c *lateConn) Write(b []byte) (int, error) {
 	return n, err
 }
 
-// Read is called first by net/http, for the answer's head and what comes with it, and then by the SDK, for the rest.
+// Read is called first by net/http, for the answer's head and what comes with it, and then by
+// the SDK, for the rest.
 func (c *lateConn) Read(b []byte) (int, error) {
 	if c.reads.Add(1) == 2 {
 		close(c.reading)
@@ -42,8 +43,9 @@ func (c *lateConn) Read(b []byte) (int, error) {
 	return c.Conn.Read(b)
 }
 
-// A request can be answered before net/http is done with it. The answer must not be lost then: a server that does not know
-// attempt ids would not give its messages again, and they would stay hidden.
+// A request can be answered before net/http is done with it. The answer must not be lost then:
+// a server that does not know attempt ids would not give its messages again, and they would
+// stay hidden.
 func TestQueue_Receive_AnsweredEarly(t *testing.T) {
 	t.Setenv("AWS_ENDPOINT_URL_SQS", "")
 	var requests atomic.Int32

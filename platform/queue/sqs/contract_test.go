@@ -19,7 +19,8 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	// The AWS configuration is this process's own: the emulator's, whatever the machine's profiles say.
+	// The AWS configuration is this process's own: the emulator's, independent of the
+	// machine's profiles say.
 	for name, value := range map[string]string{
 		"AWS_REGION":            "us-east-1",
 		"AWS_ACCESS_KEY_ID":     "test",
@@ -61,8 +62,9 @@ func TestQueue_Contract(t *testing.T) {
 	)
 }
 
-// emulatorURL is the URL of a queue of the test's own, which does not exist yet. Only the emulator knows under which
-// host it keeps its queues, so it is asked by means of another queue.
+// emulatorURL is the URL of a queue of the test's own, which does not exist yet. Only the
+// emulator knows under which host it keeps its queues, so it is asked by means of another
+// queue.
 func emulatorURL(t *testing.T) string {
 	t.Helper()
 	client := emulator(t)
@@ -96,7 +98,8 @@ func open(t *testing.T, options sqs.Options) *sqs.Queue {
 	return q
 }
 
-// A poll that its caller has left may still be given messages by SQS. They must not stay hidden.
+// A poll that its caller has left may still be given messages by SQS. They must not stay
+// hidden.
 func TestQueue_Receive_LeftPollHandsBack(t *testing.T) {
 	t.Parallel()
 	url := emulatorURL(t)

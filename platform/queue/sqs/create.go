@@ -14,23 +14,27 @@ import (
 )
 
 const (
-	// maxReceives is how often a message is delivered before SQS moves it to the dead-letter queue: SQS's largest number,
-	// because a message may wait for as long as the queue keeps it.
+	// maxReceives is how often a message is delivered before SQS moves it to the dead-letter
+	// queue: SQS's largest number, because a message may wait for as long as the queue keeps
+	// it.
 	maxReceives = 1000
 	// createTimeout bounds CreateQueue as a whole.
 	createTimeout = 20 * time.Second
-	// settleTimeout is how long a new queue is waited for: SQS may take a second or so until it answers.
+	// settleTimeout is how long a new queue is waited for: SQS may take a second or so until
+	// it answers.
 	settleTimeout = 5 * time.Second
 	// settlePoll is the time between two looks at a queue that does not answer yet.
 	settlePoll = 250 * time.Millisecond
 )
 
-// CreateQueue makes the queue that options.URL names, in the account and region of the AWS configuration, and beside it
-// the dead-letter queue <name>-dlq.fifo. A queue that exists is left as it is, but that it gets the dead-letter queue
-// if it has none: calling again, also after an interruption, is safe. It fails when the queue it made does not answer
-// at options.URL.
+// CreateQueue makes the queue that options.URL names, in the account and region of the AWS
+// configuration, and beside it the dead-letter queue <name>-dlq.fifo. A queue that exists is
+// left as it is, but that it gets the dead-letter queue if it has none: calling again, also
+// after an interruption, is safe. It fails when the queue it made does not answer at
+// options.URL.
 //
-// It is meant for emulators and try-outs; production queues belong to the infrastructure's code.
+// It is meant for emulators and try-outs; production queues belong to the infrastructure's
+// code.
 func CreateQueue(ctx context.Context, options Options) error {
 	address, err := parseAddress(options.URL)
 	if err != nil {
@@ -58,7 +62,8 @@ func CreateQueue(ctx context.Context, options Options) error {
 	return addDeadLetterQueue(ctx, client, options.URL, address.name, attributes[types.QueueAttributeNameQueueArn])
 }
 
-// DeadLetterURL is the URL, or the name, of the dead-letter queue that [CreateQueue] gives the queue of that URL or name.
+// DeadLetterURL is the URL, or the name, of the dead-letter queue that [CreateQueue] gives the
+// queue of that URL or name.
 func DeadLetterURL(queue string) string {
 	return strings.TrimSuffix(queue, fifoSuffix) + "-dlq" + fifoSuffix
 }
@@ -76,8 +81,9 @@ func queueAttributes() map[string]string {
 	}
 }
 
-// addDeadLetterQueue makes the dead-letter queue of the queue with the given URL, name and ARN, and joins the two. The
-// joining comes last, so that an interrupted run is taken up by the next one.
+// addDeadLetterQueue makes the dead-letter queue of the queue with the given URL, name and
+// ARN, and joins the two. The joining comes last, so that an interrupted run is taken up by
+// the next one.
 func addDeadLetterQueue(ctx context.Context, client *awssqs.Client, url, name, arn string) error {
 	allow, err := json.Marshal(map[string]any{"redrivePermission": "byQueue", "sourceQueueArns": []string{arn}})
 	if err != nil {
@@ -125,7 +131,8 @@ func ensureQueue(ctx context.Context, client *awssqs.Client, name string, attrib
 	return *found.QueueUrl, nil
 }
 
-// awaitAttributes reads what CreateQueue needs to know of a queue, waiting until a new one answers.
+// awaitAttributes reads what CreateQueue needs to know of a queue, waiting until a new one
+// answers.
 func awaitAttributes(ctx context.Context, client *awssqs.Client, url string) (map[types.QueueAttributeName]string, error) {
 	ctx, cancel := context.WithTimeout(ctx, settleTimeout)
 	defer cancel()

@@ -47,7 +47,8 @@ type fake struct {
 	calls []call
 }
 
-// newFake starts a fake that answers its calls with respond, and makes the AWS configuration name no endpoint.
+// newFake starts a fake that answers its calls with respond, and makes the AWS configuration
+// name no endpoint.
 func newFake(t *testing.T, respond func(w http.ResponseWriter, c call, number int)) *fake {
 	t.Helper()
 	t.Setenv("AWS_ENDPOINT_URL_SQS", "")
@@ -58,8 +59,8 @@ func newFake(t *testing.T, respond func(w http.ResponseWriter, c call, number in
 	return f
 }
 
-// openHeld opens a queue on a fake that answers nothing until it is released. There is no network between the two, so that a
-// bubble sees when all that comes has come.
+// openHeld opens a queue on a fake that answers nothing until it is released. There is no
+// network between the two, so that a bubble sees when all that comes has come.
 func openHeld(t *testing.T, options sqs.Options) (f *fake, q *sqs.Queue, release func()) {
 	t.Helper()
 	released := make(chan struct{})

@@ -18,17 +18,20 @@ import (
 	"contacts/platform/queue"
 )
 
-// fate follows one call through its attempts, to know what may have become of it: when one attempt's connection breaks
-// and the next one is refused, the call as a whole is uncertain, although its error is the refusal.
+// fate follows one call through its attempts, to know what may have become of it: when one
+// attempt's connection breaks and the next one is refused, the call as a whole is uncertain,
+// although its error is the refusal.
 type fate struct {
-	// accepted: an attempt was answered with success. If the call fails all the same, the answer was unusable.
+	// accepted: an attempt was answered with success. If the call fails all the same, the
+	// answer was unusable.
 	accepted bool
 	// uncertain: an attempt may have reached SQS, and what came back does not tell.
 	uncertain bool
 }
 
-// watch is an option of the call to follow. The innermost step of an attempt is the place to look from: credentials are
-// at hand and the request is signed, so that a connection seen from here is one to SQS.
+// watch is an option of the call to follow. The innermost step of an attempt is the place to
+// look from: credentials are at hand and the request is signed, so that a connection seen from
+// here is one to SQS.
 func (f *fate) watch(o *awssqs.Options) {
 	o.APIOptions = append(o.APIOptions, func(stack *middleware.Stack) error {
 		return stack.Finalize.Add(middleware.FinalizeMiddlewareFunc("Fate", f.attempt), middleware.After)
@@ -78,8 +81,8 @@ func (f *fate) results(output *awssqs.SendMessageBatchOutput) map[string]error {
 	return results
 }
 
-// refused says whether SQS answered that it did not take the request: any 4xx, and throttling under every status. After
-// another 5xx nobody knows.
+// refused says whether SQS answered that it did not take the request: any 4xx, and throttling
+// under every status. After another 5xx the outcome is unknown.
 func refused(err error) bool {
 	var response interface{ HTTPStatusCode() int }
 	if errors.As(err, &response) && response.HTTPStatusCode()/100 == 4 {
@@ -89,7 +92,8 @@ func refused(err error) bool {
 	return errors.As(err, &api) && throttled(code(api.ErrorCode()))
 }
 
-// passing says whether an error code speaks of the queue's state or configuration and not of the message.
+// passing says whether an error code speaks of the queue's state or configuration and not of
+// the message.
 func passing(name string) bool {
 	name = code(name)
 	return throttled(name) || strings.HasPrefix(name, "Kms") || strings.HasPrefix(name, "AccessDenied")
@@ -105,7 +109,8 @@ func code(name string) string {
 	return strings.TrimPrefix(name, "AWS.SimpleQueueService.")
 }
 
-// entryError is a failed batch entry as an error. SQS's text can quote receipts, so only the code is kept.
+// entryError is a failed batch entry as an error. SQS's text can quote receipts, so only the
+// code is kept.
 func entryError(entry types.BatchResultErrorEntry) error {
 	return fmt.Errorf("SQS answered %s", aws.ToString(entry.Code))
 }

@@ -19,17 +19,18 @@ import (
 	"contacts/platform/queue"
 )
 
-// The limits of a long poll. SQS takes zero too, but the SDK leaves it out of the request, where SQS then puts the
-// queue's own setting.
+// The limits of a long poll. SQS takes zero too, but the SDK leaves it out of the request,
+// where SQS then puts the queue's own setting.
 const (
 	minWait = time.Second
 	maxWait = 20 * time.Second
 )
 
-// Receive implements [queue.Queue]: at most ten messages, and a wait of 1 to 20 whole seconds (rounded up). A poll
-// cannot be called back: cut off, SQS may still fill it, and hide its messages from everybody for a visibility timeout.
-// So when ctx ends Receive returns at once, and the poll goes on behind it, hands back what it is given, and is waited
-// for by [Queue.Close].
+// Receive implements [queue.Queue]: at most ten messages, and a wait of 1 to 20 whole seconds
+// (rounded up). A poll cannot be called back: cut off, SQS may still fill it, and hide its
+// messages from all consumers for a visibility timeout. So when ctx ends Receive returns at
+// once, and the poll goes on behind it, hands back what it is given, and is waited for by
+// [Queue.Close].
 func (q *Queue) Receive(ctx context.Context, limit int, wait time.Duration) ([]queue.Delivery, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("receive: %w", err)
@@ -56,8 +57,9 @@ func (q *Queue) Receive(ctx context.Context, limit int, wait time.Duration) ([]q
 	}
 }
 
-// handBack makes messages that nobody waits for any more visible at once. Where that fails, their visibility timeout does, and
-// until then the later ones of their groups wait too. So they do where the poll itself failed (err), but SQS had given it some.
+// handBack makes messages without a waiting receiver visible at once. Where that fails,
+// their visibility timeout does, and until then the later ones of their groups wait too. So
+// they do where the poll itself failed (err), but SQS had given it some.
 func (q *Queue) handBack(ctx context.Context, deliveries []queue.Delivery, err error) {
 	receipts := make([]string, len(deliveries))
 	for i, d := range deliveries {
@@ -76,7 +78,8 @@ func (q *Queue) poll(ctx context.Context, limit int, wait time.Duration) ([]queu
 	seconds := wholeSeconds(max(wait, minWait), maxWait)
 	ctx, cancel := context.WithTimeout(ctx, time.Duration(seconds)*time.Second+callTimeout)
 	defer cancel()
-	// With an attempt id, a retry after a lost answer is given the same messages instead of leaving them hidden.
+	// With an attempt id, a retry after a lost answer is given the same messages instead of
+	// leaving them hidden.
 	attempt := uuid.NewString()
 	output, err := q.client.ReceiveMessage(ctx, &awssqs.ReceiveMessageInput{
 		QueueUrl:                &q.url,
@@ -100,8 +103,9 @@ func (q *Queue) poll(ctx context.Context, limit int, wait time.Duration) ([]queu
 	return deliveries, nil
 }
 
-// delivery converts a received message. Attributes that a server leaves out come out as a first attempt, sent at an
-// unknown time: dropping the message for them would only bring it again.
+// delivery converts a received message. Attributes that a server leaves out come out as a
+// first attempt, sent at an unknown time: dropping the message for them would only bring it
+// again.
 func delivery(message types.Message) queue.Delivery {
 	number := func(name types.MessageSystemAttributeName) (int64, bool) {
 		n, err := strconv.ParseInt(message.Attributes[string(name)], 10, 64)
@@ -137,8 +141,8 @@ func (q *Queue) Delete(ctx context.Context, receipts ...string) error {
 	})
 }
 
-// Extend implements [queue.Queue], in whole seconds (rounded up). SQS hides no message for more than 12 hours after it
-// was received.
+// Extend implements [queue.Queue], in whole seconds (rounded up). SQS hides no message for
+// more than 12 hours after it was received.
 func (q *Queue) Extend(ctx context.Context, d time.Duration, receipts ...string) error {
 	seconds := wholeSeconds(d, maxVisibility)
 	return q.inBatches(ctx, "ChangeMessageVisibilityBatch", receipts, func(ctx context.Context, batch []string) ([]types.BatchResultErrorEntry, error) {
@@ -157,7 +161,8 @@ func (q *Queue) Extend(ctx context.Context, d time.Duration, receipts ...string)
 	})
 }
 
-// inBatches makes one call for every ten receipts, several at once, and gathers what went wrong into one error.
+// inBatches makes one call for every ten receipts, several at once, and gathers what went
+// wrong into one error.
 func (q *Queue) inBatches(
 	ctx context.Context, action string, receipts []string,
 	call func(context.Context, []string) ([]types.BatchResultErrorEntry, error),
@@ -186,7 +191,8 @@ func (q *Queue) inBatches(
 	return errors.Join(errs...)
 }
 
-// entryFailures sorts the failed entries of one call into expired receipts and everything else.
+// entryFailures sorts the failed entries of one call into expired receipts and everything
+// else.
 func entryFailures(failed []types.BatchResultErrorEntry) error {
 	var expired int
 	var other error
@@ -203,9 +209,10 @@ func entryFailures(failed []types.BatchResultErrorEntry) error {
 	return other
 }
 
-// expiredReceipt recognises the ways in which SQS says that a receipt no longer holds. A FIFO queue answers
-// InvalidParameterValue with "The receipt handle has expired", or ReceiptHandleIsInvalid, to a receipt whose visibility
-// timeout has run out, and MessageNotInflight to a change of visibility.
+// expiredReceipt recognises the ways in which SQS says that a receipt no longer holds. A FIFO
+// queue answers InvalidParameterValue with "The receipt handle has expired", or
+// ReceiptHandleIsInvalid, to a receipt whose visibility timeout has run out, and
+// MessageNotInflight to a change of visibility.
 func expiredReceipt(entry types.BatchResultErrorEntry) bool {
 	switch code(aws.ToString(entry.Code)) {
 	case "ReceiptHandleIsInvalid", "MessageNotInflight":

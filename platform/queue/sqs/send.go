@@ -18,12 +18,13 @@ import (
 const (
 	// senders is how many batches can be on their way at once.
 	senders = 32
-	// gatherTime is the longest that a batch waits to fill while others are on their way. Without others, a lone message leaves at
-	// once; under load every request is full.
+	// gatherTime is the longest that a batch waits to fill while others are on their way.
+	// Without others, a lone message leaves at once; under load every request is full.
 	gatherTime = 10 * time.Millisecond
 	// maxEntries is SQS's limit of entries in a batch, for every batch call.
 	maxEntries = 10
-	// maxBatchBytes limits a batch's bodies together. SQS allowed 256 KiB for years, and some emulators still do.
+	// maxBatchBytes limits a batch's bodies together. SQS allowed 256 KiB for years, and some
+	// emulators still do.
 	maxBatchBytes = queue.MaxBody
 	// sendTimeout bounds a batch with its retries: an HTTP caller waits for it.
 	sendTimeout = 2 * time.Second
@@ -33,11 +34,13 @@ const (
 type outgoing struct {
 	message queue.Message
 	span    trace.Span // that it is sent in
-	// result takes one error, nil for accepted. It has room for it, so that no sender waits for a caller that left.
+	// result takes one error, nil for accepted. It has room for it, so that no sender waits
+	// for a caller that left.
 	result chan error
 }
 
-// Send implements [queue.Queue]. It answers within about two seconds, whatever becomes of SQS.
+// Send implements [queue.Queue]. It answers within about two seconds, also while SQS is
+// unreachable.
 func (q *Queue) Send(ctx context.Context, message queue.Message) error {
 	if err := message.Validate(); err != nil {
 		return err
@@ -61,7 +64,8 @@ func (q *Queue) Send(ctx context.Context, message queue.Message) error {
 	}
 }
 
-// sendAll sends what comes into the outbox, until the queue is closed and all that was taken has been sent.
+// sendAll sends what comes into the outbox, until the queue is closed and all that was taken
+// has been sent.
 func (q *Queue) sendAll(ctx context.Context) {
 	var batch []*outgoing // not yet on its way
 	var next *outgoing    // does not fit into it
@@ -111,7 +115,8 @@ func (q *Queue) sendAll(ctx context.Context) {
 			ready = closing == nil
 			if underway++; underway > started {
 				started++
-				// It is kept for the next batches, because a new one would have to grow its stack for the SDK's calls each time.
+				// It is kept for the next batches, because a new one would have to grow its
+				// stack for the SDK's calls each time.
 				q.senders.Go(func() {
 					for batch := range batches {
 						q.sendBatch(ctx, batch)

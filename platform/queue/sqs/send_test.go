@@ -217,7 +217,8 @@ func TestQueue_Send_BatchesKeepLimits(t *testing.T) {
 	for i := range count {
 		senders.Go(func() {
 			errs[i] = queue.ErrUncertain
-			for errors.Is(errs[i], queue.ErrUncertain) { // A busy machine can exceed a batch's time.
+			// A busy machine can exceed a batch's time.
+			for errors.Is(errs[i], queue.ErrUncertain) {
 				errs[i] = q.Send(t.Context(), message(strings.Repeat("x", 10_000+i*1000)))
 			}
 		})
@@ -238,7 +239,8 @@ func TestQueue_Send_BatchesKeepLimits(t *testing.T) {
 	require.GreaterOrEqual(t, sent, count)
 }
 
-// While a request is on its way, what comes is gathered into others, which do not wait for it for long; every request is observed.
+// While a request is on its way, what comes is gathered into others, which do not wait for it
+// for long; every request is observed.
 func TestQueue_Send_GathersUnderLoad(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var observed atomic.Int64

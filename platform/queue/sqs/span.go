@@ -14,8 +14,9 @@ import (
 	"contacts/platform/telemetry"
 )
 
-// span begins the span of a request to SQS, its retries included, that is made for those who are in the given spans: below
-// the first that is recorded, because a span has one parent, and linked with the others.
+// span begins the span of a request to SQS, its retries included, that is made for callers
+// that are in the given spans: below the first that is recorded, because a span has one
+// parent, and linked with the others.
 func (q *Queue) span(
 	ctx context.Context, action string, operation attribute.KeyValue, of ...trace.Span,
 ) (context.Context, trace.Span) {
@@ -42,7 +43,8 @@ func (q *Queue) span(
 	return ctx, span
 }
 
-// fail marks a request's span as failed. What SQS says may quote receipts, so only its code is kept.
+// fail marks a request's span as failed. What SQS says may quote receipts, so only its code is
+// kept.
 func fail(span trace.Span, err error) {
 	class := semconv.ErrorType(err).Value.AsString()
 	var answered smithy.APIError

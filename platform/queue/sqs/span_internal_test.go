@@ -11,7 +11,8 @@ import (
 	"go.opentelemetry.io/otel/trace/noop"
 )
 
-// A request that is made for several is below the first of them that is recorded, and leads to the others.
+// A request that is made for several is below the first of them that is recorded, and leads to
+// the others.
 func TestQueue_Span(t *testing.T) {
 	t.Parallel()
 	q := &Queue{url: "https://sqs.eu-west-1.amazonaws.com/123456789012/commands.fifo"}

@@ -17,24 +17,30 @@ import (
 	"contacts/platform/queue"
 )
 
-// callTimeout bounds every call but Send's, its retries included. A long poll's wait comes on top.
+// callTimeout bounds every call but Send's, its retries included. A long poll's wait comes on
+// top.
 const callTimeout = 5 * time.Second
 
 // maxVisibility is for how long SQS hides a message at most.
 const maxVisibility = 12 * time.Hour
 
-// Options says which queue to open and how. Everything else (credentials, proxies, a different endpoint) comes from the
-// standard AWS configuration: environment, profiles, the pod's or the instance's role.
+// Options says which queue to open and how. Everything else (credentials, proxies, a different
+// endpoint) comes from the standard AWS configuration: environment, profiles, the pod's or the
+// instance's role.
 type Options struct {
-	// URL is the queue's URL, such as https://sqs.eu-west-1.amazonaws.com/123456789012/contacts-commands.fifo. Unless
-	// the AWS configuration names an endpoint (AWS_ENDPOINT_URL_SQS), its scheme and host are where calls go.
+	// URL is the queue's URL, such as
+	// https://sqs.eu-west-1.amazonaws.com/123456789012/contacts-commands.fifo. Unless the AWS
+	// configuration names an endpoint (AWS_ENDPOINT_URL_SQS), its scheme and host are where
+	// calls go.
 	URL string
-	// Visibility is for how long a received message stays hidden, in whole seconds (rounded up, at most 12 hours).
-	// Zero means [queue.DefaultVisibility].
+	// Visibility is for how long a received message stays hidden, in whole seconds (rounded
+	// up, at most 12 hours). Zero means [queue.DefaultVisibility].
 	Visibility time.Duration
-	// Observe, unless nil, is called with the action of each request to SQS, such as SendMessageBatch.
+	// Observe, unless nil, is called with the action of each request to SQS, such as
+	// SendMessageBatch.
 	Observe func(action string)
-	// Log is told of messages that stay hidden although nobody works on them; slog.Default() where nil.
+	// Log is told of messages that stay hidden although no consumer works on them;
+	// slog.Default() where nil.
 	Log *slog.Logger
 }
 
@@ -55,7 +61,8 @@ type Queue struct {
 
 var _ queue.Queue = (*Queue)(nil)
 
-// Check reports what is wrong with options.URL and the AWS configuration, as Open would, without asking the network.
+// Check reports what is wrong with options.URL and the AWS configuration, as Open would,
+// without asking the network.
 func Check(ctx context.Context, options Options) error {
 	address, err := parseAddress(options.URL)
 	if err == nil {
@@ -64,9 +71,10 @@ func Check(ctx context.Context, options Options) error {
 	return err
 }
 
-// Open prepares calls to the queue at options.URL. It asks nothing of the network, so that a process can start while
-// SQS is away; [Queue.Stats] tells whether the queue can be reached. It fails on a URL that names no FIFO queue and on
-// an AWS configuration that cannot be read. The caller closes the queue with [Queue.Close].
+// Open prepares calls to the queue at options.URL. It asks nothing of the network, so that a
+// process can start while SQS is away; [Queue.Stats] tells whether the queue can be reached.
+// It fails on a URL that names no FIFO queue and on an AWS configuration that cannot be read.
+// The caller closes the queue with [Queue.Close].
 func Open(ctx context.Context, options Options) (*Queue, error) {
 	address, err := parseAddress(options.URL)
 	if err != nil {
@@ -93,9 +101,10 @@ func Open(ctx context.Context, options Options) (*Queue, error) {
 	return q, nil
 }
 
-// Close refuses further sends, waits for those that are on their way, and for polls whose callers have gone; when ctx
-// ends first it gives the sends up, their callers get [queue.ErrUncertain], and Close returns ctx's error. The other
-// methods go on working. Close may be called more than once, but not while Receive is.
+// Close refuses further sends, waits for those that are on their way, and for polls whose
+// callers have gone; when ctx ends first it gives the sends up, their callers get
+// [queue.ErrUncertain], and Close returns ctx's error. The other methods go on working. Close
+// may be called more than once, but not while Receive is.
 func (q *Queue) Close(ctx context.Context) error {
 	q.close.Do(func() { close(q.closing) })
 	drained := make(chan struct{})
@@ -136,8 +145,8 @@ func (q *Queue) Stats(ctx context.Context) (queue.Stats, error) {
 	return stats, nil
 }
 
-// wholeSeconds converts to the unit and the range that SQS takes. A started second counts as a whole one, so that a
-// message is never visible earlier than asked.
+// wholeSeconds converts to the unit and the range that SQS takes. A started second counts as a
+// whole one, so that a message is never visible earlier than asked.
 func wholeSeconds(d, most time.Duration) int32 {
 	return int32(math.Ceil(min(max(d, 0), most).Seconds()))
 }

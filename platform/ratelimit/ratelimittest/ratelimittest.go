@@ -1,4 +1,5 @@
-// Package ratelimittest holds the contract suite of the port in package ratelimit. Every adapter runs it:
+// Package ratelimittest holds the contract suite of the port in package ratelimit. Every
+// adapter runs it:
 //
 //	func TestClient_Limiter(t *testing.T) {
 //		ratelimittest.Run(t, func(t *testing.T) ratelimit.Limiter { … })
@@ -28,8 +29,9 @@ const (
 	never = time.Hour
 )
 
-// Run checks that a [ratelimit.Limiter] keeps every guarantee of the port. open is called once for each case and must return a
-// limiter whose keys nobody has taken before; it registers the closing with t.Cleanup. Cases run in parallel.
+// Run checks that a [ratelimit.Limiter] keeps every guarantee of the port. open is called once
+// for each case and must return a limiter whose keys are unused; it registers the
+// closing with t.Cleanup. Cases run in parallel.
 func Run(t *testing.T, open func(t *testing.T) ratelimit.Limiter) {
 	t.Helper()
 	for name, check := range map[string]func(*testing.T, ratelimit.Limiter){
@@ -125,7 +127,7 @@ func asGoodAsNew(t *testing.T, l ratelimit.Limiter) {
 	require.Equal(t, limit.Burst-1, take(t, l, "k", limit).Remaining)
 }
 
-// neverMoreThanTheRate counts what is allowed to somebody who asks all the time.
+// neverMoreThanTheRate counts what is allowed to a caller that asks all the time.
 func neverMoreThanTheRate(t *testing.T, l ratelimit.Limiter) {
 	limit := ratelimit.Limit{Interval: 10 * time.Millisecond, Burst: 5}
 	begun := time.Now()
@@ -133,7 +135,8 @@ func neverMoreThanTheRate(t *testing.T, l ratelimit.Limiter) {
 		if take(t, l, "k", limit).Allowed {
 			allowed++
 		}
-		most := limit.Burst + int((time.Since(begun)+tick)/limit.Interval) // the clocks may differ a little
+		// the clocks may differ a little
+		most := limit.Burst + int((time.Since(begun)+tick)/limit.Interval)
 		require.LessOrEqual(t, allowed, most)
 	}
 }
@@ -149,7 +152,8 @@ func anotherLimit(t *testing.T, l ratelimit.Limiter) {
 	require.Equal(t, 2, d.Remaining)
 }
 
-// followsModel takes keys in any order and expects what counting expects. No interval ends meanwhile.
+// followsModel takes keys in any order and expects what counting expects. No interval ends
+// meanwhile.
 func followsModel(t *testing.T, l ratelimit.Limiter) {
 	round := 0
 	rapid.Check(t, func(r *rapid.T) {

@@ -100,7 +100,7 @@ module "alarms" {
   emails                 = var.alarm_emails
 }
 
-# For those who roll out, and may not read the state.
+# For the rollout, which may not read the state.
 locals {
   deployment = {
     region    = var.region

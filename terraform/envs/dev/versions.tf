@@ -12,8 +12,8 @@ terraform {
     }
   }
 
-  # The bucket, terraform/bootstrap's, is named by terraform init -backend-config=bucket=…; it encrypts by itself, with its own
-  # key: "encrypt = true" would ask for another one.
+  # The bucket, terraform/bootstrap's, is named by terraform init -backend-config=bucket=…; it
+  # encrypts by itself, with its own key: "encrypt = true" would ask for another one.
   backend "s3" {
     key          = "dev/terraform.tfstate"
     use_lockfile = true

@@ -1,5 +1,5 @@
-# The load balancer is made by the cluster, from the Ingress, and so is there only after the first rollout: its alarms come with
-# the next apply, for which the drift check asks.
+# The load balancer is made by the cluster, from the Ingress, and so is there only after the first
+# rollout: its alarms come with the next apply, for which the drift check asks.
 
 data "aws_lbs" "cluster" {
   tags = { "eks:eks-cluster-name" = var.cluster_name }

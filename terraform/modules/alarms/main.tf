@@ -1,5 +1,5 @@
-# What somebody has to look at, told to one topic. What an alarm means is in its description, what to do in docs/runbook.md,
-# "An alarm of AWS".
+# What an operator has to look at, sent to one topic. What an alarm means is in its description,
+# what to do in docs/runbook.md, "An alarm of AWS".
 
 locals {
   gib = 1024 * 1024 * 1024
@@ -140,13 +140,14 @@ resource "aws_cloudwatch_metric_alarm" "this" {
   threshold           = each.value.threshold
   period              = each.value.period
   evaluation_periods  = each.value.periods
-  treat_missing_data  = "notBreaching" # a queue that nobody uses reports nothing
+  treat_missing_data  = "notBreaching" # an unused queue reports nothing
 
   alarm_actions = [aws_sns_topic.this.arn]
   ok_actions    = [aws_sns_topic.this.arn]
 }
 
-# What RDS does by itself, or is about to: a failover, a failure, storage that runs out, maintenance.
+# What RDS does by itself, or is about to: a failover, a failure, storage that runs out,
+# maintenance.
 resource "aws_db_event_subscription" "this" {
   name             = var.name
   sns_topic        = aws_sns_topic.this.arn

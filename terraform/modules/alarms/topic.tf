@@ -1,4 +1,4 @@
-# The topic to which everything is told. Whoever is to be woken subscribes to it.
+# The topic of all alarms. The people on call subscribe to it.
 
 resource "aws_sns_topic" "this" {
   name              = "${var.name}-alarms"
@@ -42,7 +42,8 @@ locals {
   tellers = ["cloudwatch.amazonaws.com", "events.rds.amazonaws.com"]
 }
 
-# The services that tell need the key themselves: with AWS's own key for SNS, their messages would be lost without a word.
+# The services that tell need the key themselves: with AWS's own key for SNS, their messages would
+# be lost without a word.
 resource "aws_kms_key" "this" {
   description             = "Alarms of ${var.name}"
   enable_key_rotation     = true

@@ -1,4 +1,5 @@
-# Who may do what in the cluster. There is no other way in: no aws-auth ConfigMap, no rights of whoever made the cluster.
+# The roles in the cluster and their rights. There is no other way in: no aws-auth ConfigMap, no
+# rights of the creator of the cluster.
 
 resource "aws_eks_access_entry" "admin" {
   for_each = var.admin_role_arns
@@ -19,7 +20,8 @@ resource "aws_eks_access_policy_association" "admin" {
   }
 }
 
-# The workflow that rolls out. What the policy leaves out, custom resources, a role in the cluster gives to its group.
+# The workflow that rolls out. What the policy leaves out, custom resources, a role in the cluster
+# gives to its group.
 resource "aws_eks_access_entry" "deploy" {
   cluster_name      = aws_eks_cluster.this.name
   principal_arn     = var.deploy_role_arn

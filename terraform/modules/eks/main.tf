@@ -1,5 +1,6 @@
-# Kubernetes, in EKS's Auto Mode: AWS runs and renews the nodes, their network, storage, DNS, the Pod Identity agent and the
-# controller of load balancers (docs/decisions/0023). What is inside of the cluster is not Terraform's: see docs/runbook.md.
+# Kubernetes, in EKS's Auto Mode: AWS runs and renews the nodes, their network, storage, DNS, the
+# Pod Identity agent and the controller of load balancers (docs/decisions/0023). What is inside of
+# the cluster is not Terraform's: see docs/runbook.md.
 
 locals {
   log_group = "/aws/eks/${var.name}/cluster"
@@ -41,7 +42,7 @@ resource "aws_eks_cluster" "this" {
 
   access_config {
     authentication_mode                         = "API"
-    bootstrap_cluster_creator_admin_permissions = false # whoever has access stands below
+    bootstrap_cluster_creator_admin_permissions = false # the roles with access stand below
   }
 
   encryption_config {
@@ -64,8 +65,8 @@ resource "aws_eks_cluster" "this" {
   depends_on = [aws_iam_role_policy_attachment.cluster, aws_iam_role_policy.cluster, aws_cloudwatch_log_group.this]
 }
 
-# Of whoever runs kubectl within the VPC: it leads to the cluster's API, but not to the database and the cache, as the nodes' own
-# does.
+# Of machines that run kubectl within the VPC: it leads to the cluster's API, but not to the
+# database and the cache, as the nodes' own does.
 resource "aws_security_group" "api_clients" {
   name_prefix = "${var.name}-api-clients-"
   description = "Clients of the API of Kubernetes"

@@ -1,5 +1,5 @@
-# The roles of the control plane and of the nodes. Pods have roles of their own (modules/identity), and the nodes' role lets them
-# do nothing.
+# The roles of the control plane and of the nodes. Pods have roles of their own
+# (modules/identity), and the nodes' role lets them do nothing.
 
 resource "aws_iam_role" "cluster" {
   name                 = "${var.name}-cluster"

@@ -1,5 +1,6 @@
-# What pods may do in AWS: a role for each service account, which EKS Pod Identity gives to the pods of that account, of that
-# cluster, and to nobody else. The actions are those that the code calls (platform/queue/sqs); the migration calls none.
+# What pods may do in AWS: a role for each service account, which EKS Pod Identity gives to the
+# pods of that account, of that cluster, and to no others. The actions are those that the code
+# calls (platform/queue/sqs); the migration calls none.
 
 locals {
   send    = "sqs:SendMessage"

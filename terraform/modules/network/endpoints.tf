@@ -17,7 +17,7 @@ resource "aws_vpc_endpoint" "sqs" {
   subnet_ids          = values(aws_subnet.private)[*].id
   security_group_ids  = [aws_security_group.endpoints.id]
 
-  # Nobody carries contacts into a queue of another account through here.
+  # Contacts cannot be carried into a queue of another account through here.
   policy = jsonencode({
     Version = "2012-10-17"
     Statement = [{

@@ -1,4 +1,5 @@
-# What was refused. Everything that was let through would be a multiple of it, and is paid by the gigabyte.
+# What was refused. Everything that was let through would be a multiple of it, and is paid by the
+# gigabyte.
 
 resource "aws_flow_log" "rejected" {
   vpc_id                   = aws_vpc.this.id

@@ -1,5 +1,6 @@
-# A VPC over three zones: public subnets for the load balancer and the NAT gateways, private ones for nodes and pods, and
-# data subnets, without a way to or from the internet, for PostgreSQL and Valkey.
+# A VPC over three zones: public subnets for the load balancer and the NAT gateways, private ones
+# for nodes and pods, and data subnets, without a way to or from the internet, for PostgreSQL and
+# Valkey.
 
 locals {
   # In a /16: 0.0/24 and up are public, 10.0/24 and up hold data, 16.0/20 and up are private.
@@ -22,7 +23,7 @@ resource "aws_vpc" "this" {
   tags = { Name = var.name }
 }
 
-# Whoever forgets to name a security group gets this one, which lets nothing through.
+# A resource without a named security group gets this one, which lets nothing through.
 resource "aws_default_security_group" "none" {
   vpc_id = aws_vpc.this.id
 

@@ -1,5 +1,6 @@
-# PostgreSQL. Its owner is the master user, whose password RDS makes, keeps in Secrets Manager and renews; only migrations use
-# it. The program has a role of its own, which `contacts migrate` makes.
+# PostgreSQL. Its owner is the master user, whose password RDS makes, keeps in Secrets Manager and
+# renews; only migrations use it. The program has a role of its own, which `contacts migrate`
+# makes.
 
 locals {
   owner = "contacts_owner"
@@ -69,7 +70,8 @@ resource "aws_db_parameter_group" "this" {
       "rds.force_ssl"   = "1"
       "max_connections" = tostring(var.max_connections) # of a running server: docs/runbook.md, "Changes that wait"
 
-      # The log must not show people's data: no statements, and no details of errors, which quote rows.
+      # The log must not show people's data: no statements, and no details of errors, which quote
+      # rows.
       "log_error_verbosity"        = "terse"
       "log_min_error_statement"    = "panic"
       "log_min_duration_statement" = "-1"

@@ -1,5 +1,6 @@
-# The key of everything that holds the database's data or passwords, and the secret of the program's role. The final snapshot and
-# the backups outlive the instance, and are lost with this key: "Taking an environment away" in docs/runbook.md keeps it.
+# The key of everything that holds the database's data or passwords, and the secret of the
+# program's role. The final snapshot and the backups outlive the instance, and are lost with this
+# key: "Taking an environment away" in docs/runbook.md keeps it.
 
 resource "aws_kms_key" "this" {
   description             = "PostgreSQL of ${var.name}: storage, backups, insights, logs and passwords"
@@ -35,8 +36,8 @@ resource "aws_kms_alias" "this" {
   target_key_id = aws_kms_key.this.key_id
 }
 
-# Its value, {"url": "postgres://…"}, is put in by terraform/rotate-passwords.sh: a password that Terraform knew would be in its
-# state, which more people and workflows can read.
+# Its value, {"url": "postgres://…"}, is put in by terraform/rotate-passwords.sh: a password that
+# Terraform knew would be in its state, which more people and workflows can read.
 resource "aws_secretsmanager_secret" "app" {
   name                    = "${var.name}/database"
   description             = "URL by which serve and worker reach PostgreSQL"

@@ -1,5 +1,5 @@
-# Valkey, in cluster mode also where there is a single shard: after a failover a client is then told by the cluster where the
-# new primary is, and shards can be added later.
+# Valkey, in cluster mode also where there is a single shard: after a failover a client is then
+# told by the cluster where the new primary is, and shards can be added later.
 
 resource "aws_elasticache_replication_group" "this" {
   replication_group_id = var.name
@@ -24,11 +24,12 @@ resource "aws_elasticache_replication_group" "this" {
   kms_key_id                 = aws_kms_key.this.arn
   user_group_ids             = [aws_elasticache_user_group.this.user_group_id]
 
-  # It keeps nothing: what a snapshot brought back could be older than what callers were told (docs/decisions/0011).
+  # It keeps nothing: what a snapshot brought back could be older than what callers were told
+  # (docs/decisions/0011).
   snapshot_retention_limit = 0
 
-  # A minor version comes by engine_version above: to one that AWS had brought by itself, Terraform could only go back by
-  # replacing the cache.
+  # A minor version comes by engine_version above: to one that AWS had brought by itself,
+  # Terraform could only go back by replacing the cache.
   auto_minor_version_upgrade = false
   maintenance_window         = "sun:04:30-sun:05:30"
   apply_immediately          = false
@@ -46,7 +47,8 @@ resource "aws_elasticache_parameter_group" "this" {
     value = "yes"
   }
 
-  # When memory is full, what nobody asked for the longest goes. Every key may go (docs/decisions/0025).
+  # When memory is full, the least recently used goes. Every key may go
+  # (docs/decisions/0025).
   parameter {
     name  = "maxmemory-policy"
     value = "allkeys-lru"

@@ -1,6 +1,7 @@
-# Who may log in. The program's user sees its own keys and channels only, and the time, by which the limiter counts; of the
-# administrator's commands it has those by which clients find the shards, and by which the cache is emptied after a restore
-# (docs/runbook.md). cmd/cacheuser_test.go runs the program as this user.
+# The users that may log in. The program's user sees its own keys and channels only, and the time,
+# by which the limiter counts; of the administrator's commands it has those by which clients find
+# the shards, and by which the cache is emptied after a restore (docs/runbook.md).
+# cmd/cacheuser_test.go runs the program as this user.
 
 locals {
   access = join(" ", [
@@ -21,13 +22,14 @@ resource "aws_elasticache_user" "app" {
     passwords = [random_password.unused["app"].result]
   }
 
-  # terraform/rotate-passwords.sh sets the password that is used: one that Terraform knew would be in its state.
+  # terraform/rotate-passwords.sh sets the password that is used: one that Terraform knew would be
+  # in its state.
   lifecycle {
     ignore_changes = [authentication_mode]
   }
 }
 
-# Whoever gives no name when logging in is this user, and it is off.
+# A client that gives no name when logging in is this user, and it is off.
 resource "aws_elasticache_user" "default" {
   user_id       = "${var.name}-default"
   user_name     = "default"
@@ -40,8 +42,9 @@ resource "aws_elasticache_user" "default" {
   }
 }
 
-# ElastiCache makes no user without a password. These two are in Terraform's state, and so are never used: the first is replaced
-# before the program can log in, the second belongs to a user that cannot.
+# ElastiCache makes no user without a password. These two are in Terraform's state, and so are
+# never used: the first is replaced before the program can log in, the second belongs to a user
+# that cannot.
 resource "random_password" "unused" {
   for_each = toset(["app", "default"])
 

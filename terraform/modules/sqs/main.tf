@@ -1,5 +1,6 @@
-# The queue of accepted writes and its dead-letter queue. platform/queue/sqs names the same attributes where it makes queues
-# for emulators (CreateQueue), and finds the dead-letter queue by its name.
+# The queue of accepted writes and its dead-letter queue. platform/queue/sqs names the same
+# attributes where it makes queues for emulators (CreateQueue), and finds the dead-letter queue by
+# its name.
 
 locals {
   name = "${var.name}-commands"
@@ -38,7 +39,8 @@ resource "aws_sqs_queue" "commands" {
   message_retention_seconds   = local.retention_seconds
   receive_wait_time_seconds   = 20
 
-  # With a key of ours each send and receive would need KMS too, which would be one more thing to be away or to throttle.
+  # With a key of ours each send and receive would need KMS too, which would be one more thing to
+  # be away or to throttle.
   sqs_managed_sse_enabled = true
 
   redrive_policy = jsonencode({

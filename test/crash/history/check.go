@@ -14,18 +14,24 @@ type Class string
 
 // The classes of violations.
 const (
-	Lost        Class = "lost"        // an acknowledged write is not there
-	Doubled     Class = "doubled"     // a call or an operation had two effects
-	Gap         Class = "gap"         // a contact's versions are not 1, 2, 3 …, or its row is not the last of them
-	Reordered   Class = "reordered"   // a write made a version no higher than one of an earlier write
-	Guard       Class = "guard"       // If-Match let the wrong version pass
-	Stale       Class = "stale"       // a read is older than what somebody was told before it was asked for
-	Returned    Class = "returned"    // what was deleted came back
-	Phantom     Class = "phantom"     // an effect, or a read, of something that nobody wrote, or that was refused
-	Refused     Class = "refused"     // a write was refused without a reason
-	Cache       Class = "cache"       // Redis disagrees with the database
-	Unended     Class = "unended"     // a 202 without an end, or with another end than the operation's
-	Failed      Class = "failed"      // the service failed: a 5xx that is not 503, or a command that was set aside
+	Lost    Class = "lost"    // an acknowledged write is not there
+	Doubled Class = "doubled" // a call or an operation had two effects
+	// a contact's versions are not 1, 2, 3 …, or its row is not the last of them
+	Gap Class = "gap"
+	// a write made a version no higher than one of an earlier write
+	Reordered Class = "reordered"
+	Guard     Class = "guard" // If-Match let the wrong version pass
+	// a read is older than what a caller was told before it was asked for
+	Stale    Class = "stale"
+	Returned Class = "returned" // what was deleted came back
+	// an effect, or a read, of something that was not written, or that was refused
+	Phantom Class = "phantom"
+	Refused Class = "refused" // a write was refused without a reason
+	Cache   Class = "cache"   // Redis disagrees with the database
+	// a 202 without an end, or with another end than the operation's
+	Unended Class = "unended"
+	// the service failed: a 5xx that is not 503, or a command that was set aside
+	Failed      Class = "failed"
 	Unavailable Class = "unavailable" // callers noticed more of an outage than they have to
 )
 
@@ -34,7 +40,8 @@ type Violation struct {
 	Class   Class
 	Contact string
 	Call    int // the one that shows it; 0: none does
-	At      int // index of the event that shows it; the number of events where only the final state does
+	// index of the event that shows it; the number of events where only the final state does
+	At      int
 	Message string
 }
 
@@ -72,9 +79,10 @@ func callOf(document Document) int {
 
 // call is a request with its retries.
 type call struct {
-	Event         // its Invoke; Contact is filled in once a create has been answered
-	at     int    // index of the Invoke
-	floor  int64  // the highest version of the contact that anybody had been told when it was invoked
+	Event     // its Invoke; Contact is filled in once a create has been answered
+	at    int // index of the Invoke
+	// the highest version of the contact that a caller had been told when it was invoked
+	floor  int64
 	behind int    // how many writes of the contact had been accepted when it was invoked
 	op     string // of a 202
 	taken  int    // index of the 202; 0: none
@@ -88,7 +96,7 @@ type checker struct {
 	found  []Violation
 
 	calls   map[int]*call
-	told    map[string]int64 // by contact: the highest version that anybody has been told so far
+	told    map[string]int64 // by contact: the highest version that a caller has been told so far
 	deletes map[string]int   // by contact: when a deletion was first asked for
 	// By contact: the calls that were answered 202, in the order of these answers.
 	accepted map[string][]int
@@ -129,7 +137,8 @@ func (c *checker) sortChanges() {
 	}
 }
 
-// replay goes through the history in its order, with what callers had been told at each moment.
+// replay goes through the history in its order, with what callers had been told at each
+// moment.
 func (c *checker) replay() {
 	for i, event := range c.events {
 		if event.Type == Invoke {
@@ -148,7 +157,7 @@ func (c *checker) replay() {
 		switch event.Type {
 		case Accepted:
 			call.op, call.taken = event.Operation, i
-			if call.Kind != Create { // nobody can write what is not yet there
+			if call.Kind != Create { // what is not yet there cannot be written
 				c.accepted[call.Contact] = append(c.accepted[call.Contact], event.Call)
 			}
 		case OK, Fail, Unknown:
@@ -208,7 +217,7 @@ func (c *checker) checkRead(call *call) int64 {
 	deletion := c.deletions[contact]
 	if !call.end.Found {
 		if deletion == 0 || !c.deletedBefore(contact, call.endAt) {
-			c.report(Stale, contact, call.Call, call.endAt, "found nothing, although version %d had been told and nobody had deleted it", call.floor)
+			c.report(Stale, contact, call.Call, call.endAt, "found nothing, although version %d had been told and was not deleted", call.floor)
 		}
 		return deletion
 	}
@@ -247,7 +256,8 @@ func (c *checker) checkRefusal(call *call) {
 	}
 }
 
-// checkRepeat asks whether a write that was sent again after its end was answered as it had been.
+// checkRepeat asks whether a write that was sent again after its end was answered as it had
+// been.
 func (c *checker) checkRepeat(call *call, again Event, at int) {
 	switch status := again.Status; {
 	case status == 0 || status >= 500: // nothing was said of the write
@@ -275,7 +285,9 @@ func (c *checker) checkReuse(call *call, other Event, at int) {
 	case status == 422 && other.Problem == "idempotency-key-reused":
 	case status >= 300:
 		c.report(Refused, call.Contact, call.Call, at, "another payload under its key was refused with %d %s", status, other.Problem)
-	case status == 202: // whoever remembers the payload could not be asked; the operation is still the one of the key
+	// the record of the payload could not be asked for; the operation is still the one of the
+	// key
+	case status == 202:
 		c.checkSameOperation(call, other, at)
 	default:
 		c.report(Doubled, call.Contact, call.Call, at, "another payload under its key was answered %d, version %d of %s",
@@ -283,7 +295,8 @@ func (c *checker) checkReuse(call *call, other Event, at int) {
 	}
 }
 
-// checkSameOperation asks whether a 202 names the operation that the call's key stands for, as far as that is known.
+// checkSameOperation asks whether a 202 names the operation that the call's key stands for, as
+// far as that is known.
 func (c *checker) checkSameOperation(call *call, accepted Event, at int) {
 	operation := cmp.Or(call.op, c.made[call.Call].Operation)
 	if call.Kind == Delete {

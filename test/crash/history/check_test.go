@@ -18,39 +18,65 @@ type story struct {
 	final  history.Final
 }
 
-// sound is a story without a fault: c1 is created by call 1, patched by 2 (accepted with 202), read by 3 and 4, and
-// deleted by 5; c2 is created by call 6, and 7 to 9 are writes of it that are refused or stay unknown.
+// sound is a story without a fault: c1 is created by call 1, patched by 2 (accepted with 202),
+// read by 3 and 4, and deleted by 5; c2 is created by call 6, and 7 to 9 are writes of it that
+// are refused or stay unknown.
 func sound() *story {
 	v1 := history.Document{"last": "w1", "a": "w1"}
 	v2 := history.Document{"last": "w2", "a": "w1", "b": "w2"}
 	other := history.Document{"last": "w6", "a": "w6"}
 	return &story{
 		events: []history.Event{
-			{Type: history.Invoke, Call: 1, Kind: history.Create, Slot: "a", Key: "k"},                        // 0
-			{Type: history.Retry, Call: 1, Problem: "no answer"},                                              // 1
-			{Type: history.OK, Call: 1, Contact: "c1", Version: 1, Document: v1},                              // 2
-			{Type: history.Invoke, Call: 2, Kind: history.Patch, Contact: "c1", Slot: "b", IfMatch: 1},        // 3
-			{Type: history.Accepted, Call: 2, Operation: "o2"},                                                // 4
-			{Type: history.Fault, Note: "kill serve-0"},                                                       // 5
-			{Type: history.OK, Call: 2, Contact: "c1", Version: 2},                                            // 6
-			{Type: history.Invoke, Call: 3, Kind: history.Read, Contact: "c1"},                                // 7
-			{Type: history.OK, Call: 3, Contact: "c1", Version: 2, Found: true, Document: v2},                 // 8
-			{Type: history.Invoke, Call: 5, Kind: history.Delete, Contact: "c1"},                              // 9
-			{Type: history.OK, Call: 5},                                                                       // 10
-			{Type: history.Invoke, Call: 4, Kind: history.Read, Contact: "c1"},                                // 11
-			{Type: history.OK, Call: 4},                                                                       // 12
-			{Type: history.Invoke, Call: 6, Kind: history.Create, Slot: "a"},                                  // 13
-			{Type: history.OK, Call: 6, Contact: "c2", Version: 1, Document: other},                           // 14
-			{Type: history.Invoke, Call: 7, Kind: history.Patch, Contact: "c2", Slot: "a", IfMatch: 3},        // 15
-			{Type: history.Fail, Call: 7, Status: 412, Problem: "stale-version", Version: 1},                  // 16
-			{Type: history.Invoke, Call: 8, Kind: history.Replace, Contact: "c2", Slot: "a"},                  // 17
-			{Type: history.Unknown, Call: 8, Problem: "no answer"},                                            // 18
-			{Type: history.Invoke, Call: 9, Kind: history.Patch, Contact: "c1", Slot: "a"},                    // 19
-			{Type: history.Fail, Call: 9, Status: 404},                                                        // 20
-			{Type: history.Invoke, Call: 10, Kind: history.Patch, Contact: "c2", Slot: "a"},                   // 21
-			{Type: history.Fail, Call: 10, Status: 503, Problem: "unavailable"},                               // 22
-			{Type: history.Invoke, Call: 11, Kind: history.Read, Contact: "c2"},                               // 23
-			{Type: history.OK, Call: 11, Contact: "c2", Version: 1, Found: true, Document: maps.Clone(other)}, // 24
+			// 0
+			{Type: history.Invoke, Call: 1, Kind: history.Create, Slot: "a", Key: "k"},
+			// 1
+			{Type: history.Retry, Call: 1, Problem: "no answer"},
+			// 2
+			{Type: history.OK, Call: 1, Contact: "c1", Version: 1, Document: v1},
+			// 3
+			{Type: history.Invoke, Call: 2, Kind: history.Patch, Contact: "c1", Slot: "b", IfMatch: 1},
+			// 4
+			{Type: history.Accepted, Call: 2, Operation: "o2"},
+			// 5
+			{Type: history.Fault, Note: "kill serve-0"},
+			// 6
+			{Type: history.OK, Call: 2, Contact: "c1", Version: 2},
+			// 7
+			{Type: history.Invoke, Call: 3, Kind: history.Read, Contact: "c1"},
+			// 8
+			{Type: history.OK, Call: 3, Contact: "c1", Version: 2, Found: true, Document: v2},
+			// 9
+			{Type: history.Invoke, Call: 5, Kind: history.Delete, Contact: "c1"},
+			// 10
+			{Type: history.OK, Call: 5},
+			// 11
+			{Type: history.Invoke, Call: 4, Kind: history.Read, Contact: "c1"},
+			// 12
+			{Type: history.OK, Call: 4},
+			// 13
+			{Type: history.Invoke, Call: 6, Kind: history.Create, Slot: "a"},
+			// 14
+			{Type: history.OK, Call: 6, Contact: "c2", Version: 1, Document: other},
+			// 15
+			{Type: history.Invoke, Call: 7, Kind: history.Patch, Contact: "c2", Slot: "a", IfMatch: 3},
+			// 16
+			{Type: history.Fail, Call: 7, Status: 412, Problem: "stale-version", Version: 1},
+			// 17
+			{Type: history.Invoke, Call: 8, Kind: history.Replace, Contact: "c2", Slot: "a"},
+			// 18
+			{Type: history.Unknown, Call: 8, Problem: "no answer"},
+			// 19
+			{Type: history.Invoke, Call: 9, Kind: history.Patch, Contact: "c1", Slot: "a"},
+			// 20
+			{Type: history.Fail, Call: 9, Status: 404},
+			// 21
+			{Type: history.Invoke, Call: 10, Kind: history.Patch, Contact: "c2", Slot: "a"},
+			// 22
+			{Type: history.Fail, Call: 10, Status: 503, Problem: "unavailable"},
+			// 23
+			{Type: history.Invoke, Call: 11, Kind: history.Read, Contact: "c2"},
+			// 24
+			{Type: history.OK, Call: 11, Contact: "c2", Version: 1, Found: true, Document: maps.Clone(other)},
 		},
 		final: history.Final{
 			Contacts: map[string]history.Contact{
@@ -108,7 +134,8 @@ func TestCheck_SoundHistory(t *testing.T) {
 	require.Empty(t, history.Check(s.events, s.final))
 }
 
-// repeats is the sound story with what comes after the end of call 1, or of another one, under its key.
+// repeats is the sound story with what comes after the end of call 1, or of another one, under
+// its key.
 func repeats(events ...history.Event) *story {
 	s := sound()
 	for _, event := range events {
@@ -168,7 +195,8 @@ func TestCheck_FindsAKeyThatIsForgotten(t *testing.T) {
 	}
 }
 
-// TestCheck_FindsEachViolation breaks the sound story once in each way, and expects the violation that comes first.
+// TestCheck_FindsEachViolation breaks the sound story once in each way, and expects the
+// violation that comes first.
 func TestCheck_FindsEachViolation(t *testing.T) {
 	for name, c := range map[string]struct {
 		spoil func(*story)

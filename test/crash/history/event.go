@@ -1,5 +1,6 @@
-// Package history records what callers of the service asked and were answered, and checks it against what the service
-// holds in the end. The check is a pure function: it knows the promises, and nothing of how they are kept.
+// Package history records what callers of the service asked and were answered, and checks it
+// against what the service holds in the end. The check is a pure function: it knows the
+// promises, and nothing of how they are kept.
 package history
 
 import "time"
@@ -7,8 +8,9 @@ import "time"
 // Type is what an [Event] says of its call.
 type Type string
 
-// The types of events. A call has one Invoke, any number of Retry, at most one Accepted, and at most one of OK, Fail and
-// Unknown, which ends it. After an OK its caller may use its key again: each Repeat and Reuse has what that was answered.
+// The types of events. A call has one Invoke, any number of Retry, at most one Accepted, and
+// at most one of OK, Fail and Unknown, which ends it. After an OK its caller may use its key
+// again: each Repeat and Reuse has what that was answered.
 const (
 	Invoke   Type = "invoke"   // it is about to be sent for the first time
 	Retry    Type = "retry"    // it is about to be sent again, under the same idempotency key
@@ -16,9 +18,11 @@ const (
 	OK       Type = "ok"       // it is done
 	Fail     Type = "fail"     // it is refused, and nothing was done
 	Unknown  Type = "unknown"  // whether it is done will not be known
-	Repeat   Type = "repeat"   // the very same request was sent again, under the same idempotency key, after it was done
-	Reuse    Type = "reuse"    // another payload was sent under its idempotency key, after it was done
-	Fault    Type = "fault"    // no call: something was done to the service
+	// the very same request was sent again, under the same idempotency key, after it was done
+	Repeat Type = "repeat"
+	// another payload was sent under its idempotency key, after it was done
+	Reuse Type = "reuse"
+	Fault Type = "fault" // no call: something was done to the service
 )
 
 // Kind is what a call asks for.
@@ -33,34 +37,42 @@ const (
 	Read    Kind = "read"
 )
 
-// Event is one line of a history. What happened before an event stands before it: an answer is recorded before anybody
-// acts on it, and a request before it is sent.
+// Event is one line of a history. What happened before an event stands before it: an answer is
+// recorded before a caller acts on it, and a request before it is sent.
 type Event struct {
 	At   time.Duration `json:"at"` // since the history began; for people
 	Type Type          `json:"type"`
 	Call int           `json:"call,omitempty"` // counts from 1
 
 	// With Invoke.
-	Kind    Kind   `json:"kind,omitempty"`
-	Contact string `json:"contact,omitempty"` // also with the OK of a create, and with a Repeat whose answer carried it
-	Slot    string `json:"slot,omitempty"`    // the custom field that the write sets beside "last"; see [Document]
-	Key     string `json:"key,omitempty"`     // Idempotency-Key
+	Kind Kind `json:"kind,omitempty"`
+	// also with the OK of a create, and with a Repeat whose answer carried it
+	Contact string `json:"contact,omitempty"`
+	// the custom field that the write sets beside "last"; see [Document]
+	Slot    string `json:"slot,omitempty"`
+	Key     string `json:"key,omitempty"` // Idempotency-Key
 	IfMatch int64  `json:"if_match,omitempty"`
 	Async   bool   `json:"async,omitempty"` // Prefer: respond-async
 
-	Replica   string   `json:"replica,omitempty"`   // which was asked
-	Operation string   `json:"operation,omitempty"` // with Accepted; also of a Repeat and a Reuse that were answered 202
-	Status    int      `json:"status,omitempty"`    // of the HTTP answer, or that the operation's problem names
-	Problem   string   `json:"problem,omitempty"`   // the kind of the problem, or how the connection failed
-	Version   int64    `json:"version,omitempty"`   // with OK and Repeat; of a Fail: the current version that it told
-	Found     bool     `json:"found,omitempty"`     // with the OK of a read
-	Document  Document `json:"document,omitempty"`  // with OK and Repeat, where the answer carried the contact
+	Replica string `json:"replica,omitempty"` // which was asked
+	// with Accepted; also of a Repeat and a Reuse that were answered 202
+	Operation string `json:"operation,omitempty"`
+	// of the HTTP answer, or that the operation's problem names
+	Status int `json:"status,omitempty"`
+	// the kind of the problem, or how the connection failed
+	Problem string `json:"problem,omitempty"`
+	// with OK and Repeat; of a Fail: the current version that it told
+	Version int64 `json:"version,omitempty"`
+	Found   bool  `json:"found,omitempty"` // with the OK of a read
+	// with OK and Repeat, where the answer carried the contact
+	Document Document `json:"document,omitempty"`
 
 	Note string `json:"note,omitempty"` // with Fault
 }
 
-// Document is what a contact's custom fields hold: "last" has the tag of the write that made the version, and each slot
-// the tag of the last write of that slot. A patch keeps the other slots, a replacement empties them.
+// Document is what a contact's custom fields hold: "last" has the tag of the write that made
+// the version, and each slot the tag of the last write of that slot. A patch keeps the other
+// slots, a replacement empties them.
 type Document map[string]string
 
 // Last is the custom field with the tag of the write that made the version.

@@ -7,17 +7,19 @@ import (
 	"slices"
 )
 
-// How many events of a contact an excerpt shows before and after the one that shows the violation.
+// How many events of a contact an excerpt shows before and after the one that shows the
+// violation.
 const (
 	excerptBefore = 40
 	excerptAfter  = 20
 )
 
-// Excerpt writes the part of the history that concerns a violation: the calls of its contact and, between them, the
-// faults.
+// Excerpt writes the part of the history that concerns a violation: the calls of its contact
+// and, between them, the faults.
 func Excerpt(w io.Writer, events []Event, violation Violation) error {
 	concerns := map[int]bool{violation.Call: violation.Call > 0}
-	if violation.At == len(events) { // only the final state shows it: what is near its call may explain it
+	// only the final state shows it: what is near its call may explain it
+	if violation.At == len(events) {
 		if i := slices.IndexFunc(events, func(e Event) bool { return e.Call > 0 && e.Call == violation.Call }); i >= 0 {
 			violation.At = i
 		}

@@ -38,8 +38,8 @@ func NewLog(path string) (*Log, error) {
 	return l, nil
 }
 
-// Append stamps the event and returns once it is on the disk, after all events that were appended before it. Events that
-// wait at the same time share one sync.
+// Append stamps the event and returns once it is on the disk, after all events that were
+// appended before it. Events that wait at the same time share one sync.
 func (l *Log) Append(event Event) error {
 	l.mu.Lock()
 	event.At = time.Since(l.started).Round(time.Microsecond)

@@ -6,7 +6,8 @@ import (
 	"time"
 )
 
-// GaveUp is the problem of a call whose caller waited no longer. Any other that was not answered was cut off.
+// GaveUp is the problem of a call whose caller waited no longer. Any other that was not
+// answered was cut off.
 const GaveUp = "gave up"
 
 // endLimit is how long the writes of an outage of PostgreSQL may take to end after its return.
@@ -48,12 +49,13 @@ func Outages(events []Event) []Outage {
 	return outages
 }
 
-// CheckOutages returns what callers should not have noticed of the outages of PostgreSQL and of Redis, in the order of the
-// outages. Those that overlap others are left out: what their callers noticed may have been the others.
+// CheckOutages returns what callers should not have noticed of the outages of PostgreSQL and
+// of Redis, in the order of the outages. Those that overlap others are left out: what their
+// callers noticed may have been the others.
 //
-// While PostgreSQL is away writes are accepted, or not taken, which is a 503, and soon after its return all have ended.
-// While Redis is away nothing is refused for it. What [Check] finds anyway, such as a refusal without a reason, is not
-// looked for again.
+// While PostgreSQL is away writes are accepted, or not taken, which is a 503, and soon after
+// its return all have ended. While Redis is away nothing is refused for it. What [Check] finds
+// anyway, such as a refusal without a reason, is not looked for again.
 func CheckOutages(events []Event) []Violation {
 	var found []Violation
 	for _, outage := range Outages(events) {
@@ -71,7 +73,8 @@ func CheckOutages(events []Event) []Violation {
 	return found
 }
 
-// checkAnswers looks for calls of an outage that were cut off, or answered with a failure other than the allowed one.
+// checkAnswers looks for calls of an outage that were cut off, or answered with a failure
+// other than the allowed one.
 func checkAnswers(events []Event, outage Outage, allowed int) []Violation {
 	var found []Violation
 	calls := outage.Calls(events)

@@ -9,8 +9,8 @@ import (
 	"contacts/test/crash/history"
 )
 
-// outage is a history in which target is broken while call 2 is a write and call 3 a read, which began and ended in it;
-// call 1 began before it, and call 4 after it.
+// outage is a history in which target is broken while call 2 is a write and call 3 a read,
+// which began and ended in it; call 1 began before it, and call 4 after it.
 func outage(target string, during ...history.Event) []history.Event {
 	fault := func(what string) history.Event {
 		return history.Event{Type: history.Fault, Note: what + " " + target, At: 2 * time.Second}
@@ -37,10 +37,14 @@ func TestOutages_SaysWhichAreAlone(t *testing.T) {
 		{Target: "postgres", Broken: 7, Repaired: 11},
 		{Target: "redis", Broken: 12, Repaired: 13, Alone: true},
 	}, history.Outages([]history.Event{
-		note("freeze redis"), note("broken redis"), note("thaw redis"), note("repaired redis"), // 0 to 3
-		note("kill serve-0"), note("freeze postgres"), note("broken serve-0"), note("broken postgres"), // 4 to 7
-		note("restart serve-0"), note("repaired serve-0"), note("thaw postgres"), note("repaired postgres"), // 8 to 11
-		note("terminate redis"), note("repaired redis"), note("kill worker-0"), note("repaired nobody"), // 12 to 15
+		// 0 to 3
+		note("freeze redis"), note("broken redis"), note("thaw redis"), note("repaired redis"),
+		// 4 to 7
+		note("kill serve-0"), note("freeze postgres"), note("broken serve-0"), note("broken postgres"),
+		// 8 to 11
+		note("restart serve-0"), note("repaired serve-0"), note("thaw postgres"), note("repaired postgres"),
+		// 12 to 15
+		note("terminate redis"), note("repaired redis"), note("kill worker-0"), note("repaired nobody"),
 	}))
 }
 

@@ -5,8 +5,8 @@ import (
 	"slices"
 )
 
-// checkChanges looks at each contact's versions: that they follow each other, that each is what its write makes of the
-// one before, and that the row is the last of them.
+// checkChanges looks at each contact's versions: that they follow each other, that each is
+// what its write makes of the one before, and that the row is the last of them.
 func (c *checker) checkChanges() {
 	for _, contact := range slices.Sorted(maps.Keys(c.changes)) {
 		changes := c.changes[contact]
@@ -40,7 +40,7 @@ func (c *checker) checkChanges() {
 func (c *checker) checkEffect(contact string, change Change, before Document) {
 	if change.Document == nil {
 		if _, asked := c.deletes[contact]; !asked {
-			c.report(Phantom, contact, 0, len(c.events), "nobody asked for the deletion by version %d", change.Version)
+			c.report(Phantom, contact, 0, len(c.events), "the deletion by version %d was not asked for", change.Version)
 		}
 		return
 	}
@@ -48,7 +48,7 @@ func (c *checker) checkEffect(contact string, change Change, before Document) {
 	call := c.calls[number]
 	if call == nil || call.Kind == Read || call.Kind == Delete || (call.Kind == Create) != (change.Version == 1) ||
 		call.Kind != Create && call.Contact != contact {
-		c.report(Phantom, contact, number, len(c.events), "version %d is %v, which nobody asked for", change.Version, change.Document)
+		c.report(Phantom, contact, number, len(c.events), "version %d is %v, which was not asked for", change.Version, change.Document)
 		return
 	}
 	want := Document{}
@@ -65,10 +65,12 @@ func (c *checker) checkEffect(contact string, change Change, before Document) {
 	}
 }
 
-// checkAcceptance looks for writes that overtook others: those that had been accepted, with 202, before they were asked for.
+// checkAcceptance looks for writes that overtook others: those that had been accepted, with
+// 202, before they were asked for.
 func (c *checker) checkAcceptance() {
 	for contact, accepted := range c.accepted {
-		highest := make([]int64, len(accepted)+1) // of the versions that the first so many of them made
+		// of the versions that the first so many of them made
+		highest := make([]int64, len(accepted)+1)
 		for i, number := range accepted {
 			highest[i+1] = max(highest[i], c.made[number].Version)
 		}
@@ -101,8 +103,8 @@ func (c *checker) checkOperations() {
 	}
 }
 
-// checkEnds looks at the calls' ends: that each 202 has one, that it is its operation's, and that a contact was deleted
-// by one call.
+// checkEnds looks at the calls' ends: that each 202 has one, that it is its operation's, and
+// that a contact was deleted by one call.
 func (c *checker) checkEnds() {
 	deleted, mayDelete := map[string]int{}, map[string]bool{}
 	for _, number := range slices.Sorted(maps.Keys(c.calls)) {

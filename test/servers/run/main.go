@@ -1,9 +1,11 @@
-// Command run runs a command with a PostgreSQL, a Redis and an SQS emulator at its side, and exits with its status:
+// Command run runs a command with a PostgreSQL, a Redis and an SQS emulator at its side, and
+// exits with its status:
 //
 //	go run ./test/servers/run -- go test -race ./...
 //
-// The command finds the servers by the environment variables that package servers names. What is missing of them is
-// installed first. On SIGINT and SIGTERM the command is ended, and the servers with it.
+// The command finds the servers by the environment variables that package servers names. What
+// is missing of them is installed first. On SIGINT and SIGTERM the command is ended, and the
+// servers with it.
 package main
 
 import (

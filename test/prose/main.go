@@ -1,0 +1,54 @@
+// Command prose holds comments, messages and documents to the rules of CONTRIBUTING.md:
+//
+//	go run ./test/prose [FILE…]
+//
+// Without files it reads all that git tracks. It prints one line for each finding and exits
+// with status 1 if there are any.
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+)
+
+func main() {
+	flag.Parse()
+	found, err := run(flag.Args())
+	for _, f := range found {
+		fmt.Println(f)
+	}
+	switch {
+	case err != nil:
+		fmt.Fprintln(os.Stderr, "prose:", err)
+		os.Exit(2)
+	case len(found) > 0:
+		fmt.Fprintf(os.Stderr, "prose: %d findings\n", len(found))
+		os.Exit(1)
+	}
+}
+
+// run checks the files, or all tracked ones if there are none.
+func run(files []string) (found []finding, err error) {
+	if len(files) == 0 {
+		listed, err := exec.Command("git", "ls-files", "-z").Output() //nolint:noctx // it lists names only
+		if err != nil {
+			return nil, fmt.Errorf("list the tracked files: %w", err)
+		}
+		files = strings.Split(strings.Trim(string(listed), "\x00"), "\x00")
+	}
+	for _, file := range files {
+		source, err := os.ReadFile(file)
+		if errors.Is(err, os.ErrNotExist) { // removed, and not yet committed
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, check(file, source)...)
+	}
+	return found, nil
+}
