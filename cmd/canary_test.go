@@ -169,7 +169,7 @@ func (b *birdcage) provoke() {
 	b.do(404, "GET", all+"/"+canary, "")
 	b.do(404, "PUT", all+"/"+canary, canaryContact("1"))
 	b.do(422, "PUT", all+"/by-external-id/"+canary+"%01", canaryContact("1"))
-	b.do(404, "GET", all+"/by-external-id/"+canary, "")
+	b.do(405, "GET", all+"/by-external-id/"+canary, "")
 	b.do(404, "GET", "/v1/operations/"+canary, "")
 	b.do(404, "GET", "/"+canary+"/"+canaryNumber, "")
 	b.do(405, "PATCH", all, canaryContact("1"))

@@ -132,6 +132,7 @@ func lookAlikes(_ *testing.T, k kinds) {
 		sought{named("\u202bعمر\u202c Nour"), []string{"عمر", "\u200fعمر\u200f", "nour"}, nil},
 		sought{named("R. & D. Müller/Meier"), []string{"müller/meier", "r. & d.", "meier", "& muller"}, nil},
 		sought{named("No. 5—Chanel"), []string{"5-chanel", "no 5", "CHANEL"}, nil},
+		sought{named("!!! §"), []string{"!!!", "§", "!!! §"}, []string{"???"}},
 		sought{named("AC・DC"), []string{"ac・dc", "AC DC"}, nil},
 		sought{object{"display_name": "Pasted", "phone": "+49 30 901820"}, []string{"\u202a+49 30 901820\u202c", "\u2066+4930901820\u2069", "+49‑30‑901820", "+49 30 90-18-20", "030 901820\u200e", "(030)901820"}, nil},
 	)
@@ -209,6 +210,7 @@ func familyFirst(t *testing.T, k kinds) {
 		{"𠮷男", "𠮷野", "𠮷野𠮷男"},
 		{"小龍", "李", "李小龍"},
 		{"", "陈", "陈"},
+		{"ﾀﾛｳ", "ﾔﾏﾀﾞ", "ﾔﾏﾀﾞﾀﾛｳ"},
 	} {
 		made := k.create(object{"first_name": name.first, "last_name": name.last})
 		require.Equal(t, name.display, made["display_name"])
@@ -482,6 +484,7 @@ func primaryEntries(t *testing.T, k kinds) {
 		{nil, `{"email":"a@x.example"}`, emails("a@x.example")},
 		{emails("a@x.example", "x@bücher.example"), `{"email":"x@xn--bcher-kva.example"}`, emails("x@xn--bcher-kva.example", "a@x.example")},
 		{emails("a@x.example", "b@x.example", "c@x.example"), `{"email":"c@x.example"}`, emails("c@x.example", "a@x.example", "b@x.example")},
+		{emails("a@x.example|A", "b@x.example|B", "c@x.example|C"), `{"email":"b@x.example"}`, emails("b@x.example|B", "a@x.example|A", "c@x.example|C")},
 		{emails("a@x.example", "b@x.example"), `{"emails":null,"email":"c@x.example"}`, emails("c@x.example")},
 		{emails("a@x.example", "b@x.example"), `{"email":"c@x.example","emails":[{"address":"a@x.example"},{"address":"b@x.example"}]}`, emails("c@x.example", "b@x.example")},
 	} {

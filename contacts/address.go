@@ -13,7 +13,7 @@ import (
 func isAddress(text string) bool {
 	at := strings.LastIndexByte(text, '@')
 	if at < 1 || strings.ContainsFunc(text, func(r rune) bool {
-		return ignorable(r) || unicode.IsControl(r) || unicode.IsSpace(r) && r != ' ' || r == brailleBlank || r == unicode.ReplacementChar
+		return ignorable(r) || unicode.Is(unicode.Cf, r) && !unicode.Is(unicode.Prepended_Concatenation_Mark, r) || unicode.IsControl(r) || unicode.IsSpace(r) && r != ' ' || r == brailleBlank || r == unicode.ReplacementChar
 	}) {
 		return false
 	}
@@ -24,7 +24,7 @@ func isAddress(text string) bool {
 const maxLocalPart = 64
 
 func isLocalPart(local string) bool {
-	if len(local) > maxLocalPart {
+	if len(local) > maxLocalPart || !visible(local) {
 		return false
 	}
 	if inner, ok := strings.CutPrefix(local, `"`); ok {
@@ -61,10 +61,15 @@ func isQuoted(inner string) bool {
 	return true
 }
 
+const tagIPv6 = "IPv6:" // in any case (RFC 5321, 2.4)
+
 func isDomain(domain string) bool {
 	if literal, ok := strings.CutPrefix(domain, "["); ok {
 		literal, ok = strings.CutSuffix(literal, "]")
-		v6, tagged := strings.CutPrefix(literal, "IPv6:")
+		v6, tagged := literal, len(literal) > len(tagIPv6) && strings.EqualFold(literal[:len(tagIPv6)], tagIPv6)
+		if tagged {
+			v6 = literal[len(tagIPv6):]
+		}
 		ip, err := netip.ParseAddr(v6)
 		return ok && err == nil && ip.Is4() != tagged && ip.Zone() == ""
 	}

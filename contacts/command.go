@@ -58,10 +58,11 @@ func (c Command) Group() string {
 	if c.Kind != Upsert {
 		return MessageGroup(c.Tenant, c.Contact)
 	}
-	return externalGroup(c.Tenant, c.Fields.ExternalID)
+	return ExternalIDGroup(c.Tenant, c.Fields.ExternalID)
 }
 
-func externalGroup(tenant Tenant, externalID string) string {
+// ExternalIDGroup is the message group of the Upserts of an external id.
+func ExternalIDGroup(tenant Tenant, externalID string) string {
 	return groupOf(string(tenant), "external_id", externalID)
 }
 

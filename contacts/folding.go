@@ -1,6 +1,7 @@
 package contacts
 
 import (
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -64,7 +65,7 @@ func searchForm(text string) string {
 			form.WriteByte(' ')
 		}
 	}
-	return form.String()
+	return strings.Join(strings.Fields(form.String()), " ")
 }
 
 const (
@@ -169,13 +170,17 @@ func writtenOutWords(text string) string {
 // words returns the words of a search form, without the punctuation around them: of
 // "krausz,(bob)" krausz and bob.
 func words(form string) []string {
-	var all []string
-	for _, word := range strings.FieldsFunc(form, func(r rune) bool { return unicode.IsSpace(r) || r == ',' || r == ';' }) {
+	all := strings.FieldsFunc(form, func(r rune) bool { return unicode.IsSpace(r) || r == ',' || r == ';' })
+	bare := make([]string, 0, len(all))
+	for _, word := range all {
 		if word = strings.TrimFunc(word, unicode.IsPunct); visible(word) {
-			all = append(all, word)
+			bare = append(bare, word)
 		}
 	}
-	return all
+	if len(bare) > 0 {
+		return bare
+	}
+	return slices.DeleteFunc(all, func(word string) bool { return !visible(word) }) // of punctuation alone
 }
 
 func isASCII(text string) bool {

@@ -86,7 +86,8 @@ func TestWrittenOutWords(t *testing.T) {
 func TestWords(t *testing.T) {
 	require.Equal(t, []string{"krausz", "wendeline"}, words("krausz,wendeline;"))
 	require.Equal(t, []string{"o'dea", "bob", "+49"}, words(`o'dea "bob" - (+49)`))
-	require.Empty(t, words("- . !"))
+	require.Equal(t, []string{"-", ".", "!!!"}, words("- . !!!"), "there is nothing else")
+	require.Equal(t, []string{"smith", "jones"}, words("smith - jones"))
 }
 
 func TestVisible(t *testing.T) {
@@ -133,4 +134,5 @@ func TestSearchForm_LongTexts(t *testing.T) {
 	han := strings.Repeat("漢字かな", 5000)
 	require.Equal(t, han, searchForm(han), "without a space in it")
 	require.Less(t, len(searchForm(strings.Repeat("ﷺ", 20_000))), 120_000)
+	require.Equal(t, "e x", searchForm("é"+strings.Repeat(" ", 5000)+"x"))
 }

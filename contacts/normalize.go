@@ -81,7 +81,7 @@ func (f Fields) composedName() string {
 // name first, and no space. It is "" for a name in other letters.
 func (f Fields) familyFirst() string {
 	name := f.LastName + f.FirstName + f.MiddleName
-	if strings.ContainsFunc(name, func(r rune) bool { return !unicode.In(r, eastAsian...) && r != 'ー' }) {
+	if strings.ContainsFunc(name, func(r rune) bool { return !unicode.In(r, eastAsian...) && !strings.ContainsRune("ーｰﾞﾟ", r) }) {
 		return ""
 	}
 	return name
@@ -110,11 +110,14 @@ func (f Fields) reconciled(before Fields, region string) (Fields, error) {
 	if slices.Equal(f.Emails, before.Emails) {
 		f.Emails = withFirst(f.Emails, f.Email, addressIn, addressIdentity)
 	}
-	if slices.Equal(f.Phones, before.Phones) {
+	if slices.EqualFunc(f.Phones, before.Phones, sameEntry) {
 		f.Phones = withFirst(f.Phones, f.Phone, numberIn, numberIdentity)
 	}
 	return f.Normalize(region)
 }
+
+// sameEntry compares what callers give of numbers.
+func sameEntry(a, b PhoneNumber) bool { return a.Number == b.Number && a.Label == b.Label }
 
 func addressIn(e *EmailAddress) *string { return &e.Address }
 func numberIn(p *PhoneNumber) *string   { return &p.Number }
@@ -391,8 +394,8 @@ func (n *normalizer) customFields(custom map[string]CustomValue) map[string]Cust
 	for _, name := range slices.Sorted(maps.Keys(custom)) {
 		at := "/custom_fields/" + EscapePointer(name)
 		clean := cleanText(name)
-		if clean == "" || utf8.RuneCountInString(clean) > maxCustomFieldName || strings.ContainsFunc(clean, unicode.IsControl) {
-			n.violate(at, "expected a name of 1 to %d characters and no control characters", maxCustomFieldName)
+		if !visible(clean) || utf8.RuneCountInString(clean) > maxCustomFieldName || strings.ContainsFunc(clean, unicode.IsControl) {
+			n.violate(at, "expected a name of 1 to %d visible characters", maxCustomFieldName)
 		}
 		if _, twice := normal[clean]; twice {
 			n.violate(at, "expected each name once; spaces around it and the way accents are encoded do not count")

@@ -63,6 +63,7 @@ func TestFields_Normalize(t *testing.T) {
 		"no link":                            {contacts.Fields{FirstName: "a", URLs: []string{"example.com"}}, []string{"/urls/0"}},
 		"too many labels":                    {contacts.Fields{FirstName: "a", Labels: make([]string, 101)}, []string{"/labels"}},
 		"an empty label":                     {contacts.Fields{FirstName: "a", Labels: []string{"x", " "}}, []string{"/labels/1"}},
+		"an invisible custom name":           {contacts.Fields{FirstName: "a", CustomFields: map[string]contacts.CustomValue{"\u200b": {}}}, []string{"/custom_fields/\u200b"}},
 		"a custom field's name":              {contacts.Fields{FirstName: "a", CustomFields: map[string]contacts.CustomValue{"a/b\x01": contacts.CustomText("x")}}, []string{"/custom_fields/a~1b\x01"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -211,6 +212,9 @@ func TestCommand_Merge(t *testing.T) {
 		}},
 		"the primary phone of what was read": {full, `{"phone":"ext 12","phones":[{"number":"+51 987 654 321","e164":"+51987654321","label":"mobile"},{"number":"ext 12"}]}`, func(f *contacts.Fields) {
 			f.Phone, f.Phones[0], f.Phones[1] = "ext 12", f.Phones[1], f.Phones[0]
+		}},
+		"the primary phone beside its list": {full, `{"phone":"+1 415 555 2671","phones":[{"number":"+51 987 654 321","label":"mobile"},{"number":"ext 12"}]}`, func(f *contacts.Fields) {
+			f.Phone, f.Phones[0].Number, f.Phones[0].E164 = "+1 415 555 2671", "+1 415 555 2671", "+14155552671"
 		}},
 		"no primary email": {full, `{"email":null}`, func(f *contacts.Fields) { f.Email, f.Emails = "z@example.org", f.Emails[1:] }},
 		"a first phone":    {contactstest.Normalize(t, contacts.Fields{FirstName: "a"}), `{"phone":"1"}`, func(f *contacts.Fields) { f.Phone, f.Phones = "1", []contacts.PhoneNumber{{Number: "1"}} }},

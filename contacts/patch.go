@@ -108,7 +108,7 @@ func (p Patch) merge(current Fields) (Fields, error) {
 	if _, given := patch["email"]; given && (patch["emails"] == nil || f.Email != "" && slices.Equal(f.Emails, before.Emails)) {
 		f.Email, f.Emails = "", withFirst(f.Emails, f.Email, addressIn, addressIdentity)
 	}
-	if _, given := patch["phone"]; given && (patch["phones"] == nil || f.Phone != "" && slices.Equal(f.Phones, before.Phones)) {
+	if _, given := patch["phone"]; given && (patch["phones"] == nil || f.Phone != "" && slices.EqualFunc(f.Phones, before.Phones, sameEntry)) {
 		f.Phone, f.Phones = "", withFirst(f.Phones, f.Phone, numberIn, numberIdentity)
 	}
 	return f, nil

@@ -18,7 +18,10 @@ func e164Of(text, region string) string {
 	if parts == nil {
 		return ""
 	}
-	number := parts[1]
+	number := strings.TrimSpace(parts[1])
+	if strings.HasSuffix(number, ")") { // a remark, as the number of a copy
+		return ""
+	}
 	// What stands behind a slash is the number, behind an area code, or else the end of
 	// another number.
 	if area, rest, slashed := strings.Cut(number, "/"); slashed && (len(digits(area)) > maxAreaCode || len(digits(rest)) < minSubscriber) {
@@ -33,7 +36,7 @@ func e164Of(text, region string) string {
 
 // oneNumber matches the search form of one number, and takes it apart from the marks that say
 // that it is one (RFC 3966) or has an extension (as people and libphonenumber write them).
-var oneNumber = regexp.MustCompile(`^(?:tel:)?(\+?[0-9 ().-]*[0-9][0-9 ().-]*(?:/[0-9 ().-]+)?)` +
+var oneNumber = regexp.MustCompile(`^(?:tel:)?(\(?\+?[0-9 ().-]*[0-9][0-9 ().-]*(?:/[0-9 ().-]+)?)` +
 	`(?:[ ,;]*(?:ext(?:ension|n)?|x|#|доб(?:авочныи)?|anexo|ramal|int|durchwahl|dw)[ .:=]*[0-9]{1,7} *)?$`)
 
 // How many digits an area code has at the most, with the country's code before it, and a

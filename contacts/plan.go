@@ -36,6 +36,7 @@ type Snapshot struct {
 	Operations map[OperationKey]Operation
 	// the contacts that hold an external id of [Command.ExternalID]
 	Holders map[ExternalKey]uuid.UUID
+	Erased  map[string]time.Time // when erasures were accepted, by [ExternalIDGroup]
 }
 
 // Effects is what a batch of commands does, to be committed as a whole.
@@ -43,10 +44,18 @@ type Effects struct {
 	Outcomes   []Outcome      // one for each command, in the commands' order
 	Operations []Operation    // that end
 	Versions   []Version      // that are made
-	Erased     []ContactKey   // contacts whose past is to be removed
-	Unparked   []string       // message groups whose parked commands are to be removed with them
+	Erased     []Erasure      // contacts whose past is to be removed
 	Documents  []Document     // that the caches have to forget: those of Versions, and of Erased
 	Forgotten  []OperationKey // whose requests no cache may remember
+}
+
+// Erasure is the erasure of a contact. Upserts of its external ids that were accepted no later than
+// it are not applied any more.
+type Erasure struct {
+	ContactKey
+
+	ExternalID string    // that the contact has had last; "" if it has none
+	AcceptedAt time.Time // of the command
 }
 
 // Version is a new version of a contact, with all that a store keeps of it.
@@ -125,7 +134,9 @@ func (p *plan) apply(command Command, stored Stored, found bool, outcome *Outcom
 		}
 		current = &decoded
 	}
+	group := ""
 	if command.Kind == Upsert {
+		group = command.Group()
 		holder, held := p.state.Holders[ExternalKey{command.Tenant, command.Fields.ExternalID}]
 		switch {
 		case held != found, held && holder != command.Contact:
@@ -137,6 +148,9 @@ func (p *plan) apply(command Command, stored Stored, found bool, outcome *Outcom
 		}
 	}
 	made, problem := command.Decide(current, p.now)
+	if erasedAt, erased := p.state.Erased[group]; erased && current == nil && !command.AcceptedAt.After(erasedAt) {
+		problem = notFound("contact") // it was, when the command was accepted
+	}
 	if problem == nil {
 		if holder, taken := p.taken(made); taken {
 			problem = duplicateExternalID(holder)
@@ -150,16 +164,17 @@ func (p *plan) apply(command Command, stored Stored, found bool, outcome *Outcom
 		}
 		p.effects.Versions = append(p.effects.Versions, version)
 		outcome.Current = version.Document
+		if command.Kind != Erase {
+			p.effects.Documents = append(p.effects.Documents, version.Document)
+		}
 	}
 	if problem == nil {
 		operation.Document = outcome.Current.JSON
-		p.effects.Documents = append(p.effects.Documents, outcome.Current)
 		if command.Kind == Erase {
-			p.effects.Erased = append(p.effects.Erased, ContactKey{command.Tenant, command.Contact})
-			p.effects.Unparked = append(p.effects.Unparked, command.Group())
-			if id := current.Fields.ExternalID; id != "" {
-				p.effects.Unparked = append(p.effects.Unparked, externalGroup(command.Tenant, id))
-			}
+			p.effects.Documents = append(p.effects.Documents, outcome.Current)
+			p.effects.Erased = append(p.effects.Erased, Erasure{
+				ContactKey{command.Tenant, command.Contact}, current.Fields.ExternalID, command.AcceptedAt,
+			})
 		}
 	}
 	p.effects.Operations = append(p.effects.Operations, operation)

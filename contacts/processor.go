@@ -49,18 +49,18 @@ var ErrBlocked = errors.New("an earlier command of the contact is not done")
 // command, the rest the command itself. [ErrDown] says that nothing else has failed before.
 func (p *Processor) Process(ctx context.Context, commands []Command) []error {
 	errs := make([]error, len(commands))
-	waiting := make([]int, len(commands))
-	for i := range commands {
-		waiting[i] = i
+	waiting, groups := make([]int, len(commands)), make([]string, len(commands))
+	for i, command := range commands {
+		waiting[i], groups[i] = i, command.Group()
 	}
 	blocked := map[string]bool{} // by message group
 	a := attempt{commands: commands, errs: errs}
 	for len(waiting) > 0 {
 		var round []int
-		round, waiting = nextRound(commands, waiting)
+		round, waiting = nextRound(commands, groups, waiting)
 		runnable := round[:0]
 		for _, i := range round {
-			if blocked[commands[i].Group()] {
+			if blocked[groups[i]] {
 				errs[i] = ErrBlocked
 				continue
 			}
@@ -69,7 +69,7 @@ func (p *Processor) Process(ctx context.Context, commands []Command) []error {
 		p.apply(ctx, &a, runnable)
 		for _, i := range runnable {
 			if errs[i] != nil {
-				blocked[commands[i].Group()] = true
+				blocked[groups[i]] = true
 			}
 		}
 	}
@@ -78,18 +78,18 @@ func (p *Processor) Process(ctx context.Context, commands []Command) []error {
 
 // nextRound takes from waiting the first command of each message group and of each operation.
 // Upserts have rounds of their own: they may be of the same contacts as others.
-func nextRound(commands []Command, waiting []int) (round, rest []int) {
+func nextRound(commands []Command, groups []string, waiting []int) (round, rest []int) {
 	upserts := commands[waiting[0]].Kind == Upsert
-	groups, operations := map[string]bool{}, map[OperationKey]bool{}
+	taken, operations := map[string]bool{}, map[OperationKey]bool{}
 	for _, i := range waiting {
-		group, operation := commands[i].Group(), OperationKey{commands[i].Tenant, commands[i].Operation}
-		if groups[group] || operations[operation] || (commands[i].Kind == Upsert) != upserts {
+		operation := OperationKey{commands[i].Tenant, commands[i].Operation}
+		if taken[groups[i]] || operations[operation] || (commands[i].Kind == Upsert) != upserts {
 			rest = append(rest, i)
 		} else {
 			round = append(round, i)
 		}
 		// Marked either way: what stays behind holds back what comes after it.
-		groups[group], operations[operation] = true, true
+		taken[groups[i]], operations[operation] = true, true
 	}
 	return round, rest
 }

@@ -1,7 +1,9 @@
 package contacts
 
 import (
+	"crypto/sha256"
 	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -78,29 +80,29 @@ func Lookups() []Lookup { return slices.Clone(lookups) }
 // lookups is never changed.
 var lookups = []Lookup{
 	{
-		Parameter: "email", maxLength: maxKey, expected: "expected an email address such as jane@example.com",
+		Parameter: "email", maxLength: 254, expected: "expected an email address such as jane@example.com",
 		forms: func(value, _ string) []string {
 			if value = cleanText(value); !isAddress(value) {
 				return nil
 			}
-			return []string{truncate(addressIdentity(value), maxKey)}
+			return []string{addressIdentity(value)}
 		},
 		values: func(f Fields) (values []string) {
 			for _, e := range f.Emails {
-				values = append(values, truncate(addressIdentity(e.Address), maxKey))
+				values = append(values, addressIdentity(e.Address))
 			}
 			return values
 		},
 	},
 	{
 		Parameter: "external_id", maxLength: 255, expected: expectedText, forms: identityForm,
-		values: func(f Fields) []string { return []string{truncate(identity(f.ExternalID), maxKey)} },
+		values: func(f Fields) []string { return []string{identity(f.ExternalID)} },
 	},
 	{
 		Parameter: "label", maxLength: maxQuery, common: true, expected: expectedText, forms: identityForm,
 		values: func(f Fields) (values []string) {
 			for _, label := range f.Labels {
-				values = append(values, truncate(identity(label), maxKey))
+				values = append(values, identity(label))
 			}
 			return values
 		},
@@ -130,11 +132,15 @@ func identityForm(value, _ string) []string {
 	if value = cleanText(value); !visible(value) {
 		return nil
 	}
-	return []string{truncate(identity(value), maxKey)}
+	return []string{identity(value)}
 }
 
 // keyOf is the key of a value. It is a line.
 func (l Lookup) keyOf(value string) string {
+	if utf8.RuneCountInString(value) > maxKey { // databases index no longer ones
+		sum := sha256.Sum256([]byte(value))
+		value = truncate(value, maxKey) + hex.EncodeToString(sum[:])
+	}
 	return l.Parameter + ":" + strings.ReplaceAll(value, "\n", " ")
 }
 
@@ -145,9 +151,9 @@ type Index struct {
 	Keys   []string        // one for each value of a [Lookup], sorted
 }
 
-// maxKey is how much of a value counts by which contacts are found as a whole, in characters.
-// Databases index no longer ones.
-const maxKey = 254
+// maxKey is how much of a value is kept as it is, in characters; of a longer one a hash stands for
+// the rest.
+const maxKey = 180
 
 // Index returns what the contact is found and ordered by.
 //
@@ -169,9 +175,15 @@ func (c Contact) Index() Index {
 			}
 		}
 	}
+	length := 0
 	add := func(texts ...string) {
 		for _, text := range texts {
-			addLines(searchForm(text), writtenOutWords(text))
+			if length > maxText { // what folding makes of a text can be 18 times as long
+				return
+			}
+			form, out := searchForm(text), writtenOutWords(text)
+			length += len(form) + len(out)
+			addLines(form, out)
 		}
 	}
 	add(
@@ -210,6 +222,10 @@ func (c Contact) Index() Index {
 	ix.Text = strings.Join(text, "\n")
 	return ix
 }
+
+// maxText is about how much of a contact is searched, in bytes: names, addresses and numbers come
+// first. Only a contact of ligatures that stand for many letters has more.
+const maxText = 128 << 10
 
 func distinct(values []string) []string {
 	slices.Sort(values)

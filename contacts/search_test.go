@@ -31,6 +31,41 @@ func TestContact_Index(t *testing.T) {
 	require.Zero(t, contacts.Contact{Deleted: true}.Index(), "a tombstone is not found")
 }
 
+// What is searched of a contact is bounded, also where folding multiplies its text, and begins with
+// what people look for most.
+func TestContact_Index_Bounded(t *testing.T) {
+	fields := contacts.Fields{FirstName: "Zoe", Email: "zoe@example.com", Phone: "+49 30 901820", CustomFields: map[string]contacts.CustomValue{}}
+	for i := range 90 {
+		fields.CustomFields[strings.Repeat("n", i+1)] = contacts.CustomText(strings.Repeat("ﷺ", 600))
+	}
+	normal, err := fields.Normalize("")
+	require.NoError(t, err)
+	text := contacts.Contact{Fields: normal}.Index().Text
+	require.Less(t, len(text), 256<<10)
+	for _, part := range []string{"zoe", "zoe@example.com", "4930901820"} {
+		require.Contains(t, text, part)
+	}
+}
+
+// Values that are too long for an index are still told apart by their ends.
+func TestContact_Index_LongKeys(t *testing.T) {
+	keys := func(fields contacts.Fields) []string { return contacts.Contact{Fields: fields}.Index().Keys }
+	long := strings.Repeat("x", 254)
+	for _, two := range [][2]contacts.Fields{
+		{{ExternalID: long + "a"}, {ExternalID: long + "b"}},
+		{
+			{Emails: []contacts.EmailAddress{{Address: strings.Repeat("ﬃ", 60) + "a@x.example"}}},
+			{Emails: []contacts.EmailAddress{{Address: strings.Repeat("ﬃ", 60) + "b@x.example"}}},
+		},
+		{{Labels: []string{strings.Repeat("ﬃ", 90) + "a"}}, {Labels: []string{strings.Repeat("ﬃ", 90) + "b"}}},
+	} {
+		require.NotEqual(t, keys(two[0]), keys(two[1]))
+		for _, key := range append(keys(two[0]), keys(two[1])...) {
+			require.LessOrEqual(t, len([]rune(key)), 260)
+		}
+	}
+}
+
 // queries is a repository that keeps the queries it is asked.
 type queries struct {
 	contacts.Repository

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/uuid"
 )
@@ -111,8 +112,9 @@ func (s *Service) Replace(ctx context.Context, caller Caller, id uuid.UUID, fiel
 // none does. The worker decides which, so that of many at the same time one creates the
 // contact. The ended operation is a [Create] or a [Replace].
 func (s *Service) Upsert(ctx context.Context, caller Caller, externalID string, fields Fields, write Write) (Operation, error) {
+	valid := utf8.ValidString(externalID)
 	externalID = cleanText(externalID)
-	if externalID == "" || fields.ExternalID != "" && cleanText(fields.ExternalID) != externalID {
+	if !valid || externalID == "" || fields.ExternalID != "" && cleanText(fields.ExternalID) != externalID {
 		return Operation{}, invalid(Violation{Pointer: "/external_id", Message: "expected the external_id that the path names, or none"})
 	}
 	fields.ExternalID = externalID

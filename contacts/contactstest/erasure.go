@@ -118,6 +118,42 @@ func testEraseDeleted(t *testing.T, l *ledger) {
 	require.EqualValues(t, 2, l.apply(conditional).Operation.Problem.CurrentVersion)
 }
 
+// An Upsert that was accepted before the erasure of the contact that had its external id makes no
+// other contact of what was known of the person then. A later one does.
+func testEraseOvertakesUpserts(t *testing.T, l *ledger) {
+	fields := Full(t)
+	fields.ExternalID = "crm-1"
+	create := l.create(fields)
+	l.apply(MergeCommand(t, l.tenant, create.Contact, `{"external_id":"crm-2"}`))
+	var late []contacts.Command
+	for _, id := range []string{"crm-1", "crm-2", "crm-3"} {
+		late = append(late, keyedCommand(upsertCommand(t, l.tenant, id, "Jane")))
+	}
+	erase := NewCommand(t, contacts.Erase, l.tenant, create.Contact)
+	erase.AcceptedAt = late[2].AcceptedAt.Add(time.Millisecond)
+	l.apply(erase)
+	for _, command := range late[:2] {
+		outcome, documents, forgotten := l.erasing(command)
+		require.Equal(t, contacts.KindNotFound, outcome.Operation.Problem.Kind)
+		require.Empty(t, documents)
+		require.Equal(t, []contacts.OperationKey{keyOf(command)}, forgotten)
+		require.Empty(t, l.operation(command.Operation).Fingerprint)
+		require.Equal(t, contacts.Absent, l.document(command.Contact).State)
+	}
+	require.Equal(t, contacts.Succeeded, l.apply(late[2]).Operation.Status, "it never was the contact's")
+	theirs := late[0]
+	theirs.Tenant = NewTenant()
+	require.Equal(t, contacts.Succeeded, l.apply(theirs).Operation.Status)
+	for _, id := range []string{"crm-1", "crm-2"} {
+		later := upsertCommand(t, l.tenant, id, "Jane")
+		later.AcceptedAt = erase.AcceptedAt.Add(time.Microsecond)
+		require.Equal(t, contacts.Create, l.apply(later).Operation.Kind)
+		again := upsertCommand(t, l.tenant, id, "June") // another caller's, with a clock behind
+		again.AcceptedAt = erase.AcceptedAt.Add(-time.Microsecond)
+		require.Equal(t, contacts.Replace, l.apply(again).Operation.Kind, "the contact is another one now")
+	}
+}
+
 func testEraseAbsent(t *testing.T, l *ledger) {
 	outcome, documents, _ := l.erasing(NewCommand(t, contacts.Erase, l.tenant, NewID(t)))
 	require.Equal(t, contacts.KindNotFound, outcome.Operation.Problem.Kind)
@@ -212,7 +248,7 @@ func testErasedParking(t *testing.T, store ParkingStore) {
 	fields := Jane(t)
 	fields.ExternalID = "crm-1"
 	create, other := l.create(fields), l.create(Jane(t))
-	upsert := upsertCommand(t, l.tenant, "crm-1", "Jane")
+	upsert := keyedCommand(upsertCommand(t, l.tenant, "crm-1", "Jane"))
 	set := func(command contacts.Command) contacts.ParkedCommand {
 		return contacts.ParkedCommand{
 			ID: command.Operation, Tenant: l.tenant, Group: command.Group(), Body: []byte("data"),
@@ -243,13 +279,27 @@ func testErasedParking(t *testing.T, store ParkingStore) {
 	_, err = store.ParkedCommand(t.Context(), unreadable.ID)
 	require.NoError(t, err)
 	_, _, forgotten := l.erasing(NewCommand(t, contacts.Erase, l.tenant, create.Contact))
-	require.Equal(t, []contacts.OperationKey{keyOf(readable)}, forgotten)
+	require.ElementsMatch(t, []contacts.OperationKey{keyOf(readable), keyOf(upsert)}, forgotten)
+	require.Empty(t, l.operation(upsert.Operation).Fingerprint)
 	requireKept := func() {
 		t.Helper()
 		parked, err := store.Parked(t.Context(), 100)
 		require.NoError(t, err)
 		require.Len(t, parked, 1)
 		require.Equal(t, kept.Operation, parked[0].ID)
+	}
+	requireKept()
+	for _, accepted := range []time.Duration{-time.Second, time.Hour} { // before the erasure, and behind it
+		upsert := upsertCommand(t, l.tenant, "crm-1", "Jane")
+		upsert.AcceptedAt = upsert.AcceptedAt.Add(accepted)
+		stands, err := store.Park(t.Context(), set(upsert), end(upsert))
+		require.NoError(t, err)
+		if accepted < 0 {
+			require.Equal(t, end(upsert).Overtaken().Problem, stands.Problem)
+			continue
+		}
+		require.Equal(t, contacts.KindParked, stands.Problem.Kind)
+		require.NoError(t, store.Discard(t.Context(), upsert.Operation))
 	}
 	requireKept()
 	require.Equal(t, contacts.KindParked, l.operation(readable.Operation).Problem.Kind)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"encoding/json"
 	"maps"
 	"slices"
 	"strings"
@@ -22,7 +23,8 @@ type Model struct {
 	contacts   map[contacts.ContactKey]contacts.Version
 	operations map[contacts.OperationKey]contacts.Operation
 	changes    []tenantChange
-	sequence   int64 // of the latest change
+	sequence   int64                // of the latest change
+	erased     map[string]time.Time // see [contacts.Snapshot]
 }
 
 // tenantChange is a change of one of the tenants.
@@ -38,6 +40,7 @@ func NewModel() *Model {
 	return &Model{
 		contacts:   map[contacts.ContactKey]contacts.Version{},
 		operations: map[contacts.OperationKey]contacts.Operation{},
+		erased:     map[string]time.Time{},
 	}
 }
 
@@ -191,14 +194,14 @@ func (m *Model) Apply(
 	if err != nil {
 		return nil, err
 	}
-	next := Model{contacts: maps.Clone(m.contacts), operations: maps.Clone(m.operations), changes: slices.Clip(m.changes), sequence: m.sequence}
+	next := Model{contacts: maps.Clone(m.contacts), operations: maps.Clone(m.operations), changes: slices.Clip(m.changes), sequence: m.sequence, erased: maps.Clone(m.erased)}
 	effects.Forgotten = append(effects.Forgotten, next.save(effects)...)
 	if announce != nil && len(effects.Documents)+len(effects.Forgotten) > 0 {
 		if err := announce(ctx, effects.Documents, effects.Forgotten); err != nil {
 			return nil, err
 		}
 	}
-	m.contacts, m.operations, m.changes, m.sequence = next.contacts, next.operations, next.changes, next.sequence
+	m.contacts, m.operations, m.changes, m.sequence, m.erased = next.contacts, next.operations, next.changes, next.sequence, next.erased
 	return effects.Outcomes, nil
 }
 
@@ -207,6 +210,7 @@ func (m *Model) state() contacts.Snapshot {
 	state := contacts.Snapshot{
 		Contacts:   make(map[contacts.ContactKey]contacts.Stored, len(m.contacts)),
 		Operations: m.operations,
+		Erased:     m.erased,
 		Holders:    map[contacts.ExternalKey]uuid.UUID{},
 	}
 	for at, contact := range m.contacts {
@@ -234,9 +238,27 @@ func (m *Model) save(effects contacts.Effects) (forgotten []contacts.OperationKe
 		}})
 	}
 	for _, erased := range effects.Erased {
+		m.markErased(erased)
 		forgotten = append(forgotten, m.purge(erased.Tenant, erased.ID)...)
 	}
 	return forgotten
+}
+
+// markErased notes an erasure by the external ids that the contact has had.
+func (m *Model) markErased(erased contacts.Erasure) {
+	ids := []string{erased.ExternalID}
+	for _, change := range m.changes {
+		var r contacts.Representation
+		if change.tenant == erased.Tenant && change.Contact == erased.ID && json.Unmarshal(change.Document, &r) == nil {
+			ids = append(ids, r.ExternalID)
+		}
+	}
+	for _, id := range ids {
+		group := contacts.ExternalIDGroup(erased.Tenant, id)
+		if id != "" && erased.AcceptedAt.After(m.erased[group]) {
+			m.erased[group] = erased.AcceptedAt
+		}
+	}
 }
 
 // purge removes what is kept of a contact's past, and returns the operations that it forgets.

@@ -129,6 +129,7 @@ func RunStore(t *testing.T, open func(t *testing.T) Store) {
 		"EraseDeleted":             testEraseDeleted,
 		"EraseAbsent":              testEraseAbsent,
 		"EraseInBatch":             testEraseInBatch,
+		"EraseOvertakesUpserts":    testEraseOvertakesUpserts,
 		"ExternalID":               testExternalID,
 		"ExternalIDWithinBatch":    testExternalIDWithinBatch,
 		"Tenants":                  testTenants,

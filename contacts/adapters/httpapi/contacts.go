@@ -24,8 +24,13 @@ type contactRequest struct {
 // contactID returns the id in the path. What is no UUID names no contact. Echo takes a longer
 // path for an id, too.
 func contactID(id string) (uuid.UUID, error) {
-	if strings.Contains(id, "/") {
-		return uuid.Nil, newProblem(contacts.KindNotFound, "no such path, or not with this method")
+	switch {
+	case strings.HasPrefix(id, "by-external-id/"):
+		p := newProblem(kindMethodNotAllowed, "the path does not have this method: see Allow")
+		p.header.Set("Allow", http.MethodPut)
+		return uuid.Nil, p
+	case strings.Contains(id, "/"):
+		return uuid.Nil, newProblem(contacts.KindNotFound, "no such path")
 	}
 	parsed, err := uuid.Parse(id)
 	if err != nil || len(id) != len(uuid.Nil.String()) || parsed == uuid.Nil {

@@ -372,14 +372,14 @@ func TestAPI_Upsert(t *testing.T) {
 		require.Equal(t, http.StatusUnprocessableEntity, refused.StatusCode, name)
 		require.Contains(t, refused.body, `"`+name+`"`)
 	}
-	for _, id := range []string{"%20", "%01", strings.Repeat("x", 256), "%E2%80%8B"} {
+	for _, id := range []string{"%20", "%01", strings.Repeat("x", 256), "%E2%80%8B", "a%FF", "%ED%A0%80x"} {
 		answer := c.do(http.MethodPut, "/v1/contacts/by-external-id/"+id, jane)
 		require.Equal(t, http.StatusUnprocessableEntity, answer.StatusCode, id)
 		require.Contains(t, answer.body, `"/external_id"`)
 	}
 	get := c.do(http.MethodGet, path, "")
-	require.Equal(t, http.StatusNotFound, get.StatusCode)
-	require.Contains(t, get.body, "no such path")
+	require.Equal(t, http.StatusMethodNotAllowed, get.StatusCode)
+	require.Equal(t, http.MethodPut, get.Header.Get("Allow"))
 
 	c.world.held.Store(true)
 	accepted := c.do(http.MethodPut, path, `{"first_name":"June"}`, "Prefer", "respond-async")

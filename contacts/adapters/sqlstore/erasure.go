@@ -3,6 +3,8 @@ package sqlstore
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -17,6 +19,13 @@ import (
 type erasureRow struct {
 	MessageGroup string `gorm:"primaryKey"`
 	ErasedAt     time.Time
+	ExternalID   bool // it is the group of an external id
+}
+
+// covers reports whether a command of the group, accepted at that time, is of an erased contact. Of a
+// command that cannot be read the time is nil.
+func (r erasureRow) covers(accepted *time.Time) bool {
+	return !r.ExternalID || accepted != nil && !accepted.After(r.ErasedAt)
 }
 
 // TableName implements gorm's Tabler.
@@ -32,40 +41,115 @@ const (
 	withoutChange      = ` WHERE (status = 'failed' OR document IS NOT NULL) AND ?`
 )
 
-// purge removes what is kept of the past of contacts that are erased, whose locks are held,
-// and of the commands that are parked under the message groups, and returns the operations
-// whose requests are to be forgotten.
-func purge(tx *gorm.DB, erased []contacts.ContactKey, parked []string, now time.Time) (forgotten []contacts.OperationKey, err error) {
+// purge removes what is kept of the past of contacts that are erased, whose locks are held, and the
+// parked commands that were theirs, and returns the operations whose requests are to be forgotten.
+func (s *Store) purge(tx *gorm.DB, erased []contacts.Erasure, now time.Time) (forgotten []contacts.OperationKey, err error) {
 	keys := make([]key, len(erased))
-	for i, contact := range erased {
-		keys[i] = key(contact)
+	for i, erasure := range erased {
+		keys[i] = key(erasure.ContactKey)
 	}
 	of := among(tx, "tenant_id, contact_id", keys)
-	if forgotten, err = forget(tx, of); err != nil {
+	marks, err := s.markErased(tx, erased, of, now)
+	if err != nil {
+		return nil, err
+	}
+	parked, err := s.unpark(tx, marks)
+	if err != nil {
+		return nil, err
+	}
+	if forgotten, err = forget(tx, of, parked); err != nil {
 		return nil, err
 	}
 	if err := tx.Exec("DELETE FROM contact_changes WHERE ? AND document IS NOT NULL", of).Error; err != nil {
 		return nil, fmt.Errorf("remove the documents of erased contacts: %w", err)
 	}
+	return forgotten, nil
+}
+
+// markErased notes the erasures by the message groups of the contacts, and of the external ids that
+// they have had, which it locks. A later mark of a group stays.
+func (s *Store) markErased(
+	tx *gorm.DB, erased []contacts.Erasure, of clause.Expr, now time.Time,
+) (marks map[string]erasureRow, err error) {
+	var held []struct {
+		TenantID   string
+		ContactID  uuid.UUID
+		ExternalID string
+	}
+	err = tx.Raw("SELECT DISTINCT tenant_id, contact_id, document->>'external_id' AS external_id FROM contact_changes"+
+		" WHERE ? AND document->>'external_id' IS NOT NULL", of).Scan(&held).Error
+	if err != nil {
+		return nil, fmt.Errorf("find the external ids of erased contacts: %w", err)
+	}
+	marks = map[string]erasureRow{}
+	var external []string
+	for _, erasure := range erased {
+		group := contacts.MessageGroup(erasure.Tenant, erasure.ID)
+		marks[group] = erasureRow{group, now.UTC(), false}
+		ids := []string{erasure.ExternalID}
+		for _, h := range held {
+			if h.TenantID == string(erasure.Tenant) && h.ContactID == erasure.ID {
+				ids = append(ids, h.ExternalID)
+			}
+		}
+		for _, id := range ids {
+			if id != "" {
+				group := contacts.ExternalIDGroup(erasure.Tenant, id)
+				marks[group] = erasureRow{group, erasure.AcceptedAt.UTC(), true}
+				external = append(external, group)
+			}
+		}
+	}
+	var batch database.Batch
+	s.lock(tx, &batch, external) // those of parking
+	if err := batch.Send(tx); err != nil {
+		return nil, fmt.Errorf("lock the external ids of erased contacts: %w", err)
+	}
+	later := "CASE WHEN excluded.erased_at > erasures.erased_at THEN excluded.erased_at ELSE erasures.erased_at END"
+	err = tx.Clauses(clause.OnConflict{
+		Columns: []clause.Column{{Name: "message_group"}}, DoUpdates: clause.Assignments(map[string]any{"erased_at": gorm.Expr(later)}),
+	}).Create(slices.Collect(maps.Values(marks))).Error
+	if err != nil {
+		return nil, fmt.Errorf("mark contacts as erased: %w", err)
+	}
+	return marks, nil
+}
+
+// unpark removes the commands that are parked under the marked groups, and returns their
+// operations. Of an external id's they are those that were accepted before the erasure.
+func (s *Store) unpark(tx *gorm.DB, marks map[string]erasureRow) (operations []key, err error) {
 	err = beyond(tx, func() error { // what could not be read is parked without a tenant
-		return tx.Where("message_group IN ?", parked).Delete(&parkedRow{}).Error
+		var found []struct {
+			ID           uuid.UUID
+			TenantID     string
+			MessageGroup string
+			AcceptedAt   *time.Time
+		}
+		err := tx.Table("parked_commands AS parked").Select("parked.id, parked.tenant_id, message_group, accepted_at").
+			Joins("LEFT JOIN operations ON operations.tenant_id = parked.tenant_id AND operations.id = parked.id").
+			Where("message_group IN ?", slices.Collect(maps.Keys(marks))).Scan(&found).Error
+		var ids []uuid.UUID
+		for _, parked := range found {
+			if marks[parked.MessageGroup].covers(parked.AcceptedAt) {
+				ids = append(ids, parked.ID)
+				operations = append(operations, key{contacts.Tenant(parked.TenantID), parked.ID})
+			}
+		}
+		if err != nil || len(ids) == 0 {
+			return err
+		}
+		return tx.Where("id IN ?", ids).Delete(&parkedRow{}).Error
 	})
 	if err != nil {
 		return nil, fmt.Errorf("remove the parked commands of erased contacts: %w", err)
 	}
-	marks := make([]erasureRow, len(keys))
-	for i, group := range groups(keys) {
-		marks[i] = erasureRow{group, now.UTC()}
-	}
-	if err := tx.Clauses(clause.OnConflict{UpdateAll: true}).Create(&marks).Error; err != nil {
-		return nil, fmt.Errorf("mark contacts as erased: %w", err)
-	}
-	return forgotten, nil
+	return operations, nil
 }
 
-// forget leaves the operations on contacts as [contacts.Operation.Erased], of which the
-// documents are not here, and returns those that had a fingerprint of a person's data.
-func forget(tx *gorm.DB, of clause.Expr) (forgotten []contacts.OperationKey, err error) {
+// forget leaves the operations on contacts, and of commands that were parked, as
+// [contacts.Operation.Erased], of which the documents are not here, and returns those that had a
+// fingerprint of a person's data.
+func forget(tx *gorm.DB, of clause.Expr, parked []key) (forgotten []contacts.OperationKey, err error) {
 	type row struct {
 		TenantID          string
 		ID                uuid.UUID
@@ -75,9 +159,9 @@ func forget(tx *gorm.DB, of clause.Expr) (forgotten []contacts.OperationKey, err
 	if err := tx.Raw(operationsOn, of, of).Scan(&found).Error; err != nil {
 		return nil, fmt.Errorf("find the operations on erased contacts: %w", err)
 	}
-	operations := make([]key, len(found))
-	for i, row := range found {
-		operations[i] = key{contacts.Tenant(row.TenantID), row.ID}
+	operations := parked
+	for _, row := range found {
+		operations = append(operations, key{contacts.Tenant(row.TenantID), row.ID})
 	}
 	err = tx.Table("operations").Select("tenant_id", "id", "kind", "fingerprint").Where(among(tx, "tenant_id, id", operations)).Find(&rows).Error
 	if err != nil {
@@ -107,15 +191,17 @@ func forget(tx *gorm.DB, of clause.Expr) (forgotten []contacts.OperationKey, err
 	return forgotten, nil
 }
 
-// wasErased locks the contact of a message group, and reports whether it was erased.
-func (s *Store) wasErased(tx *gorm.DB, group string) (erased bool, err error) {
+// wasErased locks a message group, and reports whether a command of it, which was accepted at that
+// time, is of an erased contact.
+func (s *Store) wasErased(tx *gorm.DB, group string, accepted *time.Time) (bool, error) {
 	var batch database.Batch
 	s.lock(tx, &batch, []string{group})
 	if err := batch.Send(tx); err != nil {
 		return false, fmt.Errorf("lock a contact: %w", err)
 	}
-	err = tx.Raw("SELECT EXISTS (SELECT 1 FROM erasures WHERE message_group = ?)", group).Scan(&erased).Error
-	return erased, err
+	var marks []erasureRow
+	err := tx.Where("message_group = ?", group).Find(&marks).Error
+	return len(marks) > 0 && marks[0].covers(accepted), err
 }
 
 const (

@@ -75,7 +75,7 @@ func (s *Store) commit(tx *gorm.DB, effects contacts.Effects, now time.Time, ann
 		if err := s.save(tx, effects); err != nil {
 			return false, err
 		}
-		forgotten, err := purge(tx, effects.Erased, effects.Unparked, now)
+		forgotten, err := s.purge(tx, effects.Erased, now)
 		if err == nil {
 			err = tell(append(forgotten, effects.Forgotten...))
 		}
@@ -153,12 +153,38 @@ func (s *Store) findHolders(batch *database.Batch, commands []contacts.Command, 
 	}
 }
 
+// findErasures adds to a batch the look-up of erasures of contacts that have had the external ids of
+// Upserts.
+func (s *Store) findErasures(batch *database.Batch, commands []contacts.Command, erased map[string]time.Time) {
+	var groups []string
+	for _, c := range commands {
+		if c.Kind == contacts.Upsert {
+			groups = append(groups, c.Group())
+		}
+	}
+	if len(groups) == 0 {
+		return
+	}
+	batch.Query(func(rows database.Rows) error {
+		for rows.Next() {
+			var group string
+			var at time.Time
+			if err := rows.Scan(&group, &at); err != nil {
+				return err
+			}
+			erased[group] = at.UTC()
+		}
+		return nil
+	}, s.statements.erasures, keysJSON(groups))
+}
+
 // load locks and reads what the commands meet.
 func (s *Store) load(tx *gorm.DB, commands []contacts.Command) (contacts.Snapshot, error) {
 	state := contacts.Snapshot{
 		Contacts:   make(map[contacts.ContactKey]contacts.Stored, len(commands)),
 		Operations: map[contacts.OperationKey]contacts.Operation{},
 		Holders:    map[contacts.ExternalKey]uuid.UUID{},
+		Erased:     map[string]time.Time{},
 	}
 	operations, of := make([]key, len(commands)), make([]key, len(commands))
 	for i, c := range commands {
@@ -189,6 +215,7 @@ func (s *Store) load(tx *gorm.DB, commands []contacts.Command) (contacts.Snapsho
 		})
 	}, s.statements.ended, keysJSON(operations))
 	s.findHolders(&batch, commands, state.Holders)
+	s.findErasures(&batch, commands, state.Erased)
 	if err := batch.Send(tx); err != nil {
 		return contacts.Snapshot{}, fmt.Errorf("lock and read what a batch meets: %w", err)
 	}

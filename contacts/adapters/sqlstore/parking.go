@@ -49,7 +49,11 @@ func (s *Store) Park(
 		whose = acrossTenants()
 	}
 	err = s.write(ctx, whose, func(tx *gorm.DB) error {
-		erased, err := s.wasErased(tx, parked.Group)
+		var accepted *time.Time
+		if ended != nil {
+			accepted = &ended.AcceptedAt
+		}
+		erased, err := s.wasErased(tx, parked.Group, accepted)
 		if err != nil {
 			return err
 		}

@@ -9,15 +9,17 @@ import (
 
 // statements are those that are executed most often, for one engine.
 type statements struct {
-	lock, document, operation, stored, ended, holders, removeKeys, reindex, reopen, changesAfter string
+	lock, document, operation, stored, ended, holders, removeKeys, reindex, erasures, reopen, changesAfter string
 
 	contacts, keys, operations, operationsOnce, changes writer
 }
 
 func newStatements(engine database.Engine) statements {
 	one, two, three, names := "?", "?", "?", "SELECT value FROM json_each(?)"
+	groups := names
 	if engine == database.Postgres {
 		one, two, three, names = "$1", "$2", "$3", "SELECT json_array_elements_text($2::json)"
+		groups = "SELECT json_array_elements_text($1::json)"
 	}
 	keys := keysFrom(engine, one)
 	const operation = "SELECT " + operationColumns + ", COALESCE(document, (SELECT document FROM contact_changes AS made" +
@@ -37,6 +39,7 @@ func newStatements(engine database.Engine) statements {
 		changesAfter: map[database.Engine]string{database.Postgres: postgresChanges, database.SQLite: sqliteChanges}[engine],
 		removeKeys:   removeKeys(engine),
 		reindex:      reindex(engine),
+		erasures:     "SELECT message_group, erased_at FROM erasures WHERE message_group IN (" + groups + ")",
 		reopen: "DELETE FROM operations WHERE tenant_id = " + one + " AND id = " + two + " AND problem->>'kind' = " + three +
 			" RETURNING " + operationColumns,
 		contacts: newWriter(engine, contactsTable()), keys: newWriter(engine, keysTable()),
