@@ -180,7 +180,8 @@ func words(form string) []string {
 	if len(bare) > 0 {
 		return bare
 	}
-	return slices.DeleteFunc(all, func(word string) bool { return !visible(word) }) // of punctuation alone
+	// All are of punctuation alone.
+	return slices.DeleteFunc(all, func(word string) bool { return !visible(word) })
 }
 
 func isASCII(text string) bool {

@@ -49,8 +49,8 @@ type Effects struct {
 	Forgotten  []OperationKey // whose requests no cache may remember
 }
 
-// Erasure is the erasure of a contact. Upserts of its external ids that were accepted no later than
-// it are not applied any more.
+// Erasure is the erasure of a contact. Upserts of its external ids that were accepted no later
+// than it are not applied any more.
 type Erasure struct {
 	ContactKey
 

@@ -151,8 +151,8 @@ type Index struct {
 	Keys   []string        // one for each value of a [Lookup], sorted
 }
 
-// maxKey is how much of a value is kept as it is, in characters; of a longer one a hash stands for
-// the rest.
+// maxKey is how much of a value is kept as it is, in characters; of a longer one a hash stands
+// for the rest.
 const maxKey = 180
 
 // Index returns what the contact is found and ordered by.
@@ -223,8 +223,8 @@ func (c Contact) Index() Index {
 	return ix
 }
 
-// maxText is about how much of a contact is searched, in bytes: names, addresses and numbers come
-// first. Only a contact of ligatures that stand for many letters has more.
+// maxText is about how much of a contact is searched, in bytes: names, addresses and numbers
+// come first. Only a contact of ligatures that stand for many letters has more.
 const maxText = 128 << 10
 
 func distinct(values []string) []string {

@@ -31,8 +31,8 @@ func TestContact_Index(t *testing.T) {
 	require.Zero(t, contacts.Contact{Deleted: true}.Index(), "a tombstone is not found")
 }
 
-// What is searched of a contact is bounded, also where folding multiplies its text, and begins with
-// what people look for most.
+// What is searched of a contact is bounded, also where folding multiplies its text, and begins
+// with what people look for most.
 func TestContact_Index_Bounded(t *testing.T) {
 	fields := contacts.Fields{FirstName: "Zoe", Email: "zoe@example.com", Phone: "+49 30 901820", CustomFields: map[string]contacts.CustomValue{}}
 	for i := range 90 {

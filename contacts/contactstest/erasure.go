@@ -118,8 +118,8 @@ func testEraseDeleted(t *testing.T, l *ledger) {
 	require.EqualValues(t, 2, l.apply(conditional).Operation.Problem.CurrentVersion)
 }
 
-// An Upsert that was accepted before the erasure of the contact that had its external id makes no
-// other contact of what was known of the person then. A later one does.
+// An Upsert that was accepted before the erasure of the contact that had its external id makes
+// no other contact of what was known of the person then. A later one does.
 func testEraseOvertakesUpserts(t *testing.T, l *ledger) {
 	fields := Full(t)
 	fields.ExternalID = "crm-1"
@@ -289,7 +289,8 @@ func testErasedParking(t *testing.T, store ParkingStore) {
 		require.Equal(t, kept.Operation, parked[0].ID)
 	}
 	requireKept()
-	for _, accepted := range []time.Duration{-time.Second, time.Hour} { // before the erasure, and behind it
+	// Before the erasure, and after it.
+	for _, accepted := range []time.Duration{-time.Second, time.Hour} {
 		upsert := upsertCommand(t, l.tenant, "crm-1", "Jane")
 		upsert.AcceptedAt = upsert.AcceptedAt.Add(accepted)
 		stands, err := store.Park(t.Context(), set(upsert), end(upsert))

@@ -1,5 +1,6 @@
--- The message groups of erased contacts: what cannot be applied of them is not set aside either. And
--- those of the external ids that they have had: what was accepted before is not applied any more.
+-- The message groups of erased contacts: what cannot be applied of them is not set aside either.
+-- And those of the external ids that they have had: what was accepted before is not applied any
+-- more.
 CREATE TABLE erasures (
     message_group text PRIMARY KEY,
     erased_at     timestamptz NOT NULL, -- of an external id, when the erasure was accepted

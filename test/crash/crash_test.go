@@ -19,8 +19,8 @@ func crash(t *testing.T, options Options) {
 	options.Kills, options.Duration = 6, 25*time.Second
 	// draws a kill and a freeze of every target that bears it
 	options.Seed = 317
-	// it is kept when the test fails
-	folder, err := os.MkdirTemp("", "contacts-crash-") //nolint:usetesting
+
+	folder, err := os.MkdirTemp("", "contacts-crash-") //nolint:usetesting // it is kept when the test fails
 	require.NoError(t, err)
 	report, err := Run(t.Context(), options, folder)
 	require.NoError(t, err, "the history and the logs are in %s", folder)

@@ -2,13 +2,12 @@
 //
 //	go run ./test/prose [FILE…]
 //
-// Without files it reads all that git tracks. It prints one line for each finding and exits
-// with status 1 if there are any.
+// Without files it reads all that git tracks. It prints one line for each finding and exits with
+// status 1 if there are any.
 package main
 
 import (
 	"errors"
-	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -16,17 +15,15 @@ import (
 )
 
 func main() {
-	flag.Parse()
-	found, err := run(flag.Args())
+	found, err := run(os.Args[1:])
 	for _, f := range found {
-		fmt.Println(f)
+		fmt.Fprintln(os.Stderr, f)
 	}
 	switch {
 	case err != nil:
 		fmt.Fprintln(os.Stderr, "prose:", err)
 		os.Exit(2)
 	case len(found) > 0:
-		fmt.Fprintf(os.Stderr, "prose: %d findings\n", len(found))
 		os.Exit(1)
 	}
 }
@@ -46,7 +43,7 @@ func run(files []string) (found []finding, err error) {
 			continue
 		}
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("read a file: %w", err)
 		}
 		found = append(found, check(file, source)...)
 	}

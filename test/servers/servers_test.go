@@ -227,8 +227,7 @@ func startRedisAndWait() {
 // openTempDir is a [testing.T.TempDir] that another user, which a server may run as, can
 // reach.
 func openTempDir(t *testing.T) string {
-	// t.TempDir is closed to every other user
-	dir, err := os.MkdirTemp("", "servers-") //nolint:usetesting
+	dir, err := os.MkdirTemp("", "servers-") //nolint:usetesting // t.TempDir is closed to others
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, os.RemoveAll(dir)) })
 	require.NoError(t, os.Chmod(dir, 0o755))

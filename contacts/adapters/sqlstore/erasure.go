@@ -22,8 +22,8 @@ type erasureRow struct {
 	ExternalID   bool // it is the group of an external id
 }
 
-// covers reports whether a command of the group, accepted at that time, is of an erased contact. Of a
-// command that cannot be read the time is nil.
+// covers reports whether a command of the group, accepted at that time, is of an erased
+// contact. Of a command that cannot be read the time is nil.
 func (r erasureRow) covers(accepted *time.Time) bool {
 	return !r.ExternalID || accepted != nil && !accepted.After(r.ErasedAt)
 }
@@ -41,8 +41,9 @@ const (
 	withoutChange      = ` WHERE (status = 'failed' OR document IS NOT NULL) AND ?`
 )
 
-// purge removes what is kept of the past of contacts that are erased, whose locks are held, and the
-// parked commands that were theirs, and returns the operations whose requests are to be forgotten.
+// purge removes what is kept of the past of contacts that are erased, whose locks are held,
+// and the parked commands that were theirs, and returns the operations whose requests are to
+// be forgotten.
 func (s *Store) purge(tx *gorm.DB, erased []contacts.Erasure, now time.Time) (forgotten []contacts.OperationKey, err error) {
 	keys := make([]key, len(erased))
 	for i, erasure := range erased {
@@ -66,8 +67,8 @@ func (s *Store) purge(tx *gorm.DB, erased []contacts.Erasure, now time.Time) (fo
 	return forgotten, nil
 }
 
-// markErased notes the erasures by the message groups of the contacts, and of the external ids that
-// they have had, which it locks. A later mark of a group stays.
+// markErased notes the erasures by the message groups of the contacts, and of the external ids
+// that they have had, which it locks. A later mark of a group stays.
 func (s *Store) markErased(
 	tx *gorm.DB, erased []contacts.Erasure, of clause.Expr, now time.Time,
 ) (marks map[string]erasureRow, err error) {
@@ -147,8 +148,8 @@ func (s *Store) unpark(tx *gorm.DB, marks map[string]erasureRow) (operations []k
 }
 
 // forget leaves the operations on contacts, and of commands that were parked, as
-// [contacts.Operation.Erased], of which the documents are not here, and returns those that had a
-// fingerprint of a person's data.
+// [contacts.Operation.Erased], of which the documents are not here, and returns those that had
+// a fingerprint of a person's data.
 func forget(tx *gorm.DB, of clause.Expr, parked []key) (forgotten []contacts.OperationKey, err error) {
 	type row struct {
 		TenantID          string
@@ -191,8 +192,8 @@ func forget(tx *gorm.DB, of clause.Expr, parked []key) (forgotten []contacts.Ope
 	return forgotten, nil
 }
 
-// wasErased locks a message group, and reports whether a command of it, which was accepted at that
-// time, is of an erased contact.
+// wasErased locks a message group, and reports whether a command of it, which was accepted at
+// that time, is of an erased contact.
 func (s *Store) wasErased(tx *gorm.DB, group string, accepted *time.Time) (bool, error) {
 	var batch database.Batch
 	s.lock(tx, &batch, []string{group})

@@ -153,8 +153,8 @@ func (s *Store) findHolders(batch *database.Batch, commands []contacts.Command, 
 	}
 }
 
-// findErasures adds to a batch the look-up of erasures of contacts that have had the external ids of
-// Upserts.
+// findErasures adds to a batch the look-up of erasures of contacts that have had the external
+// ids of Upserts.
 func (s *Store) findErasures(batch *database.Batch, commands []contacts.Command, erased map[string]time.Time) {
 	var groups []string
 	for _, c := range commands {
