@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -169,6 +171,21 @@ func TestArchitecture(t *testing.T) {
 			require.Empty(t, r.stale(imports), "the rule names packages that do not exist")
 			require.Empty(t, r.breaches(imports), "the rule is broken")
 		})
+	}
+}
+
+// The files that docs/architecture.md names for common changes are there.
+func TestArchitecture_CommonChanges(t *testing.T) {
+	document, err := os.ReadFile("docs/architecture.md")
+	require.NoError(t, err)
+	_, section, found := strings.Cut(string(document), "\n## Where a common change goes\n")
+	require.True(t, found)
+	files := regexp.MustCompile("`([a-zA-Z_/0-9]+(?:\\.[a-z]+|/))`").FindAllStringSubmatch(section, -1)
+	require.Greater(t, len(files), 20)
+	for _, file := range files {
+		require.True(t, strings.HasSuffix(file[1], "/") || filepath.Ext(file[1]) != "", file[1])
+		_, err := os.Stat(file[1])
+		require.NoError(t, err)
 	}
 }
 
