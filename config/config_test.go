@@ -74,8 +74,8 @@ func TestLoad_ExampleFileShowsEveryKeyWithItsDefault(t *testing.T) {
 	require.Len(t, shown.AllKeys(), settings-1, "all but --config")
 }
 
-func TestReadme_ListsEverySetting(t *testing.T) {
-	readme, err := os.ReadFile("../README.md")
+func TestDocumentation_ListsEverySetting(t *testing.T) {
+	document, err := os.ReadFile("../docs/configuration.md")
 	require.NoError(t, err)
 	flags := pflag.NewFlagSet("test", pflag.ContinueOnError)
 	config.Flags(flags)
@@ -88,7 +88,7 @@ func TestReadme_ListsEverySetting(t *testing.T) {
 			value = " "
 		}
 		variable := "CONTACTS_" + strings.ToUpper(strings.ReplaceAll(flag.Name, "-", "_"))
-		require.Contains(t, string(readme), "| `"+variable+"` |"+value+"|")
+		require.Contains(t, string(document), "| `"+variable+"` |"+value+"|")
 	})
 }
 
