@@ -65,6 +65,9 @@ func searchForm(text string) string {
 			form.WriteByte(' ')
 		}
 	}
+	if folded := form.String(); !strings.Contains(folded, "  ") {
+		return strings.TrimSpace(folded)
+	}
 	return strings.Join(strings.Fields(form.String()), " ")
 }
 
@@ -137,7 +140,7 @@ func searchFormOnce(text string) string {
 // "mueller" for "Müller" (DIN 5007-2; names in machine-readable passports, ICAO 9303-3), or ""
 // where it has none.
 func writtenOut(text string) string {
-	if isASCII(text) {
+	if !strings.ContainsAny(text, mayBeUmlauts) {
 		return ""
 	}
 	composed := norm.NFC.String(foldCase(norm.NFC.String(text)))
@@ -147,6 +150,10 @@ func writtenOut(text string) string {
 	}
 	return searchForm(out)
 }
+
+// mayBeUmlauts are the characters of which one is in every text with an umlaut or a ring: they are
+// composed, or marks, or the unit of Ångström.
+const mayBeUmlauts = "äöüåøÄÖÜÅØ\u0308\u030a\u212b"
 
 var umlauts = strings.NewReplacer("ä", "ae", "ö", "oe", "ü", "ue", "å", "aa", "ø", "oe")
 

@@ -74,6 +74,7 @@ func TestAddressIdentity(t *testing.T) {
 func TestWrittenOut(t *testing.T) {
 	require.Equal(t, "mueller", writtenOut("Müller"))
 	require.Equal(t, "goeoek aangstroem", writtenOut("GÖÖK Ångström"))
+	require.Equal(t, "mueller aa", writtenOut("Mu\u0308ller \u212b"))
 	require.Empty(t, writtenOut("Mueller"))
 	require.Empty(t, writtenOut("José"))
 }
